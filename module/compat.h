@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Every difference between kernel versions and architectures.
+ *
+ * Nothing of the kind stands anywhere else. The HAVE_* macros come from
+ * Kbuild, which asks the headers of the kernel that is built for.
+ */
+#ifndef LISTENQ_COMPAT_H
+#define LISTENQ_COMPAT_H
+
+#include <linux/kprobes.h>
+#include <linux/version.h>
+#include <net/inet_connection_sock.h>
+#include <net/inet_hashtables.h>
+#include <net/net_namespace.h>
+#include <net/sock.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 10, 0)
+#error "listenq supports Linux 5.10 and later"
+#endif
+
+#ifndef CONFIG_KPROBES
+#error "listenq needs a kernel with CONFIG_KPROBES=y"
+#endif
+
+#ifndef CONFIG_KRETPROBES
+#error "listenq needs a kernel with CONFIG_KRETPROBES=y"
+#endif
+
+#ifndef CONFIG_PROC_FS
+#error "listenq needs a kernel with CONFIG_PROC_FS=y"
+#endif
+
+/* 5.11 moved the return probe out of its instance. */
+#ifndef HAVE_get_kretprobe
+static inline struct kretprobe *get_kretprobe(struct kretprobe_instance *ri)
+{
+	return ri->rp;
+}
+#endif
+
+/* 6.18 lets a socket count its drops per NUMA node. */
+#ifndef HAVE_sk_drops_read
+static inline int sk_drops_read(const struct sock *sk)
+{
+	return atomic_read(&sk->sk_drops);
+}
+#endif
+
+/* 6.17 took the lock away from reading a socket's owner. */
+#ifndef HAVE_sk_uid
+static inline kuid_t sk_uid(const struct sock *sk)
+{
+	return sock_i_uid((struct sock *)sk);
+}
+#endif
+
+/**
+ * tcp_listening_hash() - the tables that the kernel's TCP sockets are in
+ *
+ * All namespaces share the listening hash, also those with a table of
+ * established connections of their own (net/ipv4/inet_hashtables.c,
+ * inet_pernet_hashinfo_alloc()), so the initial namespace leads to it. From
+ * 5.17 to 6.0 the way there was another, but the tables were still exported.
+ *
+ * Return: the tables; they live as long as the kernel.
+ */
+static inline struct inet_hashinfo *tcp_listening_hash(void)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+	return &tcp_hashinfo;
+#else
+	return init_net.ipv4.tcp_death_row.hashinfo;
+#endif
+}
+
+/*
+ * The sockets in a bucket of the listening hash, whose lock the caller holds.
+ * 5.18 replaced the list through icsk_listen_portaddr_node, and with it a
+ * macro to walk it, by one through the socket's usual node.
+ */
+#ifdef inet_lhash2_for_each_icsk_rcu
+static inline struct sock *bucket_sock(struct hlist_node *node)
+{
+	return (struct sock *)hlist_entry_safe(node, struct inet_connection_sock,
+					       icsk_listen_portaddr_node);
+}
+
+static inline struct sock *
+bucket_first(const struct inet_listen_hashbucket *bucket)
+{
+	return bucket_sock(READ_ONCE(bucket->head.first));
+}
+
+static inline struct sock *bucket_next(const struct sock *sk)
+{
+	return bucket_sock(inet_csk(sk)->icsk_listen_portaddr_node.next);
+}
+#else
+static inline struct sock *
+bucket_first(const struct inet_listen_hashbucket *bucket)
+{
+	return sk_nulls_head(&bucket->nulls_head);
+}
+
+static inline struct sock *bucket_next(const struct sock *sk)
+{
+	return sk_nulls_next(sk);
+}
+#endif
+
+#endif /* LISTENQ_COMPAT_H */

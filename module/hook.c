@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Hooks in, probes out.
+ *
+ * A room describes the functions that it wants to see called in a const
+ * table; this file places a probe on each, counts hits, and takes the probes
+ * away. It knows kprobes and knows no TCP.
+ */
+#define pr_fmt(fmt) "listenq: " fmt
+
+#include <linux/kprobes.h>
+#include <linux/percpu.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "compat.h"
+#include "listenq.h"
+
+/**
+ * struct probe - a hook and what became of it
+ * @hook: the hook
+ * @state: see below; written by hook_init() and hook_exit() only
+ * @hits: per CPU, so that a hit writes no shared cache line
+ * @probe: the probe. Without hook->leave only its kprobe, @probe.kp, is used.
+ */
+struct probe {
+	const struct hook *hook;
+	enum {
+		PROBE_MISSING,
+		PROBE_UNNEEDED,
+		PROBE_ON,
+	} state;
+	unsigned long __percpu *hits;
+	struct kretprobe probe;
+};
+
+static const char * const probe_states[] = {
+	[PROBE_MISSING]		= "missing",
+	[PROBE_UNNEEDED]	= "unneeded",
+	[PROBE_ON]		= "on",
+};
+
+/* Set before the first probe fires and freed after the last one did. */
+static struct probe *probes;
+static unsigned int probes_count;
+
+/* A hook without @leave: the function is entered. */
+static int probe_hit(struct kprobe *kp, struct pt_regs *regs)
+{
+	struct probe *probe = container_of(kp, struct probe, probe.kp);
+
+	this_cpu_inc(*probe->hits);
+	probe->hook->enter(regs, NULL);
+	return 0;
+}
+
+/*
+ * NULL while the probe is being taken away on another CPU: the kernel checks
+ * before it calls a handler (kernel/kprobes.c), but that may have been a
+ * moment ago.
+ */
+static const struct probe *probe_of(struct kretprobe_instance *ri)
+{
+	struct kretprobe *rp = get_kretprobe(ri);
+
+	return rp ? container_of(rp, struct probe, probe) : NULL;
+}
+
+/* A hook with @leave: the function is entered; 0 asks for its return. */
+static int probe_enter(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	const struct probe *probe = probe_of(ri);
+
+	if (!probe)
+		return 1;
+	this_cpu_inc(*probe->hits);
+	memset(ri->data, 0, probe->hook->data_size);
+	return !probe->hook->enter(regs, ri->data);
+}
+
+static int probe_leave(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	const struct probe *probe = probe_of(ri);
+
+	if (probe)
+		probe->hook->leave(regs_return_value(regs), ri->data);
+	return 0;
+}
+
+static int probe_place(struct probe *probe)
+{
+	const struct hook *hook = probe->hook;
+
+	probe->probe.kp.symbol_name = hook->symbol;
+	if (!hook->leave) {
+		probe->probe.kp.pre_handler = probe_hit;
+		return register_kprobe(&probe->probe.kp);
+	}
+	probe->probe.entry_handler = probe_enter;
+	probe->probe.handler = probe_leave;
+	probe->probe.data_size = hook->data_size;
+	probe->probe.maxactive = hook->active;
+	return register_kretprobe(&probe->probe);
+}
+
+/* Returns when no handler of the probe's runs any more. */
+static void probe_remove(struct probe *probe)
+{
+	if (probe->state != PROBE_ON)
+		return;
+	if (probe->hook->leave)
+		unregister_kretprobe(&probe->probe);
+	else
+		unregister_kprobe(&probe->probe.kp);
+	probe->state = PROBE_MISSING;
+}
+
+static bool probe_is_on(const char *symbol)
+{
+	unsigned int i;
+
+	for (i = 0; i < probes_count; i++)
+		if (!strcmp(probes[i].hook->symbol, symbol))
+			return probes[i].state == PROBE_ON;
+	return false;
+}
+
+static int probe_init(struct probe *probe)
+{
+	const struct hook *hook = probe->hook;
+	int err;
+
+	probe->hits = alloc_percpu(unsigned long);
+	if (!probe->hits)
+		return -ENOMEM;
+	if (hook->unless && probe_is_on(hook->unless)) {
+		probe->state = PROBE_UNNEEDED;
+		return 0;
+	}
+	err = probe_place(probe);
+	if (!err) {
+		probe->state = PROBE_ON;
+		return 0;
+	}
+	if (hook->required) {
+		pr_err("cannot probe %s, which is required: error %d\n",
+		       hook->symbol, err);
+		return err;
+	}
+	if (hook->lost)
+		pr_info("cannot probe %s (error %d): %s\n", hook->symbol, err,
+			hook->lost);
+	return 0;
+}
+
+/**
+ * hook_init() - place the hooks
+ * @tables: tables of hooks, each ended by one without a symbol
+ * @count: number of tables
+ *
+ * Places them in the order of the tables. A hook that can't be placed costs
+ * one line of the log where anything is lost by it; a required one fails the
+ * whole.
+ *
+ * Context: process context, may sleep. Handlers run before it returns.
+ * Return: 0, -ENOMEM, or the error of register_kprobe() or
+ * register_kretprobe() (kernel/kprobes.c); then nothing is left behind.
+ */
+int hook_init(const struct hook *const tables[], unsigned int count)
+{
+	const struct hook *hook;
+	unsigned int total = 0;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < count; i++)
+		for (hook = tables[i]; hook->symbol; hook++)
+			total++;
+
+	probes = kcalloc(total, sizeof(*probes), GFP_KERNEL);
+	if (!probes)
+		return -ENOMEM;
+
+	for (i = 0; i < count; i++) {
+		for (hook = tables[i]; hook->symbol; hook++) {
+			probes[probes_count].hook = hook;
+			err = probe_init(&probes[probes_count++]);
+			if (err)
+				goto exit;
+		}
+	}
+	return 0;
+
+exit:
+	hook_exit();
+	return err;
+}
+
+/**
+ * hook_exit() - take the hooks away
+ *
+ * In the opposite order. A function that is under way keeps its return
+ * address in the kernel's own trampoline; its @leave does not run.
+ *
+ * Context: process context, sleeps for grace periods. No handler runs any
+ * more when it returns.
+ */
+void hook_exit(void)
+{
+	unsigned int i;
+
+	for (i = probes_count; i--;)
+		probe_remove(&probes[i]);
+	for (i = probes_count; i--;)
+		free_percpu(probes[i].hits);
+	probes_count = 0;
+	kfree(probes);
+	probes = NULL;
+}
+
+/**
+ * hook_status() - how a hook fares
+ * @index: which one, from 0, in the order of the tables
+ * @status: where to write it
+ *
+ * Context: between hook_init() and hook_exit().
+ * Return: false past the last hook.
+ */
+bool hook_status(unsigned int index, struct hook_status *status)
+{
+	const struct probe *probe;
+	int cpu;
+
+	if (index >= probes_count)
+		return false;
+
+	probe = &probes[index];
+	status->hook = probe->hook;
+	status->state = probe_states[probe->state];
+	status->placed = probe->state == PROBE_ON;
+	status->missing = probe->state == PROBE_MISSING;
+	status->hits = 0;
+	for_each_possible_cpu(cpu)
+		status->hits += READ_ONCE(*per_cpu_ptr(probe->hits, cpu));
+	status->missed = READ_ONCE(probe->probe.kp.nmissed) +
+			 READ_ONCE(probe->probe.nmissed);
+	return true;
+}

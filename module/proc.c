@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /proc/net/listenq: one directory in every network namespace.
+ *
+ * Formats, and decides nothing. Documentation/proc-net-listenq.rst says what
+ * each column means.
+ */
+#include <linux/capability.h>
+#include <linux/cred.h>
+#include <linux/ctype.h>
+#include <linux/err.h>
+#include <linux/jiffies.h>
+#include <linux/netdevice.h>
+#include <linux/pid.h>
+#include <linux/pid_namespace.h>
+#include <linux/proc_fs.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
+#include <linux/seq_file_net.h>
+#include <linux/user_namespace.h>
+#include <net/inet_sock.h>
+#include <net/mptcp.h>
+#include <net/sock.h>
+
+#include "compat.h"
+#include "listenq.h"
+
+/* ---- values ---- */
+
+/* What a column's values are set apart by, and padded to. */
+struct column {
+	const char *name;
+	unsigned int width;
+};
+
+/*
+ * A blank, and what is missing to the width of the column, after a value that
+ * began when @m held @start bytes. The last column has no width.
+ */
+static void put_padding(struct seq_file *m, const struct column *column,
+			size_t start)
+{
+	size_t length = m->count - start;
+
+	if (seq_has_overflowed(m) || !column->width)
+		return;
+	do
+		seq_putc(m, ' ');
+	while (++length < column->width);
+}
+
+static void put_unknown(struct seq_file *m, const struct column *column)
+{
+	size_t start = m->count;
+
+	seq_putc(m, '-');
+	put_padding(m, column, start);
+}
+
+static void put_signed(struct seq_file *m, const struct column *column,
+		       s64 value)
+{
+	size_t start = m->count;
+
+	seq_put_decimal_ll(m, NULL, value);
+	put_padding(m, column, start);
+}
+
+static void put_unsigned(struct seq_file *m, const struct column *column,
+			 u64 value)
+{
+	size_t start = m->count;
+
+	seq_put_decimal_ull(m, NULL, value);
+	put_padding(m, column, start);
+}
+
+/*
+ * Words may hold anything: a process can name itself with an escape sequence
+ * or a line of its own. What isn't printable ASCII, a blank or a backslash
+ * goes out in octal, and so does a word that would read as "not known".
+ */
+static void put_escaped(struct seq_file *m, const char *word)
+{
+	bool dash = !strcmp(word, "-");
+
+	for (; *word; word++) {
+		if (isascii(*word) && isgraph(*word) && *word != '\\' && !dash)
+			seq_putc(m, *word);
+		else
+			seq_printf(m, "\\%03o", (unsigned char)*word);
+	}
+}
+
+static void put_word(struct seq_file *m, const struct column *column,
+		     const char *word)
+{
+	size_t start = m->count;
+
+	if (!*word) {
+		put_unknown(m, column);
+		return;
+	}
+	put_escaped(m, word);
+	put_padding(m, column, start);
+}
+
+/* ---- sockets ---- */
+
+enum sockets_column {
+	PROTO, LOCAL, COOKIE, INODE, UID, PID, COMM,
+	ASKED, GRANTED, LIMIT, RULE,
+	ACCEPTQ, ACCEPTQ_PEAK, ACCEPTQ_OLDEST_MS,
+	SYNQ, SYNQ_YOUNG, SYNQ_PEAK,
+	SINCE_MS, SYNS, ACCEPTS, OVERFLOWS, SYNQ_DROPS, SYNCOOKIES, SK_DROPS,
+	SINCE_OVERFLOW_MS,
+};
+
+/* New ones are only ever appended. */
+static const struct column columns[] = {
+	[PROTO]			= { "proto", 7 },
+	[LOCAL]			= { "local", 22 },
+	[COOKIE]		= { "cookie", 7 },
+	[INODE]			= { "inode", 8 },
+	[UID]			= { "uid", 6 },
+	[PID]			= { "pid", 8 },
+	[COMM]			= { "comm", 16 },
+	[ASKED]			= { "asked", 11 },
+	[GRANTED]		= { "granted", 8 },
+	[LIMIT]			= { "limit", 6 },
+	[RULE]			= { "rule", 12 },
+	[ACCEPTQ]		= { "acceptq", 8 },
+	[ACCEPTQ_PEAK]		= { "acceptq_peak", 13 },
+	[ACCEPTQ_OLDEST_MS]	= { "acceptq_oldest_ms", 18 },
+	[SYNQ]			= { "synq", 5 },
+	[SYNQ_YOUNG]		= { "synq_young", 11 },
+	[SYNQ_PEAK]		= { "synq_peak", 10 },
+	[SINCE_MS]		= { "since_ms", 9 },
+	[SYNS]			= { "syns", 9 },
+	[ACCEPTS]		= { "accepts", 9 },
+	[OVERFLOWS]		= { "overflows", 10 },
+	[SYNQ_DROPS]		= { "synq_drops", 11 },
+	[SYNCOOKIES]		= { "syncookies", 11 },
+	[SK_DROPS]		= { "sk_drops", 9 },
+	[SINCE_OVERFLOW_MS]	= { "since_overflow_ms", 0 },
+};
+
+/**
+ * struct sockets_reader - somebody who has the file open
+ * @p: the namespace; seq_file_net() wants it first
+ * @is_admin: whether the opener has CAP_NET_ADMIN over the namespace
+ * @walk: where the reader is
+ * @pos: the row that @walk is at, the header's being 0
+ */
+struct sockets_reader {
+	struct seq_net_private p;
+	bool is_admin;
+	struct listener_walk walk;
+	loff_t pos;
+};
+
+static void put_header(struct seq_file *m)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(columns); i++)
+		put_word(m, &columns[i], columns[i].name);
+	seq_putc(m, '\n');
+}
+
+static const char *proto_of(const struct sock *sk)
+{
+	bool v6 = sk->sk_family == AF_INET6;
+
+	if (sk_is_mptcp(sk))
+		return v6 ? "mptcp6" : "mptcp";
+	return v6 ? "tcp6" : "tcp";
+}
+
+static void put_bound_device(struct seq_file *m, const struct sock *sk)
+{
+	int index = READ_ONCE(sk->sk_bound_dev_if);
+	const struct net_device *dev;
+
+	if (!index)
+		return;
+	seq_putc(m, '%');
+	rcu_read_lock();
+	dev = dev_get_by_index_rcu(sock_net(sk), index);
+	if (dev)
+		put_escaped(m, dev->name);
+	else
+		seq_put_decimal_ll(m, NULL, index);
+	rcu_read_unlock();
+}
+
+static void put_local(struct seq_file *m, const struct column *column,
+		      const struct sock *sk)
+{
+	size_t start = m->count;
+
+#if IS_ENABLED(CONFIG_IPV6)
+	if (sk->sk_family == AF_INET6)
+		seq_printf(m, "[%pI6c]", &sk->sk_v6_rcv_saddr);
+	else
+#endif
+		seq_printf(m, "%pI4", &sk->sk_rcv_saddr);
+	put_bound_device(m, sk);
+	seq_put_decimal_ull(m, ":", ntohs(inet_sk(sk)->inet_sport));
+	put_padding(m, column, start);
+}
+
+static void put_cookie(struct seq_file *m, const struct column *column,
+		       u64 cookie)
+{
+	size_t start = m->count;
+
+	seq_printf(m, "%llx", cookie);
+	put_padding(m, column, start);
+}
+
+/*
+ * The caller's number as the reader's PID namespace sees it; 0 where it does
+ * not. A record pins no process, so the number is looked up: it may be
+ * nobody's by now, which leaves the initial namespace's as it was, or somebody
+ * else's, who must not be taken for the caller.
+ */
+static pid_t caller_pid(const struct listen_call *call)
+{
+	struct pid_namespace *ns = task_active_pid_ns(current);
+	const struct task_struct *task;
+	struct pid *pid;
+	pid_t nr;
+
+	rcu_read_lock();
+	pid = find_pid_ns(call->pid, &init_pid_ns);
+	task = pid_task(pid, PIDTYPE_TGID);
+	if (!task)
+		nr = ns == &init_pid_ns ? call->pid : 0;
+	else if (task->start_time == call->started)
+		nr = pid_nr_ns(pid, ns);
+	else
+		nr = 0;
+	rcu_read_unlock();
+	return nr;
+}
+
+/*
+ * A process' number and name are for its user, and for who administers the
+ * network namespace: others may not see it in /proc either (hidepid=). As with
+ * other files, the credentials are the opener's.
+ */
+static void put_caller(struct seq_file *m, const struct listen_call *call)
+{
+	const struct sockets_reader *reader = m->private;
+	pid_t pid = 0;
+	bool known;
+
+	known = call->pid && (reader->is_admin ||
+			      uid_eq(m->file->f_cred->fsuid, call->uid));
+	if (known)
+		pid = caller_pid(call);
+	if (pid)
+		put_unsigned(m, &columns[PID], pid);
+	else
+		put_unknown(m, &columns[PID]);
+	put_word(m, &columns[COMM], known ? call->comm : "");
+}
+
+static void put_listener(struct seq_file *m, struct sock *sk)
+{
+	struct listener_view view;
+	const struct listener *record = &view.record;
+	u64 since;
+
+	listener_read(sk, &view);
+
+	put_word(m, &columns[PROTO], proto_of(sk));
+	put_local(m, &columns[LOCAL], sk);
+	put_cookie(m, &columns[COOKIE], view.cookie);
+	put_unsigned(m, &columns[INODE], sock_i_ino(sk));
+	put_unsigned(m, &columns[UID],
+		     from_kuid_munged(seq_user_ns(m), sk_uid(sk)));
+	put_caller(m, &record->call);
+
+	if (record->call.asked_known)
+		put_signed(m, &columns[ASKED], record->call.asked);
+	else
+		put_unknown(m, &columns[ASKED]);
+	put_unsigned(m, &columns[GRANTED], record->call.granted);
+	put_unsigned(m, &columns[LIMIT], view.limit);
+	put_unknown(m, &columns[RULE]);
+
+	put_unsigned(m, &columns[ACCEPTQ], view.acceptq);
+	put_unknown(m, &columns[ACCEPTQ_PEAK]);
+	if (view.oldest_ms >= 0)
+		put_unsigned(m, &columns[ACCEPTQ_OLDEST_MS], view.oldest_ms);
+	else
+		put_unknown(m, &columns[ACCEPTQ_OLDEST_MS]);
+	put_unsigned(m, &columns[SYNQ], view.synq);
+	put_unsigned(m, &columns[SYNQ_YOUNG], view.synq_young);
+	put_unknown(m, &columns[SYNQ_PEAK]);
+
+	if (view.recorded) {
+		since = get_jiffies_64() - record->since;
+		put_unsigned(m, &columns[SINCE_MS], jiffies64_to_msecs(since));
+	} else {
+		put_unknown(m, &columns[SINCE_MS]);
+	}
+	put_unknown(m, &columns[SYNS]);
+	put_unknown(m, &columns[ACCEPTS]);
+	put_unknown(m, &columns[OVERFLOWS]);
+	put_unknown(m, &columns[SYNQ_DROPS]);
+	put_unknown(m, &columns[SYNCOOKIES]);
+	put_unsigned(m, &columns[SK_DROPS], view.drops);
+	put_unknown(m, &columns[SINCE_OVERFLOW_MS]);
+	seq_putc(m, '\n');
+}
+
+static void *sockets_start(struct seq_file *m, loff_t *pos)
+{
+	struct sockets_reader *reader = m->private;
+	struct listener_walk *walk = &reader->walk;
+	struct sock *sk;
+
+	if (*pos && *pos == reader->pos)
+		return listener_walk_start(walk);
+
+	/* From the top; after a seek, on to the row. */
+	memset(walk, 0, sizeof(*walk));
+	walk->net = seq_file_net(m);
+	reader->pos = 0;
+	reader->is_admin = file_ns_capable(m->file, walk->net->user_ns,
+					   CAP_NET_ADMIN);
+	if (!*pos)
+		return SEQ_START_TOKEN;
+	sk = listener_walk_start(walk);
+	while (sk && ++reader->pos < *pos)
+		sk = listener_walk_next(walk);
+	return sk;
+}
+
+static void *sockets_next(struct seq_file *m, void *v, loff_t *pos)
+{
+	struct sockets_reader *reader = m->private;
+
+	reader->pos = ++*pos;
+	if (v == SEQ_START_TOKEN)
+		return listener_walk_start(&reader->walk);
+	return listener_walk_next(&reader->walk);
+}
+
+static void sockets_stop(struct seq_file *m, void *v)
+{
+	struct sockets_reader *reader = m->private;
+
+	listener_walk_stop(&reader->walk);
+}
+
+static int sockets_show(struct seq_file *m, void *v)
+{
+	if (v == SEQ_START_TOKEN)
+		put_header(m);
+	else
+		put_listener(m, v);
+	return 0;
+}
+
+static const struct seq_operations sockets_ops = {
+	.start	= sockets_start,
+	.next	= sockets_next,
+	.stop	= sockets_stop,
+	.show	= sockets_show,
+};
+
+/* ---- hooks ---- */
+
+static int hooks_show(struct seq_file *m, void *v)
+{
+	struct hook_status status;
+	unsigned int i;
+
+	seq_printf(m, "%-22s %-9s %10s %8s  serves\n",
+		   "symbol", "state", "hits", "nmissed");
+	for (i = 0; hook_status(i, &status); i++) {
+		seq_printf(m, "%-22s %-9s ", status.hook->symbol, status.state);
+		if (status.placed)
+			seq_printf(m, "%10lu %8lu", status.hits, status.missed);
+		else
+			seq_printf(m, "%10s %8s", "-", "-");
+		seq_printf(m, "  %s", status.hook->serves);
+		if (status.missing && status.hook->lost)
+			seq_printf(m, " (without it %s)", status.hook->lost);
+		seq_putc(m, '\n');
+	}
+	seq_printf(m, "%-22s %-9s %10lu %8s  %s\n", "unrecorded", "-",
+		   listener_unrecorded(), "-",
+		   "listeners that a walk met without a record");
+	return 0;
+}
+
+/* ---- namespaces ---- */
+
+/**
+ * listenq_proc_init() - give a network namespace its directory
+ * @net: the namespace
+ *
+ * Context: process context.
+ * Return: 0 or -ENOMEM.
+ */
+int listenq_proc_init(struct net *net)
+{
+	struct proc_dir_entry *dir;
+
+	dir = proc_net_mkdir(net, "listenq", net->proc_net);
+	if (!dir)
+		return -ENOMEM;
+	if (!proc_create_net("sockets", 0444, dir, &sockets_ops,
+			     sizeof(struct sockets_reader)) ||
+	    !proc_create_net_single("hooks", 0444, dir, hooks_show, NULL)) {
+		listenq_proc_exit(net);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/**
+ * listenq_proc_exit() - take the directory away
+ * @net: the namespace
+ *
+ * Waits for those who are reading; who has a file open gets an error from
+ * then on (fs/proc/inode.c, proc_entry_rundown()).
+ *
+ * Context: process context.
+ */
+void listenq_proc_exit(struct net *net)
+{
+	remove_proc_subtree("listenq", net->proc_net);
+}
