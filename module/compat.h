@@ -19,6 +19,14 @@
 #error "listenq supports Linux 5.10 and later"
 #endif
 
+#ifndef CONFIG_HAVE_FUNCTION_ARG_ACCESS_API
+#error "listenq needs an architecture with regs_get_kernel_argument()"
+#endif
+
+#ifndef CONFIG_INET
+#error "listenq needs a kernel with CONFIG_INET=y"
+#endif
+
 #ifndef CONFIG_KPROBES
 #error "listenq needs a kernel with CONFIG_KPROBES=y"
 #endif
@@ -75,11 +83,17 @@ static inline struct inet_hashinfo *tcp_listening_hash(void)
 }
 
 /*
- * The sockets in a bucket of the listening hash, whose lock the caller holds.
- * 5.18 replaced the list through icsk_listen_portaddr_node, and with it a
- * macro to walk it, by one through the socket's usual node.
+ * The sockets in a bucket of the listening hash, whose lock the caller holds;
+ * whether there are any is asked without it. 5.19 replaced the list through
+ * icsk_listen_portaddr_node, and with it a macro to walk it, by one through
+ * the socket's usual node.
  */
 #ifdef inet_lhash2_for_each_icsk_rcu
+static inline bool bucket_empty(const struct inet_listen_hashbucket *bucket)
+{
+	return hlist_empty(&bucket->head);
+}
+
 static inline struct sock *bucket_sock(struct hlist_node *node)
 {
 	return (struct sock *)hlist_entry_safe(node, struct inet_connection_sock,
@@ -89,7 +103,7 @@ static inline struct sock *bucket_sock(struct hlist_node *node)
 static inline struct sock *
 bucket_first(const struct inet_listen_hashbucket *bucket)
 {
-	return bucket_sock(READ_ONCE(bucket->head.first));
+	return bucket_sock(bucket->head.first);
 }
 
 static inline struct sock *bucket_next(const struct sock *sk)
@@ -97,6 +111,11 @@ static inline struct sock *bucket_next(const struct sock *sk)
 	return bucket_sock(inet_csk(sk)->icsk_listen_portaddr_node.next);
 }
 #else
+static inline bool bucket_empty(const struct inet_listen_hashbucket *bucket)
+{
+	return hlist_nulls_empty(&bucket->nulls_head);
+}
+
 static inline struct sock *
 bucket_first(const struct inet_listen_hashbucket *bucket)
 {

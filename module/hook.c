@@ -19,25 +19,15 @@
 /**
  * struct probe - a hook and what became of it
  * @hook: the hook
- * @state: see below; written by hook_init() and hook_exit() only
+ * @state: written by hook_init() and hook_exit() only
  * @hits: per CPU, so that a hit writes no shared cache line
- * @probe: the probe. Without hook->leave only its kprobe, @probe.kp, is used.
+ * @kretprobe: the probe; without hook->leave only the kprobe in it is used
  */
 struct probe {
 	const struct hook *hook;
-	enum {
-		PROBE_MISSING,
-		PROBE_UNNEEDED,
-		PROBE_ON,
-	} state;
+	enum hook_state state;
 	unsigned long __percpu *hits;
-	struct kretprobe probe;
-};
-
-static const char * const probe_states[] = {
-	[PROBE_MISSING]		= "missing",
-	[PROBE_UNNEEDED]	= "unneeded",
-	[PROBE_ON]		= "on",
+	struct kretprobe kretprobe;
 };
 
 /* Set before the first probe fires and freed after the last one did. */
@@ -47,7 +37,7 @@ static unsigned int probes_count;
 /* A hook without @leave: the function is entered. */
 static int probe_hit(struct kprobe *kp, struct pt_regs *regs)
 {
-	struct probe *probe = container_of(kp, struct probe, probe.kp);
+	struct probe *probe = container_of(kp, struct probe, kretprobe.kp);
 
 	this_cpu_inc(*probe->hits);
 	probe->hook->enter(regs, NULL);
@@ -63,7 +53,7 @@ static const struct probe *probe_of(struct kretprobe_instance *ri)
 {
 	struct kretprobe *rp = get_kretprobe(ri);
 
-	return rp ? container_of(rp, struct probe, probe) : NULL;
+	return rp ? container_of(rp, struct probe, kretprobe) : NULL;
 }
 
 /* A hook with @leave: the function is entered; 0 asks for its return. */
@@ -91,28 +81,28 @@ static int probe_place(struct probe *probe)
 {
 	const struct hook *hook = probe->hook;
 
-	probe->probe.kp.symbol_name = hook->symbol;
+	probe->kretprobe.kp.symbol_name = hook->symbol;
 	if (!hook->leave) {
-		probe->probe.kp.pre_handler = probe_hit;
-		return register_kprobe(&probe->probe.kp);
+		probe->kretprobe.kp.pre_handler = probe_hit;
+		return register_kprobe(&probe->kretprobe.kp);
 	}
-	probe->probe.entry_handler = probe_enter;
-	probe->probe.handler = probe_leave;
-	probe->probe.data_size = hook->data_size;
-	probe->probe.maxactive = hook->active;
-	return register_kretprobe(&probe->probe);
+	probe->kretprobe.entry_handler = probe_enter;
+	probe->kretprobe.handler = probe_leave;
+	probe->kretprobe.data_size = hook->data_size;
+	probe->kretprobe.maxactive = hook->active;
+	return register_kretprobe(&probe->kretprobe);
 }
 
 /* Returns when no handler of the probe's runs any more. */
 static void probe_remove(struct probe *probe)
 {
-	if (probe->state != PROBE_ON)
+	if (probe->state != HOOK_ON)
 		return;
 	if (probe->hook->leave)
-		unregister_kretprobe(&probe->probe);
+		unregister_kretprobe(&probe->kretprobe);
 	else
-		unregister_kprobe(&probe->probe.kp);
-	probe->state = PROBE_MISSING;
+		unregister_kprobe(&probe->kretprobe.kp);
+	probe->state = HOOK_MISSING;
 }
 
 static bool probe_is_on(const char *symbol)
@@ -121,7 +111,7 @@ static bool probe_is_on(const char *symbol)
 
 	for (i = 0; i < probes_count; i++)
 		if (!strcmp(probes[i].hook->symbol, symbol))
-			return probes[i].state == PROBE_ON;
+			return probes[i].state == HOOK_ON;
 	return false;
 }
 
@@ -134,12 +124,12 @@ static int probe_init(struct probe *probe)
 	if (!probe->hits)
 		return -ENOMEM;
 	if (hook->unless && probe_is_on(hook->unless)) {
-		probe->state = PROBE_UNNEEDED;
+		probe->state = HOOK_UNNEEDED;
 		return 0;
 	}
 	err = probe_place(probe);
 	if (!err) {
-		probe->state = PROBE_ON;
+		probe->state = HOOK_ON;
 		return 0;
 	}
 	if (hook->required) {
@@ -236,13 +226,11 @@ bool hook_status(unsigned int index, struct hook_status *status)
 
 	probe = &probes[index];
 	status->hook = probe->hook;
-	status->state = probe_states[probe->state];
-	status->placed = probe->state == PROBE_ON;
-	status->missing = probe->state == PROBE_MISSING;
+	status->state = probe->state;
 	status->hits = 0;
 	for_each_possible_cpu(cpu)
 		status->hits += READ_ONCE(*per_cpu_ptr(probe->hits, cpu));
-	status->missed = READ_ONCE(probe->probe.kp.nmissed) +
-			 READ_ONCE(probe->probe.nmissed);
+	status->missed = READ_ONCE(probe->kretprobe.kp.nmissed) +
+			 READ_ONCE(probe->kretprobe.nmissed);
 	return true;
 }

@@ -187,14 +187,14 @@ static void listen_leave(unsigned long result, void *data)
 
 /*
  * inet_csk_listen_start(struct sock *sk); until 5.16 the backlog came behind
- * it. The caller has locked the socket and stored the limit.
+ * it. The caller has locked the socket and stored the limit, and nobody else
+ * knows the socket as a listener yet.
  */
 static bool start_enter(struct pt_regs *regs, void *data)
 {
-	struct listen_data *listen = data;
+	struct sock *sk = (void *)regs_get_kernel_argument(regs, 0);
 
-	listen->sk = (void *)regs_get_kernel_argument(regs, 0);
-	return listener_is_tcp(listen->sk);
+	return listen_enter(data, sk, READ_ONCE(sk->sk_max_ack_backlog));
 }
 
 static void start_leave(unsigned long result, void *data)
@@ -204,8 +204,7 @@ static void start_leave(unsigned long result, void *data)
 
 	if ((int)result)
 		return;
-	call_describe(&call, start->sk,
-		      READ_ONCE(start->sk->sk_max_ack_backlog));
+	call_describe(&call, start->sk, start->granted);
 	listener_begin(start->sk, &call);
 }
 
@@ -224,7 +223,7 @@ const struct hook listen_hooks[] = {
 	{
 		.symbol		= "__sys_listen",
 		.serves		= "asked",
-		.lost		= "asked reads - where somaxconn clamped it",
+		.lost		= "asked reads - where somaxconn clamps",
 		.enter		= ask_enter,
 		.leave		= ask_leave,
 		.data_size	= sizeof(struct ask_data),
@@ -232,7 +231,7 @@ const struct hook listen_hooks[] = {
 	}, {
 		.symbol		= "__sys_listen_socket",
 		.serves		= "asked, through io_uring",
-		.lost		= "asked reads - where somaxconn clamped io_uring",
+		.lost		= "asked reads - where somaxconn clamps io_uring (since 6.11)",
 		.enter		= ask_enter,
 		.leave		= ask_leave,
 		.data_size	= sizeof(struct ask_data),

@@ -9,17 +9,18 @@
  *
  * A record's life:
  *
- *	pool -> a bucket -> retired -> (grace period) -> pool, or freed
+ *	allocated -> pool -> a bucket -> retired -> (grace period) -> freed
  *
  * Probe handlers take records from the pool and retire them, and allocate and
- * free nothing; recycle_work does, from process context. A record is retired
+ * free nothing; upkeep_work does, from process context. A record is retired
  * once, by whoever sets its @retired first: the listener's stop, a new
  * start on the same socket, or a sweep that met no such listener.
  *
  * Locks, innermost last: a bucket of the kernel's listening hash (spinlock_t,
  * process context only), a bucket of records (raw, interrupts off), the
- * pool's (raw, interrupts off). The accept queue's rskq_lock (spinlock_t,
- * bottom halves off) is taken alone inside the first.
+ * pool's (raw, interrupts off). Taken alone inside the first: the accept
+ * queue's rskq_lock and, by sock_i_ino() before 6.17, sk_callback_lock (both
+ * sleep on PREEMPT_RT, bottom halves off).
  */
 #include <linux/hash.h>
 #include <linux/irq_work.h>
@@ -73,13 +74,14 @@ static unsigned int sweeps;
 
 static atomic_long_t unrecorded;
 
-static void recycle(struct work_struct *work);
-static void recycle_soon(struct irq_work *work);
+static void upkeep(struct work_struct *work);
+static void upkeep_soon(struct irq_work *work);
 static void sweep_again(struct work_struct *work);
 
-static DECLARE_WORK(recycle_work, recycle);
+static struct workqueue_struct *workqueue;
+static DECLARE_WORK(upkeep_work, upkeep);
 static DECLARE_DEFERRABLE_WORK(sweep_work, sweep_again);
-static struct irq_work recycle_irq_work;
+static struct irq_work upkeep_irq_work;
 
 /* ---- the pool ---- */
 
@@ -111,7 +113,7 @@ static struct listener *pool_get(void)
 	raw_spin_unlock_irqrestore(&pool.lock, flags);
 
 	if (low)
-		irq_work_queue(&recycle_irq_work);
+		irq_work_queue(&upkeep_irq_work);
 	return node ? llist_entry(node, struct listener, idle) : NULL;
 }
 
@@ -192,9 +194,8 @@ static struct listener *record_add(struct bucket *bucket,
 }
 
 /*
- * Any context. Takes no lock: the record leaves its bucket when recycle()
- * gets to it, and until then nobody finds it. Recycling soon is not worth a
- * work item for each record.
+ * Any context. Takes no lock: the record leaves its bucket when upkeep() gets
+ * to it, and until then nobody finds it. One record is not worth a work item.
  */
 static void record_retire(struct listener *listener)
 {
@@ -202,7 +203,7 @@ static void record_retire(struct listener *listener)
 		return;
 	llist_add(&listener->idle, &retired);
 	if (atomic_inc_return(&retired_count) >= POOL_STEP)
-		irq_work_queue(&recycle_irq_work);
+		irq_work_queue(&upkeep_irq_work);
 }
 
 static void record_unlink(struct listener *listener)
@@ -215,33 +216,35 @@ static void record_unlink(struct listener *listener)
 	raw_spin_unlock_irqrestore(&bucket->lock, flags);
 }
 
-/* Process context: give the retired back after a grace period; fill up. */
-static void recycle(struct work_struct *work)
+static void record_free(struct rcu_head *rcu)
+{
+	kmem_cache_free(record_cache, container_of(rcu, struct listener, rcu));
+}
+
+/*
+ * Process context: fill the pool, free the retired. The pool does not wait for
+ * a grace period: somebody who listens and closes in a loop would leave it
+ * empty for all others.
+ */
+static void upkeep(struct work_struct *work)
 {
 	struct llist_node *batch = llist_del_all(&retired);
 	struct listener *listener, *next;
 	int count = 0;
 
-	llist_for_each_entry(listener, batch, idle) {
+	llist_for_each_entry_safe(listener, next, batch, idle) {
 		record_unlink(listener);
+		call_rcu(&listener->rcu, record_free);
 		count++;
 	}
 	atomic_sub(count, &retired_count);
-	if (batch)
-		synchronize_rcu();
-	llist_for_each_entry_safe(listener, next, batch, idle) {
-		if (READ_ONCE(pool.count) < POOL_SIZE)
-			pool_put(listener);
-		else
-			kmem_cache_free(record_cache, listener);
-	}
 	pool_fill();
 }
 
 /* A work item can't be queued from a probe handler, an irq_work can. */
-static void recycle_soon(struct irq_work *work)
+static void upkeep_soon(struct irq_work *work)
 {
-	schedule_work(&recycle_work);
+	queue_work(workqueue, &upkeep_work);
 }
 
 /**
@@ -292,9 +295,9 @@ void listener_begin(struct sock *sk, const struct listen_call *call)
  * @sk: the socket
  * @call: the listen(), the first on this socket or a repeated one
  *
- * inet_listen() has let go of the socket when it returns, so another task's
- * listen() may have stored its backlog meanwhile; that one counts then, and
- * @call is forgotten.
+ * inet_listen() has let go of the socket when it returns. Another task's
+ * listen() may have stored its backlog meanwhile: that one counts then, and
+ * @call is forgotten. Or the socket listens no more.
  *
  * Context: preemption off, not in an NMI.
  */
@@ -309,12 +312,20 @@ void listener_adjust(struct sock *sk, const struct listen_call *call)
 	if (READ_ONCE(sk->sk_max_ack_backlog) != call->granted)
 		goto unlock;
 	listener = record_find(bucket, sk, cookie);
-	if (!listener)
+	if (!listener && inet_sk_state_load(sk) == TCP_LISTEN)
 		listener = record_add(bucket, sk, cookie);
 	if (listener)
 		listener->call = *call;
 unlock:
 	raw_spin_unlock_irqrestore(&bucket->lock, flags);
+}
+
+/* All that is known of a listen() that was not seen is what it granted. */
+static void call_forget(struct listen_call *call, unsigned int granted)
+{
+	memset(call, 0, sizeof(*call));
+	call->granted = granted;
+	call->uid = INVALID_UID;
 }
 
 /**
@@ -350,7 +361,7 @@ static void walk_fill(struct listener_walk *walk)
 	for (sk = bucket_first(walk->locked); sk; sk = bucket_next(sk)) {
 		if (!listener_is_tcp(sk))
 			continue;
-		if (walk->net && !net_eq(sock_net(sk), walk->net))
+		if (!net_eq(sock_net(sk), walk->net))
 			continue;
 		cookie = cookie_of(sk);
 		if (cookie < walk->cookie)
@@ -397,7 +408,7 @@ struct sock *listener_walk_start(struct listener_walk *walk)
 	pool_fill();
 	for (; walk->bucket <= hash->lhash2_mask; walk->bucket++) {
 		bucket = &hash->lhash2[walk->bucket];
-		if (bucket_first(bucket)) {
+		if (!bucket_empty(bucket)) {
 			spin_lock(&bucket->lock);
 			__release(&bucket->lock); /* sparse: held for long */
 			walk->locked = bucket;
@@ -454,42 +465,32 @@ void listener_walk_stop(struct listener_walk *walk)
 
 /*
  * A walk has met a listener, whose bucket in the listening hash is locked.
- * Annotate it where its listen() was not seen, and copy the record.
+ * Find its record, or annotate it where its listen() was not seen. The caller
+ * holds @bucket's lock.
  *
  * Whoever is inside listen() owns the socket from before it enters the hash
  * until after its record is made. So a socket that is owned is left alone:
- * its record may be on the way.
+ * its record may be on the way. Where nobody owns it, the record was made in
+ * an earlier critical section of @bucket's.
  */
-static bool record_meet(struct sock *sk, u64 cookie, struct listener *copy)
+static struct listener *record_meet(struct bucket *bucket, struct sock *sk,
+				    u64 cookie)
 {
-	struct bucket *bucket = bucket_of(sk);
+	/* A stale answer is either "owned" or as good as the right one. */
+	bool owned = data_race(sock_owned_by_user_nocheck(sk));
 	struct listener *listener;
-	unsigned long flags;
-	bool owned;
 
-	owned = sock_owned_by_user_nocheck(sk);
-	/*
-	 * Nobody owns it: then the record that listen() made is there to be
-	 * found. Pairs with the lock's release in release_sock().
-	 */
-	smp_rmb();
-
-	raw_spin_lock_irqsave(&bucket->lock, flags);
 	listener = record_find(bucket, sk, cookie);
 	if (!listener && !owned) {
-		atomic_long_inc(&unrecorded);
 		listener = record_add(bucket, sk, cookie);
 		if (listener) {
-			listener->call.granted =
-				READ_ONCE(sk->sk_max_ack_backlog);
-			listener->call.uid = INVALID_UID;
+			atomic_long_inc(&unrecorded);
+			call_forget(&listener->call,
+				    READ_ONCE(sk->sk_max_ack_backlog));
 		}
 	}
-	if (listener) {
+	if (listener)
 		listener->seen = READ_ONCE(sweeps);
-		*copy = *listener;
-	}
-	raw_spin_unlock_irqrestore(&bucket->lock, flags);
 	return listener;
 }
 
@@ -502,16 +503,27 @@ static s64 acceptq_oldest_ms(struct sock *sk)
 {
 	struct request_sock_queue *queue = &inet_csk(sk)->icsk_accept_queue;
 	const struct request_sock *req;
-	s32 age = -1;
+	s64 ms = -1;
+	u32 then, age;
 
 	spin_lock_bh(&queue->rskq_lock);
 	req = queue->rskq_accept_head;
 	if (req) {
-		age = tcp_jiffies32 - READ_ONCE(tcp_sk(req->sk)->lsndtime);
-		age = max(age, 0);
+		then = READ_ONCE(tcp_sk(req->sk)->lsndtime);
+		age = tcp_jiffies32 - then;
+		/* Set again at this very moment. */
+		if (age > U32_MAX - HZ)
+			age = 0;
+		ms = jiffies64_to_msecs(age);
 	}
 	spin_unlock_bh(&queue->rskq_lock);
-	return req ? jiffies_to_msecs(age) : -1;
+	return ms;
+}
+
+/* A request may be dropped before it was counted: -1 for a moment. */
+static unsigned int not_negative(int length)
+{
+	return max(length, 0);
 }
 
 /**
@@ -523,24 +535,30 @@ static s64 acceptq_oldest_ms(struct sock *sk)
  */
 void listener_read(struct sock *sk, struct listener_view *view)
 {
-	const struct inet_connection_sock *icsk = inet_csk(sk);
-	struct listen_call *call = &view->record.call;
+	const struct request_sock_queue *queue =
+		&inet_csk(sk)->icsk_accept_queue;
+	struct bucket *bucket = bucket_of(sk);
+	const struct listener *listener;
+	unsigned long flags;
 
 	view->cookie = cookie_of(sk);
-	view->recorded = record_meet(sk, view->cookie, &view->record);
-	view->limit = READ_ONCE(sk->sk_max_ack_backlog);
-	view->acceptq = READ_ONCE(sk->sk_ack_backlog);
-	view->oldest_ms = view->acceptq ? acceptq_oldest_ms(sk) : -1;
-	view->synq = reqsk_queue_len(&icsk->icsk_accept_queue);
-	view->synq_young = reqsk_queue_len_young(&icsk->icsk_accept_queue);
-	view->drops = sk_drops_read(sk);
+	raw_spin_lock_irqsave(&bucket->lock, flags);
+	listener = record_meet(bucket, sk, view->cookie);
+	view->recorded = listener;
+	if (listener)
+		view->record = *listener;
+	raw_spin_unlock_irqrestore(&bucket->lock, flags);
 
 	/* A limit that listenq does not know is the kernel's latest. */
-	if (!view->recorded || call->granted != view->limit) {
-		memset(call, 0, sizeof(*call));
-		call->granted = view->limit;
-		call->uid = INVALID_UID;
-	}
+	view->limit = READ_ONCE(sk->sk_max_ack_backlog);
+	if (!listener || view->record.call.granted != view->limit)
+		call_forget(&view->record.call, view->limit);
+
+	view->acceptq = READ_ONCE(sk->sk_ack_backlog);
+	view->oldest_ms = view->acceptq ? acceptq_oldest_ms(sk) : -1;
+	view->synq = not_negative(reqsk_queue_len(queue));
+	view->synq_young = not_negative(reqsk_queue_len_young(queue));
+	view->drops = sk_drops_read(sk);
 }
 
 /**
@@ -581,37 +599,74 @@ static void drop_unseen(void)
 	}
 }
 
+/*
+ * Annotate those of a bucket of the listening hash that have no record. A
+ * single pass, however many there are: an SO_REUSEPORT group is one bucket,
+ * and anybody can make one of thousands. Returns whether all have a record
+ * that can have one.
+ */
+static bool sweep_bucket(struct inet_listen_hashbucket *listeners)
+{
+	struct bucket *bucket;
+	unsigned long flags;
+	bool all = true;
+	struct sock *sk;
+
+	spin_lock(&listeners->lock);
+	for (sk = bucket_first(listeners); sk; sk = bucket_next(sk)) {
+		if (!listener_is_tcp(sk))
+			continue;
+		bucket = bucket_of(sk);
+		raw_spin_lock_irqsave(&bucket->lock, flags);
+		if (!record_meet(bucket, sk, cookie_of(sk)))
+			all = false;
+		raw_spin_unlock_irqrestore(&bucket->lock, flags);
+	}
+	spin_unlock(&listeners->lock);
+	return all;
+}
+
 /**
  * listener_sweep() - make the records agree with the listening hash
  *
  * Annotates the listeners of all namespaces that have no record, and retires
  * the records of sockets that do not listen any more, whatever the probes
  * have missed. The first sweep is the load's: what it meets without a record
- * was not missed.
+ * was not missed. Others follow by themselves.
  *
  * Context: process context, may sleep.
  */
 void listener_sweep(void)
 {
-	struct listener_walk walk = { };
-	struct listener ignored;
-	struct sock *sk;
+	struct inet_hashinfo *hash = tcp_listening_hash();
+	struct inet_listen_hashbucket *listeners;
+	unsigned int i;
 
 	mutex_lock(&sweep_mutex);
 	WRITE_ONCE(sweeps, sweeps + 1);
-	for (sk = listener_walk_start(&walk); sk;
-	     sk = listener_walk_next(&walk))
-		record_meet(sk, cookie_of(sk), &ignored);
+	for (i = 0; i <= hash->lhash2_mask; i++) {
+		listeners = &hash->lhash2[i];
+		if (bucket_empty(listeners))
+			continue;
+		/* As long as it was the pool that ran dry. */
+		while (!sweep_bucket(listeners) && !READ_ONCE(pool.count)) {
+			pool_fill();
+			if (!READ_ONCE(pool.count))
+				break;
+			cond_resched();
+		}
+		cond_resched();
+	}
 	drop_unseen();
 	if (sweeps == 1)
 		atomic_long_set(&unrecorded, 0);
 	mutex_unlock(&sweep_mutex);
+	queue_delayed_work(workqueue, &sweep_work, SWEEP_INTERVAL);
 }
 
 static void sweep_again(struct work_struct *work)
 {
 	listener_sweep();
-	schedule_delayed_work(&sweep_work, SWEEP_INTERVAL);
 }
 
 /* ---- init and exit ---- */
@@ -628,15 +683,21 @@ int listener_init(void)
 
 	for (i = 0; i < ARRAY_SIZE(buckets); i++)
 		raw_spin_lock_init(&buckets[i].lock);
-	init_irq_work(&recycle_irq_work, recycle_soon);
+	init_irq_work(&upkeep_irq_work, upkeep_soon);
 
 	record_cache = kmem_cache_create("listenq_record",
 					 sizeof(struct listener), 0, 0, NULL);
 	if (!record_cache)
 		return -ENOMEM;
+	workqueue = alloc_workqueue("listenq", WQ_UNBOUND, 0);
+	if (!workqueue)
+		goto destroy_cache;
 	pool_fill();
-	schedule_delayed_work(&sweep_work, SWEEP_INTERVAL);
 	return 0;
+
+destroy_cache:
+	kmem_cache_destroy(record_cache);
+	return -ENOMEM;
 }
 
 /**
@@ -651,10 +712,11 @@ void listener_exit(void)
 	unsigned int i;
 
 	cancel_delayed_work_sync(&sweep_work);
-	irq_work_sync(&recycle_irq_work);
-	cancel_work_sync(&recycle_work);
+	irq_work_sync(&upkeep_irq_work);
+	destroy_workqueue(workqueue);
+	rcu_barrier();
 
-	/* The last readers are gone; the retired are still in their buckets. */
+	/* The retired that upkeep() has not got to are in their buckets too. */
 	for (i = 0; i < ARRAY_SIZE(buckets); i++)
 		hlist_for_each_entry_safe(listener, next, &buckets[i].records,
 					  node)

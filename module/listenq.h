@@ -17,6 +17,7 @@
 #include <linux/cred.h>
 #include <linux/kprobes.h>
 #include <linux/llist.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/seq_file_net.h>
 #include <net/sock.h>
@@ -43,10 +44,12 @@
  *	missed. A function that can block needs more than one that can't.
  *
  * Both handlers run in the context of the probed function with preemption
- * off, so they are RCU read-side critical sections. @enter may run in an
- * exception that looks like an NMI (a breakpoint on x86): it takes no lock.
- * @leave never does: it may take raw spinlocks, with interrupts off. Neither
- * sleeps, allocates or prints.
+ * off, so they are RCU read-side critical sections. Neither sleeps, allocates
+ * or prints. @enter may run in an exception that looks like an NMI (a
+ * breakpoint on x86): it takes no lock, and lockdep agrees. @leave may take
+ * raw spinlocks, with interrupts off: it never interrupts code that holds one
+ * of them, since it runs where a probed function returns, also where that
+ * return is a breakpoint (arm64 since 7.2).
  */
 struct hook {
 	const char *symbol;
@@ -61,20 +64,28 @@ struct hook {
 };
 
 /**
+ * enum hook_state - what became of a hook
+ * @HOOK_MISSING: it could not be placed
+ * @HOOK_UNNEEDED: the one that makes it unneeded is placed
+ * @HOOK_ON: it is placed
+ */
+enum hook_state {
+	HOOK_MISSING,
+	HOOK_UNNEEDED,
+	HOOK_ON,
+};
+
+/**
  * struct hook_status - how a hook fares
  * @hook: the hook
- * @state: "on", "missing" or "unneeded"
- * @placed: whether it is on
- * @missing: whether it is missing
+ * @state: what became of it
  * @hits: how often the function was seen called
  * @missed: how often the kernel skipped the hook, on entry (another probe's
  *	handler was running on that CPU) or for want of an instance
  */
 struct hook_status {
 	const struct hook *hook;
-	const char *state;
-	bool placed;
-	bool missing;
+	enum hook_state state;
 	unsigned long hits;
 	unsigned long missed;
 };
@@ -111,7 +122,8 @@ struct listen_call {
 /**
  * struct listener - what is noted of a listener beside the kernel's own
  * @node: in its bucket; changed under the bucket's lock, read under RCU
- * @idle: in the pool, or among the retired that wait for a grace period
+ * @idle: in the pool, or among the retired
+ * @rcu: for its end, when it was retired and is out of its bucket
  * @sk: the listening socket's address. It is compared, never followed.
  * @cookie: the socket's cookie; cookies are never used twice, so @sk and
  *	@cookie together name one socket even when the address is reused
@@ -126,7 +138,10 @@ struct listen_call {
  */
 struct listener {
 	struct hlist_node node;
-	struct llist_node idle;
+	union {
+		struct llist_node idle;
+		struct rcu_head rcu;
+	};
 	const struct sock *sk;
 	u64 cookie;
 	unsigned int retired;
@@ -165,7 +180,7 @@ struct listener_view {
 
 /**
  * struct listener_walk - a place in the kernel's listening hash
- * @net: whose listeners, NULL for everybody's
+ * @net: whose listeners
  * @bucket: index of the bucket
  * @cookie: where in the bucket: at the first listener with this cookie or a
  *	larger one. Buckets are walked by rising cookie, so that whoever comes

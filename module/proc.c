@@ -222,8 +222,8 @@ static void put_cookie(struct seq_file *m, const struct column *column,
 /*
  * The caller's number as the reader's PID namespace sees it; 0 where it does
  * not. A record pins no process, so the number is looked up: it may be
- * nobody's by now, which leaves the initial namespace's as it was, or somebody
- * else's, who must not be taken for the caller.
+ * nobody's by now, which leaves the initial namespace's as it was, or that of
+ * another process or thread, which must not be taken for the caller.
  */
 static pid_t caller_pid(const struct listen_call *call)
 {
@@ -235,10 +235,10 @@ static pid_t caller_pid(const struct listen_call *call)
 	rcu_read_lock();
 	pid = find_pid_ns(call->pid, &init_pid_ns);
 	task = pid_task(pid, PIDTYPE_TGID);
-	if (!task)
-		nr = ns == &init_pid_ns ? call->pid : 0;
-	else if (task->start_time == call->started)
+	if (task && task->start_time == call->started)
 		nr = pid_nr_ns(pid, ns);
+	else if (!pid_task(pid, PIDTYPE_PID))
+		nr = ns == &init_pid_ns ? call->pid : 0;
 	else
 		nr = 0;
 	rcu_read_unlock();
@@ -246,9 +246,10 @@ static pid_t caller_pid(const struct listen_call *call)
 }
 
 /*
- * A process' number and name are for its user, and for who administers the
- * network namespace: others may not see it in /proc either (hidepid=). As with
- * other files, the credentials are the opener's.
+ * A process' number and name are for its user, as far as the user's own PID
+ * namespace reaches, and for who administers the network namespace: others may
+ * not see them in /proc either. As with other files, the credentials are the
+ * opener's.
  */
 static void put_caller(struct seq_file *m, const struct listen_call *call)
 {
@@ -264,6 +265,7 @@ static void put_caller(struct seq_file *m, const struct listen_call *call)
 		put_unsigned(m, &columns[PID], pid);
 	else
 		put_unknown(m, &columns[PID]);
+	known = known && (pid || reader->is_admin);
 	put_word(m, &columns[COMM], known ? call->comm : "");
 }
 
@@ -375,6 +377,12 @@ static const struct seq_operations sockets_ops = {
 
 /* ---- hooks ---- */
 
+static const char * const hook_states[] = {
+	[HOOK_MISSING]	= "missing",
+	[HOOK_UNNEEDED]	= "unneeded",
+	[HOOK_ON]	= "on",
+};
+
 static int hooks_show(struct seq_file *m, void *v)
 {
 	struct hook_status status;
@@ -383,13 +391,14 @@ static int hooks_show(struct seq_file *m, void *v)
 	seq_printf(m, "%-22s %-9s %10s %8s  serves\n",
 		   "symbol", "state", "hits", "nmissed");
 	for (i = 0; hook_status(i, &status); i++) {
-		seq_printf(m, "%-22s %-9s ", status.hook->symbol, status.state);
-		if (status.placed)
+		seq_printf(m, "%-22s %-9s ", status.hook->symbol,
+			   hook_states[status.state]);
+		if (status.state == HOOK_ON)
 			seq_printf(m, "%10lu %8lu", status.hits, status.missed);
 		else
 			seq_printf(m, "%10s %8s", "-", "-");
 		seq_printf(m, "  %s", status.hook->serves);
-		if (status.missing && status.hook->lost)
+		if (status.state == HOOK_MISSING && status.hook->lost)
 			seq_printf(m, " (without it %s)", status.hook->lost);
 		seq_putc(m, '\n');
 	}
