@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a program asked of listen(), what the kernel's clamp granted and the
+ * limit in force: Send-Q is the kernel's word for the last.
+ */
+
+#define _GNU_SOURCE
+#include <err.h>
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "listenq.h"
+
+/* Unlike any kernel's default, so that no other figure can be mistaken. */
+#define SOMAXCONN_HERE	137
+
+#define THREADS		2
+#define PER_THREAD	200
+#define TASKS		64
+#define PER_TASK	4
+
+FIXTURE(asked)
+{
+	bool loaded_rds;
+};
+
+FIXTURE_VARIANT(asked)
+{
+	int family;
+};
+
+FIXTURE_VARIANT_ADD(asked, ipv4)
+{
+	.family = AF_INET,
+};
+
+FIXTURE_VARIANT_ADD(asked, ipv6)
+{
+	.family = AF_INET6,
+};
+
+FIXTURE_SETUP(asked)
+{
+	LQ_SETUP();
+	lq_set_somaxconn(SOMAXCONN_HERE);
+}
+
+FIXTURE_TEARDOWN(asked)
+{
+	/* It would be listening in the namespaces of all tests to come. */
+	if (self->loaded_rds)
+		lq_run("modprobe -r rds_tcp");
+}
+
+struct expectation {
+	int asked;
+	int granted;
+};
+
+/* The kernel compares without a sign: below 0 is more than all there is. */
+static const struct expectation expectations[] = {
+	{ 0, 0 },
+	{ 1, 1 },
+	{ 5, 5 },
+	{ SOMAXCONN_HERE - 1, SOMAXCONN_HERE - 1 },
+	{ SOMAXCONN_HERE, SOMAXCONN_HERE },
+	{ SOMAXCONN_HERE + 1, SOMAXCONN_HERE },
+	{ INT_MAX, SOMAXCONN_HERE },
+	{ -1, SOMAXCONN_HERE },
+	{ INT_MIN, SOMAXCONN_HERE },
+};
+
+static void check(struct __test_metadata *_metadata, int fd, int asked,
+		  int granted)
+{
+	struct lq_ss ss;
+
+	EXPECT_EQ(asked, lq_num(fd, "asked"));
+	EXPECT_EQ(granted, lq_num(fd, "granted"));
+	EXPECT_EQ(granted, lq_num(fd, "limit"));
+	ASSERT_TRUE(lq_ss(fd, &ss));
+	EXPECT_EQ(granted, ss.sendq);
+}
+
+TEST_F(asked, first_listen)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(expectations); i++)
+		check(_metadata,
+		      lq_listener(variant->family, expectations[i].asked),
+		      expectations[i].asked, expectations[i].granted);
+}
+
+TEST_F(asked, repeated_listen)
+{
+	int fd = lq_listener(variant->family, 33);
+
+	for (size_t i = 0; i < ARRAY_SIZE(expectations); i++) {
+		lq_listen(fd, expectations[i].asked);
+		check(_metadata, fd, expectations[i].asked,
+		      expectations[i].granted);
+	}
+}
+
+/* The clamp acts at listen(), not when somaxconn changes. */
+TEST_F(asked, somaxconn_changes)
+{
+	int fd = lq_listener(variant->family, 5000);
+
+	lq_set_somaxconn(SOMAXCONN_HERE * 2);
+	check(_metadata, fd, 5000, SOMAXCONN_HERE);
+	lq_listen(fd, 5001);
+	check(_metadata, fd, 5001, SOMAXCONN_HERE * 2);
+	lq_set_somaxconn(3);
+	check(_metadata, fd, 5001, SOMAXCONN_HERE * 2);
+	lq_listen(fd, 5002);
+	check(_metadata, fd, 5002, 3);
+}
+
+struct thread {
+	pthread_t thread;
+	pthread_barrier_t *barrier;
+	int family;
+	int asked;
+	int fds[PER_THREAD];
+};
+
+static void *listen_often(void *arg)
+{
+	struct thread *thread = arg;
+
+	pthread_barrier_wait(thread->barrier);
+	for (int i = 0; i < PER_THREAD; i++)
+		lq_listen(thread->fds[i], thread->asked);
+	return NULL;
+}
+
+/* One process, two threads: the argument is the thread's, not the process'. */
+TEST_F(asked, threads_at_once)
+{
+	static const int asked[THREADS] = { -1000, 1000000 };
+	struct thread threads[THREADS];
+	pthread_barrier_t barrier;
+	struct lq_table *table;
+
+	pthread_barrier_init(&barrier, NULL, THREADS);
+	for (int t = 0; t < THREADS; t++) {
+		threads[t].barrier = &barrier;
+		threads[t].asked = asked[t];
+		for (int i = 0; i < PER_THREAD; i++)
+			threads[t].fds[i] = lq_bound(variant->family,
+						     lq_loopback(variant->family),
+						     0);
+	}
+	for (int t = 0; t < THREADS; t++)
+		ASSERT_EQ(0, pthread_create(&threads[t].thread, NULL,
+					    listen_often, &threads[t]));
+	for (int t = 0; t < THREADS; t++)
+		ASSERT_EQ(0, pthread_join(threads[t].thread, NULL));
+
+	table = lq_read(LQ_SOCKETS);
+	ASSERT_EQ(THREADS * PER_THREAD, table->nrows);
+	for (int t = 0; t < THREADS; t++) {
+		for (int i = 0; i < PER_THREAD; i++) {
+			int row = lq_find(table, "cookie",
+					  lq_cookie_str(threads[t].fds[i]));
+
+			ASSERT_LE(0, row);
+			ASSERT_EQ(asked[t], atoi(lq_cell(table, row, "asked")));
+			ASSERT_EQ(SOMAXCONN_HERE,
+				  atoi(lq_cell(table, row, "granted")));
+			ASSERT_EQ(getpid(), atoi(lq_cell(table, row, "pid")));
+		}
+	}
+	lq_free(table);
+}
+
+struct task {
+	pid_t pid;
+	int ports[PER_TASK];
+	char ready;
+};
+
+/* Many tasks listen at once, each for a figure of its own. */
+TEST_F(asked, tasks_at_once)
+{
+	struct task *tasks = lq_shared(sizeof(*tasks) * TASKS);
+	const char *host = lq_loopback(variant->family);
+	struct lq_table *table;
+	int go[2], ready = 0;
+	char c;
+
+	ASSERT_EQ(0, pipe(go));
+	for (int t = 0; t < TASKS; t++) {
+		int fds[PER_TASK];
+		pid_t pid = lq_fork();
+
+		if (pid) {
+			tasks[t].pid = pid;
+			continue;
+		}
+		close(go[1]);
+		for (int i = 0; i < PER_TASK; i++)
+			fds[i] = lq_bound(variant->family, host, 0);
+		/* The end of the pipe starts all of them. */
+		if (read(go[0], &c, 1))
+			_exit(1);
+		for (int i = 0; i < PER_TASK; i++) {
+			lq_listen(fds[i], 1000 + t * PER_TASK + i);
+			tasks[t].ports[i] = lq_port(fds[i]);
+		}
+		tasks[t].ready = 1;
+		pause();
+		_exit(0);
+	}
+	close(go[1]);
+	EXPECT_TRUE(lq_wait_until(({
+		ready = 0;
+		for (int t = 0; t < TASKS; t++)
+			ready += __atomic_load_n(&tasks[t].ready,
+						 __ATOMIC_ACQUIRE);
+		ready == TASKS;
+	})));
+
+	table = lq_read(LQ_SOCKETS);
+	ASSERT_EQ(TASKS * PER_TASK, table->nrows);
+	for (int t = 0; t < TASKS; t++) {
+		for (int i = 0; i < PER_TASK; i++) {
+			char local[64];
+			int row;
+
+			snprintf(local, sizeof(local),
+				 variant->family == AF_INET ? "%s:%d" :
+							      "[%s]:%d",
+				 host, tasks[t].ports[i]);
+			row = lq_find(table, "local", local);
+			ASSERT_LE(0, row);
+			ASSERT_EQ(1000 + t * PER_TASK + i,
+				  atoi(lq_cell(table, row, "asked")));
+			ASSERT_EQ(tasks[t].pid,
+				  atoi(lq_cell(table, row, "pid")));
+		}
+	}
+	lq_free(table);
+	for (int t = 0; t < TASKS; t++) {
+		kill(tasks[t].pid, SIGKILL);
+		lq_reap(tasks[t].pid);
+	}
+}
+
+/* listen() on one socket by two threads: the row is one of the two's. */
+TEST_F(asked, one_socket_two_threads)
+{
+	int fd = lq_bound(variant->family, lq_loopback(variant->family), 0);
+	static const int asked[THREADS] = { 11, 22 };
+	struct thread threads[THREADS];
+	pthread_barrier_t barrier;
+	struct lq_ss ss;
+	long long last;
+
+	pthread_barrier_init(&barrier, NULL, THREADS);
+	for (int t = 0; t < THREADS; t++) {
+		threads[t].barrier = &barrier;
+		threads[t].asked = asked[t];
+		for (int i = 0; i < PER_THREAD; i++)
+			threads[t].fds[i] = fd;
+	}
+	for (int t = 0; t < THREADS; t++)
+		ASSERT_EQ(0, pthread_create(&threads[t].thread, NULL,
+					    listen_often, &threads[t]));
+	for (int t = 0; t < THREADS; t++)
+		ASSERT_EQ(0, pthread_join(threads[t].thread, NULL));
+
+	last = lq_num(fd, "asked");
+	EXPECT_TRUE(last == asked[0] || last == asked[1]);
+	ASSERT_TRUE(lq_ss(fd, &ss));
+	EXPECT_EQ(ss.sendq, lq_num(fd, "granted"));
+	EXPECT_EQ(ss.sendq, lq_num(fd, "limit"));
+}
+
+/*
+ * The entry of 32-bit programs, which a 64-bit program reaches as well; no
+ * 32-bit libc is needed for it.
+ */
+#ifdef __x86_64__
+#define I386_SOCKETCALL		102
+#define I386_LISTEN		363
+#define SOCKETCALL_LISTEN	4
+
+static int i386_syscall(int nr, int a, int b)
+{
+	int ret;
+
+	asm volatile("int $0x80"
+		     : "=a"(ret)
+		     : "a"(nr), "b"(a), "c"(b)
+		     : "memory", "r8", "r9", "r10", "r11");
+	return ret;
+}
+
+static int i386_listen(int fd, int backlog)
+{
+	return i386_syscall(I386_LISTEN, fd, backlog);
+}
+
+static int i386_socketcall_listen(int fd, int backlog)
+{
+	unsigned int *args = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1,
+				  0);
+	int ret;
+
+	if (args == MAP_FAILED)
+		err(1, "mmap");
+	args[0] = fd;
+	args[1] = backlog;
+	ret = i386_syscall(I386_SOCKETCALL, SOCKETCALL_LISTEN,
+			   (int)(unsigned long)args);
+	munmap(args, 4096);
+	return ret;
+}
+
+/* A kernel without the entry answers with SIGSEGV. */
+static bool have_i386(void)
+{
+	pid_t pid = lq_fork();
+
+	if (!pid) {
+		signal(SIGSEGV, SIG_DFL);
+		_exit(i386_listen(-1, 0) != -EBADF);
+	}
+	return !lq_reap(pid);
+}
+
+TEST_F(asked, by_a_32_bit_program)
+{
+	int (*const entries[])(int fd, int backlog) = {
+		i386_listen, i386_socketcall_listen,
+	};
+
+	if (!have_i386())
+		SKIP(return, "the kernel runs no 32-bit programs");
+
+	for (size_t e = 0; e < ARRAY_SIZE(entries); e++) {
+		for (size_t i = 0; i < ARRAY_SIZE(expectations); i++) {
+			int fd = lq_bound(variant->family,
+					  lq_loopback(variant->family), 0);
+
+			ASSERT_EQ(0, entries[e](fd, expectations[i].asked));
+			check(_metadata, fd, expectations[i].asked,
+			      expectations[i].granted);
+		}
+	}
+}
+#endif
+
+static int failed_listen(int fd, int backlog)
+{
+	return listen(fd, backlog) ? errno : 0;
+}
+
+/* Each way for listen() to fail; all of them leave @backlog unused. */
+static void fail_to_listen(struct __test_metadata *_metadata, int family,
+			   int backlog)
+{
+	int listener = lq_listener(family, 1);
+	int connected = lq_connect(listener);
+	int udp = socket(family, SOCK_DGRAM, 0);
+	int files[2];
+
+	ASSERT_EQ(0, pipe(files));
+	EXPECT_EQ(EINVAL, failed_listen(connected, backlog));
+	EXPECT_EQ(EOPNOTSUPP, failed_listen(udp, backlog));
+	EXPECT_EQ(ENOTSOCK, failed_listen(files[0], backlog));
+	EXPECT_EQ(EBADF, failed_listen(-1, backlog));
+	EXPECT_FALSE(lq_listed(connected));
+	close(connected);
+	close(listener);
+	close(udp);
+	close(files[0]);
+	close(files[1]);
+}
+
+/* A listener that didn't succeed in listening again is as it was. */
+TEST_F(asked, failed_listen_changes_nothing)
+{
+	int fd = lq_listener(variant->family, 9);
+
+	fail_to_listen(_metadata, variant->family, 77);
+	check(_metadata, fd, 9, 9);
+	lq_listen(fd, 10);
+	check(_metadata, fd, 10, 10);
+}
+
+/*
+ * A listener that the kernel makes by itself, in the context of a task whose
+ * own listen() has just failed, shows what the kernel asked for: neither the
+ * task's figure nor one that somaxconn has clamped.
+ */
+TEST_F(asked, failed_listen_before_an_in_kernel_one)
+{
+	struct lq_table *table;
+	int row;
+	pid_t pid;
+
+	if (variant->family == AF_INET) {
+		/* MPTCP's path manager listens within ip's system call. */
+		pid = lq_fork();
+		if (!pid) {
+			for (int i = 0; i < 4; i++)
+				failed_listen(-1, 77);
+			execlp("ip", "ip", "mptcp", "endpoint", "add",
+			       "127.0.0.1", "port", "7777", "signal", NULL);
+			_exit(127);
+		}
+		if (lq_reap(pid))
+			SKIP(return, "no MPTCP endpoint with a port");
+		table = lq_read(LQ_SOCKETS);
+		row = lq_find(table, "local", "127.0.0.1:7777");
+		ASSERT_LE(0, row);
+		EXPECT_STREQ("mptcp", lq_cell(table, row, "proto"));
+		EXPECT_STREQ("1024", lq_cell(table, row, "asked"));
+		EXPECT_STREQ("1024", lq_cell(table, row, "granted"));
+		EXPECT_STREQ("1024", lq_cell(table, row, "limit"));
+	} else {
+		/* RDS listens in each new namespace, within unshare(). */
+		bool loaded = !access("/sys/module/rds_tcp", F_OK);
+
+		/* Loading it opens a port of the machine's own, too. */
+		if (!loaded && !getenv("LISTENQ_VM"))
+			SKIP(return, "not loading rds_tcp outside a VM");
+		if (!loaded && lq_run("modprobe -q rds_tcp 2>/dev/null"))
+			SKIP(return, "the kernel has no rds_tcp");
+		self->loaded_rds = !loaded;
+		fail_to_listen(_metadata, variant->family, 77);
+		lq_new_netns();
+		table = lq_read(LQ_SOCKETS);
+		row = lq_find(table, "local", "[::]:16385");
+		ASSERT_LE(0, row);
+		EXPECT_STREQ("tcp6", lq_cell(table, row, "proto"));
+		EXPECT_STREQ("64", lq_cell(table, row, "asked"));
+		EXPECT_STREQ("64", lq_cell(table, row, "granted"));
+		EXPECT_STREQ("64", lq_cell(table, row, "limit"));
+	}
+	lq_free(table);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the file hooks counts, against what was done. Its figures are the
+ * whole machine's: a test that found somebody else's listen() among its own
+ * tries again, and a hook that miscounts does so each time.
+ */
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "listenq.h"
+
+#define TRIES	5
+#define ROUNDS	20
+
+/* The hook that sees each listen() on a TCP socket, on this kernel. */
+static const char *innermost;
+
+FIXTURE(hooks)
+{
+};
+
+FIXTURE_SETUP(hooks)
+{
+	LQ_SETUP();
+	innermost = lq_hook("__inet_listen_sk", "hits") == LQ_NONE ?
+		    "inet_listen" : "__inet_listen_sk";
+}
+
+FIXTURE_TEARDOWN(hooks)
+{
+}
+
+enum { ASK, ADJUST, START, STOP, HOOKS };
+
+static const char *symbol(int hook)
+{
+	static const char * const symbols[] = {
+		[ASK] = "__sys_listen",
+		[START] = "inet_csk_listen_start",
+		[STOP] = "inet_csk_listen_stop",
+	};
+
+	return hook == ADJUST ? innermost : symbols[hook];
+}
+
+/* @action makes each hook fire as often as @expected says. */
+static void check_hits(struct __test_metadata *_metadata, void (*action)(void),
+		       const long long expected[HOOKS])
+{
+	long long before[HOOKS], missed[HOOKS], hits[HOOKS];
+	bool exact = false;
+
+	for (int i = 0; i < TRIES && !exact; i++) {
+		for (int h = 0; h < HOOKS; h++) {
+			before[h] = lq_hook(symbol(h), "hits");
+			missed[h] = lq_hook(symbol(h), "nmissed");
+		}
+		action();
+		exact = true;
+		for (int h = 0; h < HOOKS; h++) {
+			/* What was missed isn't counted: no verdict then. */
+			if (lq_hook(symbol(h), "nmissed") != missed[h])
+				exact = false;
+			hits[h] = lq_hook(symbol(h), "hits") - before[h];
+			if (hits[h] != expected[h])
+				exact = false;
+		}
+	}
+	EXPECT_EQ(expected[ASK], hits[ASK]);
+	EXPECT_EQ(expected[ADJUST], hits[ADJUST]);
+	EXPECT_EQ(expected[START], hits[START]);
+	EXPECT_EQ(expected[STOP], hits[STOP]);
+	EXPECT_TRUE(exact);
+}
+
+static void listen_and_close(void)
+{
+	for (int i = 0; i < ROUNDS; i++)
+		close(lq_listener(i % 2 ? AF_INET6 : AF_INET, i));
+}
+
+static void listen_twice_and_close(void)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		int fd = lq_listener(i % 2 ? AF_INET6 : AF_INET, i);
+
+		lq_listen(fd, i + 1);
+		close(fd);
+	}
+}
+
+static void listen_again_and_close(void)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		int fd = lq_listener(i % 2 ? AF_INET6 : AF_INET, i);
+
+		lq_end_listening(fd);
+		lq_listen(fd, i);
+		close(fd);
+	}
+}
+
+static void fail_to_listen(void)
+{
+	for (int i = 0; i < ROUNDS; i++)
+		if (!listen(-1, i) || errno != EBADF)
+			abort();
+}
+
+static void do_nothing(void)
+{
+}
+
+/* Connections are none of these hooks' business. */
+static void connect_and_accept(void)
+{
+	static int fd = -1;
+
+	if (fd < 0)
+		fd = lq_listener(AF_INET, 5);
+	for (int i = 0; i < ROUNDS; i++) {
+		int client = lq_connect(fd);
+
+		lq_accept(fd);
+		close(client);
+	}
+}
+
+TEST_F(hooks, one_hit_for_each_call)
+{
+	static const long long none[HOOKS];
+	static const long long hits[HOOKS] = {
+		[ASK] = ROUNDS, [ADJUST] = ROUNDS,
+		[START] = ROUNDS, [STOP] = ROUNDS,
+	};
+
+	check_hits(_metadata, do_nothing, none);
+	check_hits(_metadata, listen_and_close, hits);
+}
+
+TEST_F(hooks, repeated_listen_starts_nothing)
+{
+	static const long long hits[HOOKS] = {
+		[ASK] = 2 * ROUNDS, [ADJUST] = 2 * ROUNDS,
+		[START] = ROUNDS, [STOP] = ROUNDS,
+	};
+
+	check_hits(_metadata, listen_twice_and_close, hits);
+}
+
+TEST_F(hooks, listening_again_starts)
+{
+	static const long long hits[HOOKS] = {
+		[ASK] = 2 * ROUNDS, [ADJUST] = 2 * ROUNDS,
+		[START] = 2 * ROUNDS, [STOP] = 2 * ROUNDS,
+	};
+
+	check_hits(_metadata, listen_again_and_close, hits);
+}
+
+TEST_F(hooks, failed_listen_is_asked_only)
+{
+	static const long long hits[HOOKS] = { [ASK] = ROUNDS };
+
+	check_hits(_metadata, fail_to_listen, hits);
+}
+
+TEST_F(hooks, connections_hit_nothing)
+{
+	static const long long none[HOOKS];
+
+	connect_and_accept();
+	check_hits(_metadata, connect_and_accept, none);
+}
+
+/* The symbols in their order, each in a state that has a name. */
+TEST_F(hooks, states)
+{
+	static const char * const required[] = {
+		"inet_csk_listen_start", "inet_csk_listen_stop",
+	};
+	static const char * const optional[] = {
+		"__sys_listen", "__sys_listen_socket",
+	};
+	struct lq_table *table = lq_read(LQ_HOOKS);
+	const char *inner, *outer;
+
+	EXPECT_STREQ("symbol", table->cols[0]);
+	EXPECT_STREQ("state", table->cols[1]);
+	EXPECT_STREQ("hits", table->cols[2]);
+	EXPECT_STREQ("nmissed", table->cols[3]);
+	EXPECT_STREQ("serves", table->cols[4]);
+
+	for (size_t i = 0; i < ARRAY_SIZE(required); i++) {
+		int row = lq_find(table, "symbol", required[i]);
+
+		ASSERT_LE(0, row);
+		EXPECT_STREQ("on", lq_cell(table, row, "state"));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(optional); i++) {
+		int row = lq_find(table, "symbol", optional[i]);
+		bool on;
+
+		ASSERT_LE(0, row);
+		on = !strcmp("on", lq_cell(table, row, "state"));
+		EXPECT_STREQ(on ? "on" : "missing",
+			     lq_cell(table, row, "state"));
+		EXPECT_EQ(on, !!strcmp("-", lq_cell(table, row, "hits")));
+	}
+
+	/* One of the two serves, not both. */
+	inner = lq_cell(table, lq_find(table, "symbol", "__inet_listen_sk"),
+			"state");
+	outer = lq_cell(table, lq_find(table, "symbol", "inet_listen"),
+			"state");
+	if (!strcmp(inner, "on")) {
+		EXPECT_STREQ("unneeded", outer);
+	} else {
+		EXPECT_STREQ("missing", inner);
+		EXPECT_STREQ("on", outer);
+	}
+
+	EXPECT_STREQ("unrecorded",
+		     lq_cell(table, table->nrows - 1, "symbol"));
+	lq_free(table);
+}
+
+/* Nothing that the tests of this file did went past the hooks. */
+TEST_F(hooks, no_listener_without_a_record)
+{
+	long long before = lq_hook("unrecorded", "hits");
+
+	ASSERT_LE(0, before);
+	for (int i = 0; i < ROUNDS; i++)
+		EXPECT_EQ(i, lq_num(lq_listener(AF_INET, i), "asked"));
+	EXPECT_EQ(before, lq_hook("unrecorded", "hits"));
+}
+
+TEST_HARNESS_MAIN

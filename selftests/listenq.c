@@ -1,0 +1,699 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What the selftests of listenq share; listenq.h says what each is for. */
+
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "listenq.h"
+
+#ifndef SO_COOKIE
+#define SO_COOKIE	57
+#endif
+
+#define DUMMY		"lqdummy0"
+#define DUMMY_ADDR4	"10.9.255.254"
+#define DUMMY_ADDR6	"fd09::ffff"
+
+long long lq_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
+void lq_pause(void)
+{
+	struct timespec ts = { .tv_nsec = 2000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+void lq_write_file(const char *path, const char *text)
+{
+	size_t len = strlen(text);
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0)
+		err(1, "%s", path);
+	if (write(fd, text, len) != (ssize_t)len)
+		err(1, "write %s", path);
+	close(fd);
+}
+
+/* Runs a command in a shell, silently; its exit status. */
+int lq_run(const char *command)
+{
+	int status;
+
+	fflush(NULL);
+	status = system(command);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* A child that doesn't outlive the test, however the test ends. */
+pid_t lq_fork(void)
+{
+	pid_t parent = getpid();
+	pid_t pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		err(1, "fork");
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		/* 0: the parent is in another PID namespace. */
+		if (getppid() != parent && getppid())
+			_exit(1);
+	}
+	return pid;
+}
+
+int lq_reap(pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) != pid)
+		err(1, "waitpid");
+	return status;
+}
+
+void *lq_shared(size_t size)
+{
+	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (mem == MAP_FAILED)
+		err(1, "mmap");
+	return mem;
+}
+
+bool lq_loaded(void)
+{
+	return !access("/sys/module/listenq", F_OK);
+}
+
+/* NULL where it is modprobe that knows. */
+const char *lq_module_path(void)
+{
+	static char path[PATH_MAX];
+	FILE *pipe;
+
+	if (getenv("LISTENQ_KO"))
+		return getenv("LISTENQ_KO");
+
+	pipe = popen("modinfo -n listenq 2>/dev/null", "r");
+	if (!pipe)
+		err(1, "modinfo");
+	if (!fgets(path, sizeof(path), pipe))
+		path[0] = '\0';
+	pclose(pipe);
+	path[strcspn(path, "\n")] = '\0';
+	return path[0] == '/' ? path : NULL;
+}
+
+int lq_load_file(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int ret;
+
+	if (fd < 0)
+		return errno;
+	ret = syscall(SYS_finit_module, fd, "", 0) ? errno : 0;
+	close(fd);
+	return ret;
+}
+
+int lq_load(void)
+{
+	if (getenv("LISTENQ_KO"))
+		return lq_load_file(getenv("LISTENQ_KO"));
+	return lq_run("modprobe -q listenq 2>/dev/null") ? ENOENT : 0;
+}
+
+int lq_unload(void)
+{
+	return syscall(SYS_delete_module, "listenq", O_NONBLOCK) ? errno : 0;
+}
+
+static void lo_up(void)
+{
+	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &ifr))
+		err(1, "lo up");
+	close(fd);
+}
+
+void lq_new_netns(void)
+{
+	if (unshare(CLONE_NEWNET))
+		err(1, "unshare(CLONE_NEWNET)");
+	lo_up();
+}
+
+const char *lq_setup(void)
+{
+	int error;
+
+	if (geteuid())
+		return "needs root";
+	if (!lq_loaded()) {
+		error = lq_load();
+		/* A module that is there and can't be loaded is a failure. */
+		if (error && getenv("LISTENQ_KO"))
+			errx(1, "%s: %s", getenv("LISTENQ_KO"),
+			     strerror(error));
+		if (error)
+			return "no listenq module: install it or set LISTENQ_KO";
+	}
+	lq_new_netns();
+	return NULL;
+}
+
+static char *slurp(const char *path, size_t chunk)
+{
+	size_t size = 1 << 16, len = 0;
+	char *text = malloc(size);
+	int fd = open(path, O_RDONLY);
+	ssize_t n;
+
+	if (fd < 0)
+		err(1, "%s", path);
+	for (;;) {
+		if (!text)
+			err(1, "malloc");
+		n = read(fd, text + len,
+			 chunk < size - len ? chunk : size - len - 1);
+		if (n < 0)
+			err(1, "read %s", path);
+		if (!n)
+			break;
+		len += n;
+		if (size - len < 4096) {
+			size *= 2;
+			text = realloc(text, size);
+		}
+	}
+	close(fd);
+	text[len] = '\0';
+	return text;
+}
+
+static int split(char *line, char **cells)
+{
+	char *save;
+	int n = 0;
+
+	for (char *word = strtok_r(line, " ", &save); word && n < LQ_MAX_COLS;
+	     word = strtok_r(NULL, " ", &save))
+		cells[n++] = word;
+	return n;
+}
+
+/* Takes over @text. Words past the last column (free text) are cut off. */
+struct lq_table *lq_parse(char *text)
+{
+	struct lq_table *table = calloc(1, sizeof(*table));
+	int lines = 0;
+	char *save;
+
+	if (!table)
+		err(1, "calloc");
+	table->text = text;
+	for (char *p = text; *p; p++)
+		lines += *p == '\n';
+	table->cells = calloc(lines + 1, sizeof(*table->cells));
+	if (!table->cells)
+		err(1, "calloc");
+
+	for (char *line = strtok_r(text, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		char *words[LQ_MAX_COLS] = { NULL };
+		int n = split(line, words);
+
+		if (!table->ncols) {
+			memcpy(table->cols, words, sizeof(words));
+			table->ncols = n;
+			continue;
+		}
+		if (n < table->ncols)
+			errx(1, "a line of %d words under %d columns", n,
+			     table->ncols);
+		memcpy(table->cells[table->nrows++], words, sizeof(words));
+	}
+	return table;
+}
+
+struct lq_table *lq_read_chunks(const char *path, size_t chunk)
+{
+	return lq_parse(slurp(path, chunk));
+}
+
+struct lq_table *lq_read(const char *path)
+{
+	return lq_read_chunks(path, SIZE_MAX);
+}
+
+void lq_free(struct lq_table *table)
+{
+	free(table->cells);
+	free(table->text);
+	free(table);
+}
+
+int lq_col(const struct lq_table *table, const char *col)
+{
+	for (int i = 0; i < table->ncols; i++)
+		if (!strcmp(table->cols[i], col))
+			return i;
+	errx(1, "no column %s", col);
+}
+
+const char *lq_cell(const struct lq_table *table, int row, const char *col)
+{
+	return table->cells[row][lq_col(table, col)];
+}
+
+/* The only row with @value in @col; -1 if there is none. */
+int lq_find(const struct lq_table *table, const char *col, const char *value)
+{
+	int i = lq_col(table, col);
+	int found = -1;
+
+	for (int row = 0; row < table->nrows; row++) {
+		if (strcmp(table->cells[row][i], value))
+			continue;
+		if (found >= 0)
+			errx(1, "two rows with %s %s", col, value);
+		found = row;
+	}
+	return found;
+}
+
+unsigned long long lq_cookie(int fd)
+{
+	unsigned long long cookie;
+	socklen_t len = sizeof(cookie);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len))
+		err(1, "SO_COOKIE");
+	return cookie;
+}
+
+const char *lq_cookie_str(int fd)
+{
+	static char text[20];
+
+	snprintf(text, sizeof(text), "%llx", lq_cookie(fd));
+	return text;
+}
+
+const char *lq_str(int fd, const char *col)
+{
+	static char text[256];
+	struct lq_table *table = lq_read(LQ_SOCKETS);
+	int row = lq_find(table, "cookie", lq_cookie_str(fd));
+
+	snprintf(text, sizeof(text), "%s",
+		 row < 0 ? "" : lq_cell(table, row, col));
+	lq_free(table);
+	return text;
+}
+
+static long long number(const char *text)
+{
+	long long value;
+	char *end;
+
+	if (!*text || !strcmp(text, "-"))
+		return LQ_NONE;
+	value = strtoll(text, &end, 10);
+	if (*end)
+		errx(1, "neither figure nor dash: %s", text);
+	return value;
+}
+
+long long lq_num(int fd, const char *col)
+{
+	return number(lq_str(fd, col));
+}
+
+bool lq_listed(int fd)
+{
+	return *lq_str(fd, "cookie");
+}
+
+long long lq_hook(const char *symbol, const char *col)
+{
+	struct lq_table *table = lq_read(LQ_HOOKS);
+	int row = lq_find(table, "symbol", symbol);
+	long long value = row < 0 ? LQ_NONE :
+			  number(lq_cell(table, row, col));
+
+	lq_free(table);
+	return value;
+}
+
+struct lq_addr lq_addr(int family, const char *host, int port)
+{
+	struct lq_addr addr = { .len = 0 };
+
+	addr.ss.ss_family = family;
+	if (family == AF_INET) {
+		struct sockaddr_in *in = (struct sockaddr_in *)&addr.ss;
+
+		in->sin_port = htons(port);
+		addr.len = sizeof(*in);
+		if (inet_pton(family, host, &in->sin_addr) != 1)
+			errx(1, "%s", host);
+	} else {
+		struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&addr.ss;
+
+		in6->sin6_port = htons(port);
+		addr.len = sizeof(*in6);
+		if (inet_pton(family, host, &in6->sin6_addr) != 1)
+			errx(1, "%s", host);
+	}
+	return addr;
+}
+
+const char *lq_loopback(int family)
+{
+	return family == AF_INET ? "127.0.0.1" : "::1";
+}
+
+int lq_bound(int family, const char *host, int port)
+{
+	struct lq_addr addr = lq_addr(family, host, port);
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || bind(fd, &addr.sa, addr.len))
+		err(1, "a socket at %s:%d", host, port);
+	return fd;
+}
+
+void lq_listen(int fd, int backlog)
+{
+	if (listen(fd, backlog))
+		err(1, "listen(%d)", backlog);
+}
+
+int lq_listener(int family, int backlog)
+{
+	int fd = lq_bound(family, lq_loopback(family), 0);
+
+	lq_listen(fd, backlog);
+	return fd;
+}
+
+int lq_listener_any(int family, int backlog)
+{
+	int fd = lq_bound(family, family == AF_INET ? "0.0.0.0" : "::", 0);
+
+	lq_listen(fd, backlog);
+	return fd;
+}
+
+static struct lq_addr name_of(int fd)
+{
+	struct lq_addr addr = { .len = sizeof(addr.ss) };
+
+	if (getsockname(fd, &addr.sa, &addr.len))
+		err(1, "getsockname");
+	return addr;
+}
+
+int lq_port(int fd)
+{
+	struct lq_addr addr = name_of(fd);
+
+	return ntohs(addr.ss.ss_family == AF_INET ?
+		     ((struct sockaddr_in *)&addr.ss)->sin_port :
+		     ((struct sockaddr_in6 *)&addr.ss)->sin6_port);
+}
+
+ino_t lq_inode(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		err(1, "fstat");
+	return st.st_ino;
+}
+
+/* The client's end of a connection that waits to be accepted at @fd. */
+int lq_connect(int fd)
+{
+	struct lq_addr addr = name_of(fd);
+	int client = socket(addr.ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (client < 0 || connect(client, &addr.sa, addr.len))
+		err(1, "connect");
+	return client;
+}
+
+/* Takes the head of the accept queue, and ends that connection. */
+void lq_accept(int fd)
+{
+	int child = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (child < 0)
+		err(1, "accept");
+	close(child);
+}
+
+/* What haproxy does to a listener that it suspends. */
+void lq_end_listening(int fd)
+{
+	struct sockaddr addr = { .sa_family = AF_UNSPEC };
+
+	if (connect(fd, &addr, sizeof(addr)))
+		err(1, "connect(AF_UNSPEC)");
+}
+
+void lq_set_somaxconn(int value)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d\n", value);
+	lq_write_file("/proc/sys/net/core/somaxconn", text);
+}
+
+void lq_dummy_up(void)
+{
+	if (lq_run("ip link add " DUMMY " type dummy") ||
+	    lq_run("ip link set " DUMMY " up") ||
+	    lq_run("ip addr add " DUMMY_ADDR4 "/16 dev " DUMMY) ||
+	    lq_run("ip addr add " DUMMY_ADDR6 "/64 dev " DUMMY " nodad"))
+		errx(1, "no dummy device");
+	/* The SYNs come in by lo, their sources are behind the dummy. */
+	lq_write_file("/proc/sys/net/ipv4/conf/all/rp_filter", "0");
+	lq_write_file("/proc/sys/net/ipv4/conf/lo/rp_filter", "0");
+}
+
+static unsigned int sum(const void *data, size_t len, unsigned int total)
+{
+	const unsigned char *p = data;
+
+	for (size_t i = 0; i < len; i += 2)
+		total += p[i] << 8 | p[i + 1];
+	return total;
+}
+
+static in_port_t tcp_check(const void *saddr, const void *daddr, size_t len,
+			   const struct tcphdr *th)
+{
+	unsigned int total = IPPROTO_TCP + sizeof(*th);
+
+	total = sum(saddr, len, total);
+	total = sum(daddr, len, total);
+	total = sum(th, sizeof(*th), total);
+	while (total >> 16)
+		total = (total & 0xffff) + (total >> 16);
+	return htons(~total);
+}
+
+/* @count SYNs to @port, from the sources number @first and up. */
+void lq_send_syns(int family, int port, int first, int count)
+{
+	int fd = socket(family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+	struct lq_addr to;
+
+	if (fd < 0)
+		err(1, "raw socket");
+	to = lq_addr(family, family == AF_INET ? DUMMY_ADDR4 : DUMMY_ADDR6, 0);
+
+	for (int i = first; i < first + count; i++) {
+		struct tcphdr th = {
+			.source = htons(20000 + i % 20000),
+			.dest = htons(port),
+			.seq = htonl(i),
+			.doff = sizeof(th) / 4,
+			.syn = 1,
+			.window = htons(64240),
+		};
+		char packet[sizeof(struct ip6_hdr) + sizeof(th)];
+		char host[INET6_ADDRSTRLEN];
+		struct lq_addr from;
+		size_t len;
+
+		if (family == AF_INET) {
+			struct iphdr ip = {
+				.version = 4, .ihl = 5, .ttl = 64,
+				.protocol = IPPROTO_TCP,
+			};
+
+			snprintf(host, sizeof(host), "10.9.%d.%d",
+				 i / 250 % 250, 1 + i % 250);
+			from = lq_addr(family, host, 0);
+			ip.saddr = ((struct sockaddr_in *)&from.ss)->sin_addr.s_addr;
+			ip.daddr = ((struct sockaddr_in *)&to.ss)->sin_addr.s_addr;
+			th.check = tcp_check(&ip.saddr, &ip.daddr,
+					     sizeof(ip.saddr), &th);
+			len = sizeof(ip);
+			memcpy(packet, &ip, len);
+		} else {
+			struct ip6_hdr ip6 = {
+				.ip6_plen = htons(sizeof(th)),
+				.ip6_nxt = IPPROTO_TCP, .ip6_hlim = 64,
+			};
+
+			ip6.ip6_vfc = 6 << 4;
+			snprintf(host, sizeof(host), "fd09::%x:%x",
+				 i / 250 + 1, 1 + i % 250);
+			from = lq_addr(family, host, 0);
+			ip6.ip6_src = ((struct sockaddr_in6 *)&from.ss)->sin6_addr;
+			ip6.ip6_dst = ((struct sockaddr_in6 *)&to.ss)->sin6_addr;
+			th.check = tcp_check(&ip6.ip6_src, &ip6.ip6_dst,
+					     sizeof(ip6.ip6_src), &th);
+			len = sizeof(ip6);
+			memcpy(packet, &ip6, len);
+		}
+		memcpy(packet + len, &th, sizeof(th));
+		len += sizeof(th);
+		if (sendto(fd, packet, len, 0, &to.sa, to.len) != (ssize_t)len)
+			err(1, "SYN from %s", host);
+	}
+	close(fd);
+}
+
+/*
+ * ss asks the kernel's own sock_diag, but falls back to /proc/net/tcp (and
+ * to a Send-Q of 0) in silence where that isn't loaded.
+ */
+static FILE *ss_open(const char *args)
+{
+	static bool loaded;
+	char command[256];
+	FILE *pipe;
+
+	if (!loaded)
+		lq_run("modprobe -q -a inet_diag tcp_diag 2>/dev/null");
+	loaded = true;
+	snprintf(command, sizeof(command), "ss -Hnt %s", args);
+	fflush(NULL);
+	pipe = popen(command, "r");
+	if (!pipe)
+		err(1, "ss");
+	return pipe;
+}
+
+static void ss_close(FILE *pipe)
+{
+	if (pclose(pipe))
+		errx(1, "ss failed");
+}
+
+/* What ss knows of the listener @fd; false if it lists none. */
+bool lq_ss(int fd, struct lq_ss *ss)
+{
+	unsigned long long cookie = lq_cookie(fd);
+	FILE *pipe = ss_open("-l -e -m -O");
+	bool found = false;
+	char line[1024];
+
+	while (fgets(line, sizeof(line), pipe)) {
+		char *sk = strstr(line, " sk:");
+		char *ino = strstr(line, " ino:");
+		char *drops = strstr(line, ",d");
+
+		if (!sk || strtoull(sk + 4, NULL, 16) != cookie)
+			continue;
+		found = sscanf(line, "%*s %lld %lld %127s", &ss->recvq,
+			       &ss->sendq, ss->local) == 3;
+		ss->inode = ino ? atoll(ino + 5) : LQ_NONE;
+		ss->drops = drops ? atoll(drops + 2) : LQ_NONE;
+	}
+	ss_close(pipe);
+	return found;
+}
+
+/* How many half-open requests to @port ss finds. */
+int lq_ss_syn_recv(int port)
+{
+	char args[64], line[1024];
+	int count = 0;
+	FILE *pipe;
+
+	snprintf(args, sizeof(args), "state syn-recv sport = :%d", port);
+	pipe = ss_open(args);
+	while (fgets(line, sizeof(line), pipe))
+		count++;
+	ss_close(pipe);
+	return count;
+}
+
+/* A counter of this namespace's /proc/net/netstat. */
+long long lq_netstat(const char *name)
+{
+	char *text = slurp("/proc/net/netstat", SIZE_MAX);
+	long long value = LQ_NONE;
+	char *save, *names;
+
+	/* Pairs of lines: the names, then the values. */
+	for (names = strtok_r(text, "\n", &save); names;
+	     names = strtok_r(NULL, "\n", &save)) {
+		char *values = strtok_r(NULL, "\n", &save);
+		char *n, *v, *nsave, *vsave;
+
+		if (!values)
+			break;
+		n = strtok_r(names, " ", &nsave);
+		v = strtok_r(values, " ", &vsave);
+		while (n && v) {
+			if (!strcmp(n, name))
+				value = atoll(v);
+			n = strtok_r(NULL, " ", &nsave);
+			v = strtok_r(NULL, " ", &vsave);
+		}
+	}
+	free(text);
+	if (value == LQ_NONE)
+		errx(1, "no counter %s", name);
+	return value;
+}

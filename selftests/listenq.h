@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the selftests of listenq share: the module, a network namespace of
+ * one's own, listeners and their peers, and the readers of listenq's files
+ * and of the programs and files that those are held against.
+ *
+ * A helper that can't do its part says why and ends the process with a
+ * failure, so that callers hold no error paths.
+ */
+#ifndef LISTENQ_SELFTEST_H
+#define LISTENQ_SELFTEST_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#define LQ_SOCKETS	"/proc/net/listenq/sockets"
+#define LQ_HOOKS	"/proc/net/listenq/hooks"
+
+/* What lq_num() gives for "-", and for a listener that isn't listed. */
+#define LQ_NONE		LLONG_MIN
+
+/* Clocks are read apart from each other, and jiffies are up to 10 ms long. */
+#define LQ_SLACK_MS	20
+
+/* Poll until @cond holds; false after 15 s, half of a test's own limit. */
+#define lq_wait_until(cond)						\
+({									\
+	long long __deadline = lq_now_ms() + 15000;			\
+	bool __held;							\
+									\
+	while (!(__held = (cond)) && lq_now_ms() < __deadline)		\
+		lq_pause();						\
+	__held;								\
+})
+
+/*
+ * For FIXTURE_SETUP(): the harness of Linux 6.1 runs a test though its
+ * set-up said SKIP(), so leave the way a failed assertion does.
+ */
+#define LQ_SETUP()							\
+do {									\
+	const char *__why = lq_setup();					\
+									\
+	if (__why)							\
+		SKIP(longjmp(_metadata->env, 1), "%s", __why);		\
+} while (0)
+
+long long lq_now_ms(void);
+void lq_pause(void);
+
+/* Root, the module and a namespace; the reason if they can't be had. */
+const char *lq_setup(void);
+void lq_new_netns(void);
+
+/* The module itself. All return 0 or an errno, as the system call does. */
+bool lq_loaded(void);
+int lq_load(void);
+int lq_load_file(const char *path);
+int lq_unload(void);
+const char *lq_module_path(void);
+
+void lq_write_file(const char *path, const char *text);
+int lq_run(const char *command);
+pid_t lq_fork(void);
+int lq_reap(pid_t pid);
+void *lq_shared(size_t size);
+
+/* A file of rows under a header line; cells are found by the column's name. */
+#define LQ_MAX_COLS	32
+
+struct lq_table {
+	char *text;
+	char *cols[LQ_MAX_COLS];
+	char *(*cells)[LQ_MAX_COLS];
+	int ncols;
+	int nrows;
+};
+
+struct lq_table *lq_parse(char *text);
+struct lq_table *lq_read(const char *path);
+struct lq_table *lq_read_chunks(const char *path, size_t chunk);
+void lq_free(struct lq_table *table);
+int lq_col(const struct lq_table *table, const char *col);
+const char *lq_cell(const struct lq_table *table, int row, const char *col);
+int lq_find(const struct lq_table *table, const char *col, const char *value);
+
+/* One cell of a listener's row; "" where the listener isn't listed. */
+unsigned long long lq_cookie(int fd);
+const char *lq_cookie_str(int fd);
+const char *lq_str(int fd, const char *col);
+long long lq_num(int fd, const char *col);
+bool lq_listed(int fd);
+long long lq_hook(const char *symbol, const char *col);
+
+/* Sockets. Port 0 leaves the choice to the kernel. */
+struct lq_addr {
+	union {
+		struct sockaddr sa;
+		struct sockaddr_storage ss;
+	};
+	socklen_t len;
+};
+
+struct lq_addr lq_addr(int family, const char *host, int port);
+const char *lq_loopback(int family);
+int lq_bound(int family, const char *host, int port);
+int lq_listener(int family, int backlog);
+int lq_listener_any(int family, int backlog);
+void lq_listen(int fd, int backlog);
+int lq_port(int fd);
+ino_t lq_inode(int fd);
+int lq_connect(int fd);
+void lq_accept(int fd);
+void lq_end_listening(int fd);
+
+/* A device behind which nobody answers, and SYNs that come from there. */
+void lq_dummy_up(void);
+void lq_send_syns(int family, int port, int first, int count);
+
+/* Somebody else's figures. */
+struct lq_ss {
+	long long recvq;
+	long long sendq;
+	long long inode;
+	long long drops;
+	char local[128];
+};
+
+bool lq_ss(int fd, struct lq_ss *ss);
+int lq_ss_syn_recv(int port);
+long long lq_netstat(const char *name);
+void lq_set_somaxconn(int value);
+
+#endif

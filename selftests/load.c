@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Loading and unloading: with listeners there before, with files open, and
+ * where a function can't be probed. The module is in the kernel afterwards
+ * if it was before.
+ */
+
+#define _GNU_SOURCE
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "listenq.h"
+
+FIXTURE(load)
+{
+	bool loaded;
+};
+
+FIXTURE_SETUP(load)
+{
+	self->loaded = lq_loaded();
+	LQ_SETUP();
+}
+
+FIXTURE_TEARDOWN(load)
+{
+	int error = 0;
+
+	if (self->loaded && !lq_loaded())
+		error = lq_load();
+	else if (!self->loaded && lq_loaded())
+		error = lq_unload();
+	EXPECT_EQ(0, error);
+}
+
+TEST_F(load, unload_with_files_open)
+{
+	int fd = lq_listener(AF_INET, 5);
+	int sockets = open(LQ_SOCKETS, O_RDONLY);
+	int hooks = open(LQ_HOOKS, O_RDONLY);
+	int half_read = open(LQ_SOCKETS, O_RDONLY);
+	char text[64];
+
+	ASSERT_LE(0, sockets);
+	ASSERT_LE(0, hooks);
+	ASSERT_EQ(10, read(half_read, text, 10));
+	ASSERT_EQ(0, lq_unload());
+	EXPECT_FALSE(lq_loaded());
+
+	EXPECT_EQ(-1, read(sockets, text, sizeof(text)));
+	EXPECT_EQ(EIO, errno);
+	EXPECT_EQ(-1, read(hooks, text, sizeof(text)));
+	EXPECT_EQ(-1, read(half_read, text, sizeof(text)));
+	EXPECT_EQ(-1, open(LQ_SOCKETS, O_RDONLY));
+	EXPECT_EQ(ENOENT, errno);
+
+	/* A second module's files are no reason for the first one's to work. */
+	ASSERT_EQ(0, lq_load());
+	EXPECT_EQ(-1, read(sockets, text, sizeof(text)));
+	close(sockets);
+	close(hooks);
+	close(half_read);
+	EXPECT_TRUE(lq_listed(fd));
+}
+
+/* What the kernel does with its listeners is none of the module's doing. */
+TEST_F(load, listeners_go_on)
+{
+	int fd = lq_listener(AF_INET, 5);
+	struct lq_ss ss;
+
+	lq_connect(fd);
+	ASSERT_EQ(0, lq_unload());
+	ASSERT_TRUE(lq_ss(fd, &ss));
+	EXPECT_EQ(1, ss.recvq);
+	EXPECT_EQ(5, ss.sendq);
+	lq_connect(fd);
+	lq_accept(fd);
+	lq_accept(fd);
+	lq_listen(fd, 6);
+	ASSERT_TRUE(lq_ss(fd, &ss));
+	EXPECT_EQ(0, ss.recvq);
+	EXPECT_EQ(6, ss.sendq);
+	close(fd);
+	ASSERT_EQ(0, lq_load());
+	EXPECT_EQ(1, lq_num(lq_listener(AF_INET, 1), "asked"));
+}
+
+/* Of a listener that was there before, what the kernel knows is known. */
+TEST_F(load, listeners_from_before)
+{
+	long long before, after;
+	int fd, other;
+
+	ASSERT_EQ(0, lq_unload());
+	fd = lq_listener(AF_INET, 5);
+	other = lq_listener(AF_INET6, 17);
+	lq_connect(fd);
+	lq_connect(fd);
+	before = lq_now_ms();
+	ASSERT_EQ(0, lq_load());
+	after = lq_now_ms();
+
+	EXPECT_STREQ("-", lq_str(fd, "asked"));
+	EXPECT_STREQ("-", lq_str(fd, "pid"));
+	EXPECT_STREQ("-", lq_str(fd, "comm"));
+	EXPECT_EQ(5, lq_num(fd, "granted"));
+	EXPECT_EQ(5, lq_num(fd, "limit"));
+	EXPECT_EQ(17, lq_num(other, "granted"));
+	EXPECT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == 2));
+	EXPECT_EQ(0, lq_num(other, "acceptq"));
+
+	/* Counted from the load on. */
+	EXPECT_TRUE(lq_wait_until(lq_now_ms() - after > 100));
+	EXPECT_LE(100 - LQ_SLACK_MS, lq_num(fd, "since_ms"));
+	EXPECT_GE(lq_now_ms() - before + LQ_SLACK_MS, lq_num(fd, "since_ms"));
+
+	/* Its next listen() is seen as any other. */
+	lq_listen(fd, 9);
+	EXPECT_EQ(9, lq_num(fd, "asked"));
+	EXPECT_EQ(9, lq_num(fd, "granted"));
+	EXPECT_EQ(getpid(), lq_num(fd, "pid"));
+	EXPECT_STREQ("load", lq_str(fd, "comm"));
+	EXPECT_STREQ("-", lq_str(other, "asked"));
+	close(fd);
+	close(other);
+}
+
+/* What was known before the module went away isn't remembered. */
+TEST_F(load, a_second_load_starts_from_nothing)
+{
+	int fd = lq_listener(AF_INET, 5);
+
+	EXPECT_EQ(5, lq_num(fd, "asked"));
+	ASSERT_EQ(0, lq_unload());
+	ASSERT_EQ(0, lq_load());
+	EXPECT_STREQ("-", lq_str(fd, "asked"));
+	EXPECT_EQ(5, lq_num(fd, "granted"));
+	EXPECT_EQ(0, lq_hook("inet_csk_listen_start", "hits"));
+}
+
+static pid_t keep_listening(int family)
+{
+	pid_t pid = lq_fork();
+
+	if (pid)
+		return pid;
+	for (int i = 0;; i++) {
+		int fd = lq_listener(family, i % 100);
+
+		lq_listen(fd, i % 100 + 1);
+		close(lq_connect(fd));
+		close(fd);
+	}
+}
+
+static pid_t keep_reading(void)
+{
+	pid_t pid = lq_fork();
+	char text[512];
+
+	if (pid)
+		return pid;
+	for (;;) {
+		int fd = open(LQ_SOCKETS, O_RDONLY);
+
+		if (fd < 0)
+			continue;
+		while (read(fd, text, sizeof(text)) > 0)
+			;
+		close(fd);
+	}
+}
+
+/* In and out while others listen, connect and read. */
+TEST_F(load, under_load)
+{
+	pid_t pids[3] = {
+		keep_listening(AF_INET), keep_listening(AF_INET6),
+		keep_reading(),
+	};
+
+	for (int i = 0; i < 10; i++) {
+		ASSERT_EQ(0, lq_unload());
+		ASSERT_EQ(0, lq_load());
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(pids); i++) {
+		kill(pids[i], SIGKILL);
+		lq_reap(pids[i]);
+	}
+	EXPECT_EQ(3, lq_num(lq_listener(AF_INET, 3), "asked"));
+}
+
+TEST_F(load, twice_is_an_error)
+{
+	const char *path = lq_module_path();
+
+	if (!path)
+		SKIP(return, "no module file: set LISTENQ_KO");
+	EXPECT_EQ(EEXIST, lq_load_file(path));
+	EXPECT_TRUE(lq_loaded());
+}
+
+/*
+ * A function that can't be probed is asked for by a copy of the module's
+ * file, in which its name is overwritten with one as long, or shorter: one
+ * that no function has, or that of a function of the kprobes' own, which
+ * they refuse.
+ */
+#define NO_SYMBOL	"no_function"
+#define NO_KPROBE	"get_kprobe"
+
+static char *copy_with(struct __test_metadata *_metadata,
+		       const char *const *symbols, const char *other)
+{
+	static char path[64];
+	const char *from = lq_module_path();
+	struct stat st;
+	char *image;
+	int fd;
+
+	fd = open(from, O_RDONLY);
+	if (fd < 0 || fstat(fd, &st))
+		err(1, "%s", from);
+	image = mmap(NULL, st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd,
+		     0);
+	if (image == MAP_FAILED)
+		err(1, "mmap");
+	close(fd);
+
+	for (; *symbols; symbols++) {
+		size_t len = strlen(*symbols);
+		char *end = image + st.st_size;
+		int found = 0;
+
+		/* Whole strings only: with the NUL on either side. */
+		for (char *p = image;
+		     (p = memmem(p, end - p, *symbols, len + 1)); p += len) {
+			if (p[-1])
+				continue;
+			strcpy(p, other);
+			found++;
+		}
+		EXPECT_LE(1, found);
+	}
+
+	strcpy(path, "/tmp/listenq-test-XXXXXX");
+	fd = mkstemp(path);
+	if (fd < 0 || write(fd, image, st.st_size) != st.st_size)
+		err(1, "%s", path);
+	close(fd);
+	munmap(image, st.st_size);
+	return path;
+}
+
+/* How many lines of the log, from here on, name @symbol. */
+static int open_log(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+
+	if (fd < 0 || lseek(fd, 0, SEEK_END) < 0)
+		err(1, "/dev/kmsg");
+	return fd;
+}
+
+static int count_log(int log, const char *symbol)
+{
+	char line[8192];
+	int count = 0;
+	ssize_t len;
+
+	/* EPIPE: the oldest lines were overwritten, the next read goes on. */
+	while ((len = read(log, line, sizeof(line) - 1)) > 0 ||
+	       (len < 0 && errno == EPIPE)) {
+		char *text;
+
+		if (len < 0)
+			continue;
+		line[len] = '\0';
+		text = strchr(line, ';');
+		if (text && !strncmp(text + 1, "listenq: ", 9) &&
+		    strstr(text, symbol))
+			count++;
+	}
+	close(log);
+	return count;
+}
+
+struct failure {
+	const char *symbols[3];
+	const char *other;
+	int error;
+};
+
+/* One that is required fails the load, with its errno and one line. */
+TEST_F(load, a_required_function_that_cannot_be_probed)
+{
+	static const struct failure failures[] = {
+		{ { "inet_csk_listen_start" }, NO_SYMBOL, ENOENT },
+		{ { "inet_csk_listen_stop" }, NO_SYMBOL, ENOENT },
+		{ { "inet_listen", "__inet_listen_sk" }, NO_SYMBOL, ENOENT },
+		{ { "inet_csk_listen_start" }, NO_KPROBE, EINVAL },
+		{ { "inet_csk_listen_stop" }, NO_KPROBE, EINVAL },
+	};
+
+	if (!lq_module_path())
+		SKIP(return, "no module file: set LISTENQ_KO");
+	ASSERT_EQ(0, lq_unload());
+	for (size_t i = 0; i < ARRAY_SIZE(failures); i++) {
+		const struct failure *f = &failures[i];
+		char *copy = copy_with(_metadata, f->symbols, f->other);
+		int log = open_log();
+		int error;
+
+		error = lq_load_file(copy);
+		unlink(copy);
+		if (error == EKEYREJECTED)
+			SKIP(return, "only signed modules may be loaded");
+		EXPECT_EQ(f->error, error);
+		EXPECT_EQ(1, count_log(log, f->other));
+		EXPECT_FALSE(lq_loaded());
+		EXPECT_NE(0, access(LQ_SOCKETS, F_OK));
+	}
+	/* None of them left anything behind that a whole module would meet. */
+	ASSERT_EQ(0, lq_load());
+	EXPECT_EQ(4, lq_num(lq_listener(AF_INET, 4), "asked"));
+}
+
+/* One that is optional costs a line, and what hooks says of it. */
+TEST_F(load, an_optional_function_that_cannot_be_probed)
+{
+	static const char * const symbols[] = { "__sys_listen", NULL };
+	char *copy;
+	int error, log, fd;
+
+	if (!lq_module_path())
+		SKIP(return, "no module file: set LISTENQ_KO");
+	ASSERT_EQ(0, lq_unload());
+	lq_set_somaxconn(100);
+	copy = copy_with(_metadata, symbols, NO_SYMBOL);
+	log = open_log();
+	error = lq_load_file(copy);
+	unlink(copy);
+	if (error == EKEYREJECTED)
+		SKIP(return, "only signed modules may be loaded");
+	ASSERT_EQ(0, error);
+	EXPECT_EQ(1, count_log(log, NO_SYMBOL));
+	EXPECT_EQ(LQ_NONE, lq_hook(NO_SYMBOL, "hits"));
+
+	/* What the clamp has cut off isn't known; what it left is. */
+	fd = lq_listener(AF_INET, 5000);
+	EXPECT_STREQ("-", lq_str(fd, "asked"));
+	EXPECT_EQ(100, lq_num(fd, "granted"));
+	EXPECT_EQ(getpid(), lq_num(fd, "pid"));
+	ASSERT_EQ(0, lq_unload());
+	ASSERT_EQ(0, lq_load());
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,496 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who sees whose pid and comm, and how a name is printed that would break
+ * the line or act on a terminal.
+ */
+
+#define _GNU_SOURCE
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/sched.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "listenq.h"
+
+/* Users that need no entry anywhere. */
+#define SERVER_UID	12340
+#define OTHER_UID	12350
+#define OVERFLOW_UID	65534
+
+FIXTURE(readers)
+{
+};
+
+FIXTURE_SETUP(readers)
+{
+	LQ_SETUP();
+}
+
+FIXTURE_TEARDOWN(readers)
+{
+}
+
+/* What a reader saw of a listener; written by a child. */
+struct seen {
+	char pid[24];
+	char comm[80];
+	char uid[24];
+	char asked[24];
+	bool done;
+};
+
+static void look(const char *cookie, struct seen *seen)
+{
+	struct lq_table *table = lq_read(LQ_SOCKETS);
+	int row = lq_find(table, "cookie", cookie);
+
+	if (row < 0)
+		errx(1, "no row");
+	strcpy(seen->pid, lq_cell(table, row, "pid"));
+	strcpy(seen->comm, lq_cell(table, row, "comm"));
+	strcpy(seen->uid, lq_cell(table, row, "uid"));
+	strcpy(seen->asked, lq_cell(table, row, "asked"));
+	seen->done = true;
+	lq_free(table);
+}
+
+static void become_user(int uid)
+{
+	if (setresgid(uid, uid, uid) || setresuid(uid, uid, uid))
+		err(1, "setresuid(%d)", uid);
+	/* So that /proc/self stays one's own; and die with the test again. */
+	prctl(PR_SET_DUMPABLE, 1);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+static void drop_capabilities(unsigned long long keep)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[2] = {
+		{ .effective = keep, .permitted = keep },
+		{ .effective = keep >> 32, .permitted = keep >> 32 },
+	};
+
+	if (syscall(SYS_capset, &header, data))
+		err(1, "capset");
+}
+
+static void become_server_user(void)
+{
+	become_user(SERVER_UID);
+}
+
+static void become_other_user(void)
+{
+	become_user(OTHER_UID);
+}
+
+static void become_other_net_admin(void)
+{
+	prctl(PR_SET_KEEPCAPS, 1);
+	become_user(OTHER_UID);
+	drop_capabilities(1ULL << CAP_NET_ADMIN);
+}
+
+static void become_root_without_net_admin(void)
+{
+	drop_capabilities(~0ULL >> (63 - CAP_LAST_CAP) &
+			  ~(1ULL << CAP_NET_ADMIN));
+}
+
+/* All capabilities, over a user namespace that doesn't own the listener's. */
+static void become_root_of_a_user_namespace(void)
+{
+	become_user(OTHER_UID);
+	if (unshare(CLONE_NEWUSER))
+		_exit(KSFT_SKIP);
+	lq_write_file("/proc/self/setgroups", "deny");
+	lq_write_file("/proc/self/uid_map", "0 12350 1");
+	if (setresuid(0, 0, 0))
+		err(1, "setresuid(0)");
+}
+
+/* @cookie's row as somebody sees it who has gone through @become. */
+static const struct seen *look_as(void (*become)(void), const char *cookie)
+{
+	struct seen *seen = lq_shared(sizeof(*seen));
+	pid_t pid = lq_fork();
+	int status;
+
+	if (!pid) {
+		become();
+		look(cookie, seen);
+		_exit(0);
+	}
+	status = lq_reap(pid);
+	if (status && !(WIFEXITED(status) && WEXITSTATUS(status) == KSFT_SKIP))
+		errx(1, "a reader ended with %d", status);
+	return seen;
+}
+
+/* A process of SERVER_UID that listens. */
+struct server {
+	char pid_str[24];
+	char cookie[20];
+};
+
+static struct server *start_server(const char *comm)
+{
+	struct server *server = lq_shared(sizeof(*server));
+	int ready[2];
+	pid_t pid;
+	char c;
+
+	if (pipe(ready))
+		err(1, "pipe");
+	pid = lq_fork();
+	if (!pid) {
+		become_server_user();
+		prctl(PR_SET_NAME, comm);
+		strcpy(server->cookie, lq_cookie_str(lq_listener(AF_INET, 5)));
+		if (write(ready[1], "", 1) != 1)
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	close(ready[1]);
+	if (read(ready[0], &c, 1) != 1)
+		errx(1, "no server");
+	close(ready[0]);
+	snprintf(server->pid_str, sizeof(server->pid_str), "%d", pid);
+	return server;
+}
+
+static void check_seen(struct __test_metadata *_metadata,
+		       const struct seen *seen, const char *pid,
+		       const char *comm)
+{
+	ASSERT_TRUE(seen->done);
+	EXPECT_STREQ(pid, seen->pid);
+	EXPECT_STREQ(comm, seen->comm);
+	/* The rest is for everybody. */
+	EXPECT_STREQ("5", seen->asked);
+}
+
+static void stay(void)
+{
+}
+
+TEST_F(readers, root_sees_the_process)
+{
+	const struct server *server = start_server("server");
+	const struct seen *seen = look_as(stay, server->cookie);
+
+	check_seen(_metadata, seen, server->pid_str, "server");
+	EXPECT_EQ(SERVER_UID, atoi(seen->uid));
+}
+
+TEST_F(readers, same_user_sees_the_process)
+{
+	const struct server *server = start_server("server");
+
+	check_seen(_metadata, look_as(become_server_user, server->cookie),
+		   server->pid_str, "server");
+}
+
+TEST_F(readers, other_user_does_not)
+{
+	const struct server *server = start_server("server");
+	const struct seen *seen = look_as(become_other_user, server->cookie);
+
+	check_seen(_metadata, seen, "-", "-");
+	EXPECT_EQ(SERVER_UID, atoi(seen->uid));
+}
+
+TEST_F(readers, cap_net_admin_sees_the_process)
+{
+	const struct server *server = start_server("server");
+
+	check_seen(_metadata, look_as(become_other_net_admin, server->cookie),
+		   server->pid_str, "server");
+}
+
+TEST_F(readers, root_without_cap_net_admin_does_not)
+{
+	const struct server *server = start_server("server");
+
+	check_seen(_metadata,
+		   look_as(become_root_without_net_admin, server->cookie),
+		   "-", "-");
+}
+
+TEST_F(readers, root_of_another_user_namespace_does_not)
+{
+	const struct server *server = start_server("server");
+	const struct seen *seen = look_as(become_root_of_a_user_namespace,
+					  server->cookie);
+
+	if (!seen->done)
+		SKIP(return, "users may make no user namespaces here");
+	check_seen(_metadata, seen, "-", "-");
+	/* uid as the reader's namespace has it: there, nobody's. */
+	EXPECT_EQ(OVERFLOW_UID, atoi(seen->uid));
+}
+
+/* Who has the file open and who reads it may be two: the opener counts. */
+TEST_F(readers, the_opener_counts)
+{
+	const struct server *server = start_server("server");
+	int mine = open(LQ_SOCKETS, O_RDONLY), theirs[2];
+	struct seen *seen = lq_shared(sizeof(*seen));
+	pid_t pid;
+
+	/* Root's file, read by another user, shows what root may see. */
+	ASSERT_LE(0, mine);
+	ASSERT_EQ(0, pipe(theirs));
+	pid = lq_fork();
+	if (!pid) {
+		char text[16384], wanted[48];
+		ssize_t len;
+
+		become_other_user();
+		len = read(mine, text, sizeof(text) - 1);
+		if (len <= 0)
+			_exit(1);
+		text[len] = '\0';
+		snprintf(wanted, sizeof(wanted), " %s ", server->pid_str);
+		seen->done = strstr(text, wanted);
+		_exit(0);
+	}
+	ASSERT_EQ(0, lq_reap(pid));
+	EXPECT_TRUE(seen->done);
+}
+
+/* The owner of the user namespace that the network namespace belongs to. */
+static void own_netns_server(struct server *server, int ready)
+{
+	become_user(OTHER_UID);
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNET))
+		_exit(KSFT_SKIP);
+	strcpy(server->cookie, lq_cookie_str(lq_listener_any(AF_INET, 5)));
+	if (write(ready, "", 1) != 1)
+		_exit(1);
+	pause();
+	_exit(0);
+}
+
+TEST_F(readers, root_sees_into_a_user_namespace)
+{
+	struct server *server = lq_shared(sizeof(*server));
+	const struct seen *seen;
+	char path[64], pid_str[24];
+	int ready[2], net, status;
+	pid_t pid;
+	char c;
+
+	ASSERT_EQ(0, pipe(ready));
+	pid = lq_fork();
+	if (!pid)
+		own_netns_server(server, ready[1]);
+	close(ready[1]);
+	if (read(ready[0], &c, 1) != 1) {
+		status = lq_reap(pid);
+		ASSERT_EQ(KSFT_SKIP, WEXITSTATUS(status));
+		SKIP(return, "users may make no user namespaces here");
+	}
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	net = open(path, O_RDONLY);
+	ASSERT_LE(0, net);
+	ASSERT_EQ(0, setns(net, CLONE_NEWNET));
+	seen = look_as(stay, server->cookie);
+	snprintf(pid_str, sizeof(pid_str), "%d", pid);
+	check_seen(_metadata, seen, pid_str, "readers");
+	seen = look_as(become_other_user, server->cookie);
+	check_seen(_metadata, seen, pid_str, "readers");
+	seen = look_as(become_server_user, server->cookie);
+	check_seen(_metadata, seen, "-", "-");
+	kill(pid, SIGKILL);
+	lq_reap(pid);
+}
+
+/* A child in a PID namespace of its own, with a /proc of that namespace. */
+static void mount_own_proc(void)
+{
+	if (unshare(CLONE_NEWNS) ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("proc", "/proc", "proc", 0, NULL))
+		err(1, "/proc of the namespace");
+}
+
+TEST_F(readers, other_pid_namespace)
+{
+	char outside[20], outer[24];
+	struct seen *of_outside = lq_shared(sizeof(*of_outside));
+	struct seen *of_inside = lq_shared(sizeof(*of_inside));
+	struct server *inside = lq_shared(sizeof(*inside));
+	const struct seen *seen;
+	int ready[2];
+	pid_t pid;
+	char c;
+
+	strcpy(outside, lq_cookie_str(lq_listener(AF_INET, 5)));
+	ASSERT_EQ(0, pipe(ready));
+	ASSERT_EQ(0, unshare(CLONE_NEWPID));
+	pid = lq_fork();
+	if (!pid) {
+		mount_own_proc();
+		strcpy(inside->cookie,
+		       lq_cookie_str(lq_listener(AF_INET, 5)));
+		look(outside, of_outside);
+		look(inside->cookie, of_inside);
+		if (write(ready[1], "", 1) != 1)
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	close(ready[1]);
+	ASSERT_EQ(1, read(ready[0], &c, 1));
+
+	/* Its numbers are its own, and the caller outside has none there. */
+	ASSERT_TRUE(of_outside->done && of_inside->done);
+	EXPECT_STREQ("-", of_outside->pid);
+	EXPECT_STREQ("1", of_inside->pid);
+
+	/* From outside, both have numbers of this namespace's. */
+	seen = lq_shared(sizeof(*seen));
+	look(inside->cookie, (struct seen *)seen);
+	snprintf(outer, sizeof(outer), "%d", pid);
+	EXPECT_STREQ(outer, seen->pid);
+	look(outside, (struct seen *)seen);
+	snprintf(outer, sizeof(outer), "%d", getpid());
+	EXPECT_STREQ(outer, seen->pid);
+	kill(pid, SIGKILL);
+	lq_reap(pid);
+}
+
+/* A process that becomes number @pid; ENOSYS and EPERM are for the caller. */
+static pid_t fork_as(pid_t pid)
+{
+	struct clone_args args = {
+		.exit_signal = SIGCHLD,
+		.set_tid = (unsigned long)&pid,
+		.set_tid_size = 1,
+	};
+
+	return syscall(SYS_clone3, &args, sizeof(args));
+}
+
+/*
+ * The caller is gone, its listener isn't: the number stays in view, until it
+ * is another process'.
+ */
+TEST_F(readers, the_process_has_ended)
+{
+	int fd = lq_bound(AF_INET, "127.0.0.1", 0);
+	pid_t pid, again;
+
+	pid = lq_fork();
+	if (!pid) {
+		prctl(PR_SET_NAME, "gone");
+		lq_listen(fd, 5);
+		_exit(0);
+	}
+	ASSERT_EQ(0, lq_reap(pid));
+	EXPECT_EQ(pid, lq_num(fd, "pid"));
+	EXPECT_STREQ("gone", lq_str(fd, "comm"));
+
+	again = fork_as(pid);
+	if (!again) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		pause();
+		_exit(0);
+	}
+	if (again < 0)
+		SKIP(return, "clone3(set_tid): %s", strerror(errno));
+	ASSERT_EQ(pid, again);
+	EXPECT_STREQ("-", lq_str(fd, "pid"));
+	kill(again, SIGKILL);
+	lq_reap(again);
+}
+
+struct name {
+	const char *comm;
+	const char *printed;
+};
+
+TEST_F(readers, names_are_escaped)
+{
+	static const struct name names[] = {
+		{ "plain", "plain" },
+		{ "", "-" },
+		{ "-", "\\055" },
+		{ "--", "--" },
+		{ "two words", "two\\040words" },
+		{ " ", "\\040" },
+		{ "back\\slash", "back\\134slash" },
+		{ "\033[2J", "\\033[2J" },
+		{ "a\nb\tc\rd", "a\\012b\\011c\\015d" },
+		{ "caf\303\251\177", "caf\\303\\251\\177" },
+		{ "fifteen-letters", "fifteen-letters" },
+		{ "\1\2\3\4\5\6\7\1\2\3\4\5\6\7\1",
+		  "\\001\\002\\003\\004\\005\\006\\007"
+		  "\\001\\002\\003\\004\\005\\006\\007\\001" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		int fd;
+
+		ASSERT_EQ(0, prctl(PR_SET_NAME, names[i].comm));
+		fd = lq_listener(AF_INET, 5);
+		EXPECT_STREQ(names[i].printed, lq_str(fd, "comm"));
+		/* And what comes behind it stands under its column still. */
+		EXPECT_EQ(5, lq_num(fd, "asked"));
+		close(fd);
+	}
+}
+
+/* A later change of name isn't the name of the one who called listen(). */
+TEST_F(readers, name_at_the_time_of_listen)
+{
+	int fd;
+
+	prctl(PR_SET_NAME, "before");
+	fd = lq_listener(AF_INET, 5);
+	prctl(PR_SET_NAME, "after");
+	EXPECT_STREQ("before", lq_str(fd, "comm"));
+	lq_listen(fd, 6);
+	EXPECT_STREQ("after", lq_str(fd, "comm"));
+}
+
+static void *listen_in_a_thread(void *arg)
+{
+	prctl(PR_SET_NAME, "thread");
+	lq_listen(*(int *)arg, 5);
+	return NULL;
+}
+
+/* A thread's listener is its process'. */
+TEST_F(readers, threads)
+{
+	int fd = lq_bound(AF_INET, "127.0.0.1", 0);
+	pthread_t thread;
+
+	prctl(PR_SET_NAME, "leader");
+	ASSERT_EQ(0, pthread_create(&thread, NULL, listen_in_a_thread, &fd));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(getpid(), lq_num(fd, "pid"));
+	EXPECT_STREQ("leader", lq_str(fd, "comm"));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who is listed in sockets, and under which name: against /proc/net/tcp and
+ * /proc/net/tcp6, which walk the same sockets, and against ss.
+ */
+
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "listenq.h"
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP	262
+#endif
+
+#define TCP_ST_LISTEN	0x0a
+#define GROUP		8
+#define CROWD		100
+
+FIXTURE(rows)
+{
+};
+
+FIXTURE_SETUP(rows)
+{
+	LQ_SETUP();
+}
+
+FIXTURE_TEARDOWN(rows)
+{
+}
+
+/* One listener as /proc/net/tcp has it. */
+struct tcp_row {
+	unsigned int acceptq;
+	unsigned int uid;
+	unsigned long inode;
+	int port;
+};
+
+/* Those of one of the kernel's files; how many. */
+static int read_tcp(const char *path, struct tcp_row *rows, int max)
+{
+	FILE *file = fopen(path, "r");
+	char line[512];
+	int n = 0;
+
+	if (!file)
+		err(1, "%s", path);
+	while (fgets(line, sizeof(line), file)) {
+		unsigned int state;
+		struct tcp_row row;
+
+		if (sscanf(line,
+			   "%*s %*[^:]:%x %*s %x %*x:%x %*s %*s %u %*d %lu",
+			   &row.port, &state, &row.acceptq, &row.uid,
+			   &row.inode) != 5 || state != TCP_ST_LISTEN)
+			continue;
+		if (n == max)
+			errx(1, "more than %d listeners", max);
+		rows[n++] = row;
+	}
+	fclose(file);
+	return n;
+}
+
+static int read_all_tcp(struct tcp_row *rows, int max)
+{
+	int n = read_tcp("/proc/net/tcp", rows, max);
+
+	return n + read_tcp("/proc/net/tcp6", rows + n, max - n);
+}
+
+static int row_count(void)
+{
+	struct lq_table *table = lq_read(LQ_SOCKETS);
+	int n = table->nrows;
+
+	lq_free(table);
+	return n;
+}
+
+/* @fd's row has @proto, @host and its own port, and ss gives the same. */
+static void check_local(struct __test_metadata *_metadata, int fd,
+			const char *proto, const char *host)
+{
+	char expected[128];
+	struct lq_ss ss;
+
+	snprintf(expected, sizeof(expected), "%s:%d", host, lq_port(fd));
+	EXPECT_STREQ(proto, lq_str(fd, "proto"));
+	EXPECT_STREQ(expected, lq_str(fd, "local"));
+	ASSERT_TRUE(lq_ss(fd, &ss));
+	/* ss has a way of its own to write a socket of both families. */
+	if (!strcmp(host, "[::]"))
+		snprintf(expected, sizeof(expected), "*:%d", lq_port(fd));
+	EXPECT_STREQ(expected, ss.local);
+}
+
+TEST_F(rows, columns_stand_in_their_order)
+{
+	static const char * const cols[] = {
+		"proto", "local", "cookie", "inode", "uid", "pid", "comm",
+		"asked", "granted", "limit", "rule", "acceptq",
+		"acceptq_peak", "acceptq_oldest_ms", "synq", "synq_young",
+		"synq_peak", "since_ms", "syns", "accepts", "overflows",
+		"synq_drops", "syncookies", "sk_drops", "since_overflow_ms",
+	};
+	struct lq_table *table = lq_read(LQ_SOCKETS);
+
+	ASSERT_LE((int)ARRAY_SIZE(cols), table->ncols);
+	for (int i = 0; i < (int)ARRAY_SIZE(cols); i++)
+		EXPECT_STREQ(cols[i], table->cols[i]);
+	lq_free(table);
+}
+
+TEST_F(rows, modes_of_the_files)
+{
+	struct stat st;
+
+	/* Everybody may read, and root alone may ever write. */
+	ASSERT_EQ(0, stat(LQ_SOCKETS, &st));
+	EXPECT_EQ(S_IFREG | 0444, (int)st.st_mode & ~0200);
+	EXPECT_EQ(0, (int)st.st_uid);
+	ASSERT_EQ(0, stat(LQ_HOOKS, &st));
+	EXPECT_EQ(S_IFREG | 0444, (int)st.st_mode);
+}
+
+/* What no hook counts yet. */
+TEST_F(rows, what_is_not_known_reads_as_a_dash)
+{
+	static const char * const cols[] = {
+		"rule", "acceptq_peak", "synq_peak", "syns", "accepts",
+		"overflows", "synq_drops", "syncookies", "since_overflow_ms",
+	};
+	int fd = lq_listener(AF_INET, 1);
+
+	for (int i = 0; i < (int)ARRAY_SIZE(cols); i++)
+		EXPECT_STREQ("-", lq_str(fd, cols[i]));
+}
+
+TEST_F(rows, ipv4)
+{
+	check_local(_metadata, lq_listener(AF_INET, 1), "tcp", "127.0.0.1");
+	check_local(_metadata, lq_listener_any(AF_INET, 1), "tcp", "0.0.0.0");
+}
+
+TEST_F(rows, ipv6)
+{
+	check_local(_metadata, lq_listener(AF_INET6, 1), "tcp6", "[::1]");
+	check_local(_metadata, lq_listener_any(AF_INET6, 1), "tcp6", "[::]");
+}
+
+TEST_F(rows, v4_mapped)
+{
+	int fd = lq_bound(AF_INET6, "::ffff:127.0.0.1", 0);
+
+	lq_listen(fd, 1);
+	check_local(_metadata, fd, "tcp6", "[::ffff:127.0.0.1]");
+}
+
+TEST_F(rows, bound_to_a_device)
+{
+	static const int families[] = { AF_INET, AF_INET6 };
+
+	for (int i = 0; i < 2; i++) {
+		int fd = lq_bound(families[i], lq_loopback(families[i]), 0);
+
+		ASSERT_EQ(0, setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo",
+					sizeof("lo")));
+		lq_listen(fd, 1);
+		check_local(_metadata, fd, i ? "tcp6" : "tcp",
+			    i ? "[::1]%lo" : "127.0.0.1%lo");
+	}
+}
+
+/* listen() binds a socket that has no port yet. */
+TEST_F(rows, bound_by_listen_itself)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	ASSERT_LE(0, fd);
+	lq_listen(fd, 3);
+	ASSERT_NE(0, lq_port(fd));
+	check_local(_metadata, fd, "tcp", "0.0.0.0");
+	EXPECT_EQ(3, lq_num(fd, "asked"));
+	EXPECT_EQ(3, lq_num(fd, "limit"));
+}
+
+/* An MPTCP listener is listed as its TCP subflow, which alone is hashed. */
+TEST_F(rows, mptcp)
+{
+	static const int families[] = { AF_INET, AF_INET6 };
+
+	for (int i = 0; i < 2; i++) {
+		struct lq_addr addr = lq_addr(families[i],
+					      lq_loopback(families[i]), 0);
+		char local[128], args[64], line[1024], inode[32], cookie[32];
+		struct lq_table *table;
+		char *ino, *sk;
+		FILE *pipe;
+		int fd, row;
+
+		fd = socket(families[i], SOCK_STREAM, IPPROTO_MPTCP);
+		if (fd < 0)
+			SKIP(return, "the kernel has no MPTCP");
+		ASSERT_EQ(0, bind(fd, &addr.sa, addr.len));
+		lq_listen(fd, 7);
+
+		table = lq_read(LQ_SOCKETS);
+		snprintf(local, sizeof(local), "%s:%d",
+			 i ? "[::1]" : "127.0.0.1", lq_port(fd));
+		row = lq_find(table, "local", local);
+		ASSERT_LE(0, row);
+		EXPECT_STREQ(i ? "mptcp6" : "mptcp",
+			     lq_cell(table, row, "proto"));
+		EXPECT_STREQ("7", lq_cell(table, row, "asked"));
+		EXPECT_STREQ("7", lq_cell(table, row, "granted"));
+		EXPECT_STREQ("7", lq_cell(table, row, "limit"));
+		EXPECT_STREQ("0", lq_cell(table, row, "acceptq"));
+		EXPECT_EQ(getpid(), atoi(lq_cell(table, row, "pid")));
+		snprintf(inode, sizeof(inode), " ino:%s ",
+			 lq_cell(table, row, "inode"));
+		snprintf(cookie, sizeof(cookie), " sk:%s ",
+			 lq_cell(table, row, "cookie"));
+
+		snprintf(args, sizeof(args), "ss -Hnlte sport = :%d",
+			 lq_port(fd));
+		pipe = popen(args, "r");
+		ASSERT_NE(NULL, pipe);
+		ASSERT_NE(NULL, fgets(line, sizeof(line), pipe));
+		pclose(pipe);
+		sk = strstr(line, cookie);
+		EXPECT_NE(NULL, sk);
+		/* A subflow has no inode of its own on every kernel. */
+		ino = strstr(line, " ino:");
+		EXPECT_TRUE(ino ? !!strstr(line, inode) :
+				  !strcmp(" ino:0 ", inode));
+		lq_free(table);
+	}
+}
+
+/* @count listeners of one port; they ask for @backlog and up. */
+static void listen_as_group(int *fds, int count, int backlog)
+{
+	int one = 1;
+
+	for (int i = 0; i < count; i++) {
+		struct lq_addr addr = lq_addr(AF_INET, "127.0.0.1",
+					      i ? lq_port(fds[0]) : 0);
+
+		fds[i] = socket(AF_INET, SOCK_STREAM, 0);
+		if (setsockopt(fds[i], SOL_SOCKET, SO_REUSEPORT, &one,
+			       sizeof(one)) ||
+		    bind(fds[i], &addr.sa, addr.len))
+			err(1, "SO_REUSEPORT");
+		lq_listen(fds[i], backlog + i);
+	}
+}
+
+/* Each of a group is a listener, with a queue of its own. */
+TEST_F(rows, reuseport_group)
+{
+	long long waiting = 0;
+	int fds[GROUP];
+
+	listen_as_group(fds, GROUP, 50);
+	ASSERT_EQ(GROUP, row_count());
+
+	for (int i = 0; i < 5 * GROUP; i++)
+		lq_connect(fds[0]);
+	EXPECT_TRUE(lq_wait_until(({
+		waiting = 0;
+		for (int i = 0; i < GROUP; i++)
+			waiting += lq_num(fds[i], "acceptq");
+		waiting == 5 * GROUP;
+	})));
+	for (int i = 0; i < GROUP; i++) {
+		struct lq_ss ss;
+
+		ASSERT_TRUE(lq_ss(fds[i], &ss));
+		EXPECT_EQ(ss.recvq, lq_num(fds[i], "acceptq"));
+		EXPECT_EQ(50 + i, lq_num(fds[i], "asked"));
+		EXPECT_EQ(ss.sendq, lq_num(fds[i], "limit"));
+	}
+	close(fds[3]);
+	EXPECT_EQ(GROUP - 1, row_count());
+}
+
+/* Every row is in the kernel's own lists, and the other way round. */
+TEST_F(rows, same_as_proc_net_tcp_and_ss)
+{
+	struct tcp_row rows[128];
+	struct lq_table *table;
+	int fds[40];
+	int n;
+
+	for (int i = 0; i < 40; i++) {
+		fds[i] = lq_listener(i % 2 ? AF_INET6 : AF_INET, i);
+		/* An uneven number of waiting connections, up to the limit. */
+		for (int j = 0; j < i % 7; j++)
+			lq_connect(fds[i]);
+		ASSERT_EQ(0, fchown(fds[i], 1000 + i, -1));
+	}
+	for (int i = 0; i < 40; i++)
+		ASSERT_TRUE(lq_wait_until(lq_num(fds[i], "acceptq") == i % 7));
+
+	table = lq_read(LQ_SOCKETS);
+	n = read_all_tcp(rows, ARRAY_SIZE(rows));
+	ASSERT_EQ(n, table->nrows);
+	for (int i = 0; i < n; i++) {
+		char inode[24];
+		int row;
+
+		snprintf(inode, sizeof(inode), "%lu", rows[i].inode);
+		row = lq_find(table, "inode", inode);
+		ASSERT_LE(0, row);
+		EXPECT_EQ((int)rows[i].uid, atoi(lq_cell(table, row, "uid")));
+		EXPECT_EQ((int)rows[i].acceptq,
+			  atoi(lq_cell(table, row, "acceptq")));
+		EXPECT_EQ(rows[i].port,
+			  atoi(strrchr(lq_cell(table, row, "local"), ':') + 1));
+	}
+	for (int i = 0; i < 40; i++) {
+		int row = lq_find(table, "cookie", lq_cookie_str(fds[i]));
+		struct lq_ss ss;
+
+		ASSERT_LE(0, row);
+		ASSERT_TRUE(lq_ss(fds[i], &ss));
+		EXPECT_EQ(ss.inode, atoll(lq_cell(table, row, "inode")));
+		EXPECT_EQ((long long)lq_inode(fds[i]), ss.inode);
+		EXPECT_STREQ(ss.local, lq_cell(table, row, "local"));
+		EXPECT_EQ(ss.recvq, atoll(lq_cell(table, row, "acceptq")));
+		EXPECT_EQ(ss.sendq, atoll(lq_cell(table, row, "limit")));
+	}
+	lq_free(table);
+}
+
+/* A reader that takes a byte at a time gets what a single read gives. */
+TEST_F(rows, read_in_chunks)
+{
+	static const size_t chunks[] = { 1, 7, 4096 };
+	struct lq_table *whole;
+	int fds[CROWD];
+
+	/* Many buckets of the kernel's hash, and many listeners in one. */
+	for (int i = 0; i < CROWD; i++)
+		lq_listener(i % 2 ? AF_INET6 : AF_INET, i);
+	listen_as_group(fds, CROWD, 1000);
+
+	whole = lq_read(LQ_SOCKETS);
+	ASSERT_EQ(2 * CROWD, whole->nrows);
+	for (int i = 0; i < CROWD; i++)
+		EXPECT_LE(0, lq_find(whole, "cookie", lq_cookie_str(fds[i])));
+	for (int i = 0; i < (int)ARRAY_SIZE(chunks); i++) {
+		struct lq_table *parts = lq_read_chunks(LQ_SOCKETS, chunks[i]);
+
+		ASSERT_EQ(whole->ncols, parts->ncols);
+		ASSERT_EQ(whole->nrows, parts->nrows);
+		for (int row = 0; row < whole->nrows; row++) {
+			for (int col = 0; col < whole->ncols; col++) {
+				const char *name = whole->cols[col];
+
+				/* The one figure here that time changes. */
+				if (!strcmp(name, "since_ms"))
+					continue;
+				EXPECT_STREQ(whole->cells[row][col],
+					     parts->cells[row][col]);
+			}
+		}
+		lq_free(parts);
+	}
+	lq_free(whole);
+}
+
+/* A reader sees the listeners of the namespace that its /proc/net is of. */
+TEST_F(rows, other_namespaces_are_not_listed)
+{
+	int here = lq_listener(AF_INET, 1), there, net;
+
+	net = open("/proc/self/ns/net", O_RDONLY);
+	ASSERT_LE(0, net);
+	lq_new_netns();
+	EXPECT_EQ(0, row_count());
+	there = lq_listener(AF_INET, 2);
+	EXPECT_EQ(1, row_count());
+	EXPECT_EQ(2, lq_num(there, "asked"));
+	EXPECT_FALSE(lq_listed(here));
+
+	ASSERT_EQ(0, setns(net, CLONE_NEWNET));
+	EXPECT_EQ(1, row_count());
+	EXPECT_EQ(1, lq_num(here, "asked"));
+	EXPECT_FALSE(lq_listed(there));
+}
+
+/* A listener stays in its namespace, though its process goes elsewhere. */
+TEST_F(rows, a_namespace_that_its_process_has_left)
+{
+	int fd = lq_listener(AF_INET, 1);
+
+	lq_new_netns();
+	ASSERT_EQ(0, listen(fd, 6));
+	EXPECT_EQ(0, row_count());
+}
+
+TEST_F(rows, what_does_not_listen_is_not_listed)
+{
+	struct sockaddr_un path = { .sun_family = AF_UNIX };
+	struct lq_addr addr = lq_addr(AF_INET, "127.0.0.1", 0);
+	int listener = lq_listener(AF_INET, 4);
+	int fds[6];
+
+	fds[0] = socket(AF_INET, SOCK_STREAM, 0);
+	fds[1] = lq_bound(AF_INET, "127.0.0.1", 0);
+	fds[2] = lq_connect(listener);
+	fds[3] = accept(listener, NULL, NULL);
+	fds[4] = socket(AF_INET, SOCK_DGRAM, 0);
+	ASSERT_EQ(0, bind(fds[4], &addr.sa, addr.len));
+	fds[5] = socket(AF_UNIX, SOCK_STREAM, 0);
+	/* An address of the abstract kind leaves no file behind. */
+	snprintf(path.sun_path + 1, sizeof(path.sun_path) - 1, "listenq.%d",
+		 getpid());
+	ASSERT_EQ(0, bind(fds[5], (struct sockaddr *)&path, sizeof(path)));
+	lq_listen(fds[5], 9);
+
+	EXPECT_EQ(1, row_count());
+	EXPECT_TRUE(lq_listed(listener));
+	for (int i = 0; i < 6; i++)
+		EXPECT_FALSE(lq_listed(fds[i]));
+}
+
+TEST_HARNESS_MAIN

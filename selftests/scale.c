@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Many listeners: none is lost or shown twice, each has what it asked for,
+ * and each costs little.
+ */
+
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <err.h>
+#include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "listenq.h"
+
+#define MANY		10000
+#define GROUP		5000
+#define NAMESPACES	200
+#define BACK_TO_BACK	1024
+#define AT_ONCE		2000
+/* Bytes of slab that a listener may cost. */
+#define BUDGET		384
+
+FIXTURE(scale)
+{
+	int *fds;
+};
+
+FIXTURE_SETUP(scale)
+{
+	const struct rlimit files = { 2 * MANY, 2 * MANY };
+
+	LQ_SETUP();
+	if (setrlimit(RLIMIT_NOFILE, &files))
+		err(1, "RLIMIT_NOFILE");
+	self->fds = lq_shared(MANY * sizeof(*self->fds));
+}
+
+FIXTURE_TEARDOWN(scale)
+{
+}
+
+/* Bound to ports of their own, in blocks of an address each. */
+static void bind_many(int *fds, int count)
+{
+	for (int i = 0; i < count; i++) {
+		char host[INET_ADDRSTRLEN];
+
+		snprintf(host, sizeof(host), "127.0.1.%d", 1 + i / 1000);
+		fds[i] = lq_bound(AF_INET, host, 1024 + i % 1000);
+	}
+}
+
+static void close_many(const int *fds, int count)
+{
+	for (int i = 0; i < count; i++)
+		close(fds[i]);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const unsigned long long *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* How many of the listeners @table does not show exactly once. */
+static int not_once(const struct lq_table *table, const int *fds, int count)
+{
+	unsigned long long *shown = calloc(table->nrows + 1, sizeof(*shown));
+	int bad = 0;
+
+	if (!shown)
+		err(1, "calloc");
+	for (int i = 0; i < table->nrows; i++)
+		shown[i] = strtoull(lq_cell(table, i, "cookie"), NULL, 16);
+	qsort(shown, table->nrows, sizeof(*shown), by_number);
+
+	for (int i = 0; i < count; i++) {
+		unsigned long long cookie = lq_cookie(fds[i]);
+		unsigned long long *at = bsearch(&cookie, shown, table->nrows,
+						 sizeof(*shown), by_number);
+
+		if (!at || (at > shown && at[-1] == cookie) ||
+		    (at + 1 < shown + table->nrows && at[1] == cookie))
+			bad++;
+	}
+	free(shown);
+	return bad;
+}
+
+/*
+ * Listens and closes, over and over, on the ports of those that stay (the
+ * same buckets), at addresses of its own, older and newer than them.
+ */
+static pid_t come_and_go(void)
+{
+	pid_t pid = lq_fork();
+	unsigned int i = 0;
+	int fds[64];
+
+	if (pid)
+		return pid;
+	memset(fds, -1, sizeof(fds));
+	for (;; i++) {
+		int *fd = &fds[rand() % 64];
+
+		if (*fd >= 0)
+			close(*fd);
+		*fd = lq_listener(i % 2 ? AF_INET : AF_INET6, 1);
+	}
+}
+
+FIXTURE_VARIANT(scale)
+{
+	size_t chunk;
+};
+
+FIXTURE_VARIANT_ADD(scale, by_1)
+{
+	.chunk = 1,
+};
+
+FIXTURE_VARIANT_ADD(scale, by_7)
+{
+	.chunk = 7,
+};
+
+FIXTURE_VARIANT_ADD(scale, by_4096)
+{
+	.chunk = 4096,
+};
+
+TEST_F_TIMEOUT(scale, none_lost_or_twice, 110)
+{
+	pid_t churn = come_and_go();
+	struct lq_table *table;
+
+	bind_many(self->fds, MANY);
+	for (int i = 0; i < MANY; i++)
+		lq_listen(self->fds[i], 1);
+
+	table = lq_read_chunks(LQ_SOCKETS, variant->chunk);
+	EXPECT_GE(table->nrows, MANY);
+	EXPECT_EQ(0, not_once(table, self->fds, MANY));
+	lq_free(table);
+
+	kill(churn, SIGKILL);
+	lq_reap(churn);
+	close_many(self->fds, MANY);
+}
+
+/* One bucket of the hash holds them all. */
+TEST_F_TIMEOUT(scale, reuseport_group, 60)
+{
+	struct lq_table *table;
+	int port = 0;
+
+	for (int i = 0; i < GROUP; i++) {
+		struct lq_addr addr = lq_addr(AF_INET, "127.0.0.1", port);
+		const int one = 1;
+		int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+		if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one,
+					 sizeof(one)) ||
+		    bind(fd, &addr.sa, addr.len))
+			err(1, "socket %d of the group", i);
+		lq_listen(fd, 1);
+		port = lq_port(fd);
+		self->fds[i] = fd;
+	}
+
+	table = lq_read_chunks(LQ_SOCKETS, variant->chunk == 1 ? 4095 :
+			       variant->chunk);
+	EXPECT_EQ(GROUP, table->nrows);
+	EXPECT_EQ(0, not_once(table, self->fds, GROUP));
+	lq_free(table);
+
+	/* Every second one goes: the others stay. */
+	for (int i = 0; i < GROUP; i += 2) {
+		close(self->fds[i]);
+		self->fds[i / 2] = self->fds[i + 1];
+	}
+	table = lq_read(LQ_SOCKETS);
+	EXPECT_EQ(GROUP / 2, table->nrows);
+	EXPECT_EQ(0, not_once(table, self->fds, GROUP / 2));
+	lq_free(table);
+	close_many(self->fds, GROUP / 2);
+}
+
+FIXTURE(many)
+{
+	int *fds;
+};
+
+FIXTURE_SETUP(many)
+{
+	const struct rlimit files = { 2 * MANY, 2 * MANY };
+
+	LQ_SETUP();
+	if (setrlimit(RLIMIT_NOFILE, &files))
+		err(1, "RLIMIT_NOFILE");
+	self->fds = lq_shared(MANY * sizeof(*self->fds));
+}
+
+FIXTURE_TEARDOWN(many)
+{
+}
+
+/* Each namespace has as many listeners as its number says. */
+TEST_F_TIMEOUT(many, namespaces, 110)
+{
+	pid_t pids[NAMESPACES];
+	atomic_int *ready = lq_shared(sizeof(*ready));
+	atomic_int *go = lq_shared(sizeof(*go));
+	int wrong = 0;
+
+	for (int i = 0; i < NAMESPACES; i++) {
+		struct lq_table *table;
+		int right;
+
+		pids[i] = lq_fork();
+		if (pids[i])
+			continue;
+		lq_new_netns();
+		for (int n = 0; n < 1 + i % 7; n++)
+			self->fds[n] = lq_listener(AF_INET, 1);
+		(*ready)++;
+		while (!*go)
+			lq_pause();
+		table = lq_read(LQ_SOCKETS);
+		right = table->nrows == 1 + i % 7;
+		for (int n = 0; n < table->nrows; n++)
+			if (atoi(lq_cell(table, n, "pid")) != getpid())
+				right = 0;
+		_exit(!right);
+	}
+	ASSERT_TRUE(lq_wait_until(*ready == NAMESPACES));
+	*go = 1;
+	for (int i = 0; i < NAMESPACES; i++)
+		wrong += lq_reap(pids[i]) != 0;
+	EXPECT_EQ(0, wrong);
+}
+
+/* More than a work item can make room for while they run. */
+TEST_F_TIMEOUT(many, back_to_back, 60)
+{
+	long long unrecorded = lq_hook("unrecorded", "hits");
+	struct lq_table *table;
+	cpu_set_t here;
+	int wrong = 0;
+
+	CPU_ZERO(&here);
+	CPU_SET(sched_getcpu(), &here);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(here), &here));
+
+	bind_many(self->fds, BACK_TO_BACK);
+	for (int i = 0; i < BACK_TO_BACK; i++)
+		listen(self->fds[i], INT_MAX - i);
+
+	table = lq_read(LQ_SOCKETS);
+	ASSERT_EQ(BACK_TO_BACK, table->nrows);
+	for (int i = 0; i < BACK_TO_BACK; i++) {
+		int row = lq_find(table, "cookie", lq_cookie_str(self->fds[i]));
+		char asked[16];
+
+		snprintf(asked, sizeof(asked), "%d", INT_MAX - i);
+		if (row < 0 || strcmp(lq_cell(table, row, "asked"), asked))
+			wrong++;
+	}
+	EXPECT_EQ(0, wrong);
+	EXPECT_EQ(unrecorded, lq_hook("unrecorded", "hits"));
+	lq_free(table);
+	close_many(self->fds, BACK_TO_BACK);
+}
+
+static struct {
+	pthread_barrier_t start;
+	const int *fds;
+} at_once;
+
+static void *listen_at_once(void *arg)
+{
+	int i = (long)arg;
+
+	pthread_barrier_wait(&at_once.start);
+	listen(at_once.fds[i], INT_MAX - i);
+	return NULL;
+}
+
+static long long all_missed(void)
+{
+	struct lq_table *table = lq_read(LQ_HOOKS);
+	long long sum = 0;
+
+	for (int i = 0; i < table->nrows; i++)
+		sum += atoll(lq_cell(table, i, "nmissed"));
+	lq_free(table);
+	return sum + lq_hook("unrecorded", "hits");
+}
+
+/* What isn't known is admitted, and what is known is right. */
+TEST_F_TIMEOUT(many, at_once, 60)
+{
+	pthread_t *threads = lq_shared(AT_ONCE * sizeof(*threads));
+	long long missed = all_missed();
+	int unknown = 0, wrong = 0;
+	struct lq_table *table;
+	pthread_attr_t small;
+
+	bind_many(self->fds, AT_ONCE);
+	at_once.fds = self->fds;
+	ASSERT_EQ(0, pthread_barrier_init(&at_once.start, NULL, AT_ONCE));
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, 65536);
+	for (long i = 0; i < AT_ONCE; i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], &small, listen_at_once,
+					    (void *)i));
+	for (int i = 0; i < AT_ONCE; i++)
+		pthread_join(threads[i], NULL);
+
+	table = lq_read(LQ_SOCKETS);
+	ASSERT_EQ(AT_ONCE, table->nrows);
+	for (int i = 0; i < AT_ONCE; i++) {
+		int row = lq_find(table, "cookie", lq_cookie_str(self->fds[i]));
+		const char *asked;
+		char right[16];
+
+		ASSERT_GE(row, 0);
+		asked = lq_cell(table, row, "asked");
+		snprintf(right, sizeof(right), "%d", INT_MAX - i);
+		if (!strcmp(asked, "-"))
+			unknown++;
+		else if (strcmp(asked, right))
+			wrong++;
+	}
+	EXPECT_EQ(0, wrong);
+	EXPECT_LE(unknown, all_missed() - missed);
+	lq_free(table);
+	close_many(self->fds, AT_ONCE);
+}
+
+static long long file_number(const char *dir, const char *name)
+{
+	long long number;
+	char path[PATH_MAX];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	file = fopen(path, "r");
+	if (!file || fscanf(file, "%lld", &number) != 1)
+		err(1, "%s", path);
+	fclose(file);
+	return number;
+}
+
+/* What the kernel's allocator has taken for records; -1 where it won't say. */
+static long long record_bytes(void)
+{
+	static const char dir[] = "/sys/kernel/slab/listenq_record";
+	long long slabs, order;
+
+	if (access(dir, F_OK))
+		return -1;
+	slabs = file_number(dir, "slabs");
+	order = file_number(dir, "order");
+	return slabs * (sysconf(_SC_PAGESIZE) << order);
+}
+
+TEST_F_TIMEOUT(many, memory, 110)
+{
+	long long before = record_bytes();
+	long long each;
+
+	if (before < 0)
+		SKIP(return, "the kernel lacks CONFIG_SLUB_SYSFS");
+	bind_many(self->fds, MANY);
+	for (int i = 0; i < MANY; i++)
+		lq_listen(self->fds[i], 1);
+	each = (record_bytes() - before) / MANY;
+	TH_LOG("%lld bytes of slab a listener", each);
+	EXPECT_LE(each, BUDGET);
+	/* They do have records. */
+	EXPECT_GE(each, 64);
+	EXPECT_EQ(MANY, lq_read(LQ_SOCKETS)->nrows);
+	EXPECT_EQ(1, lq_num(self->fds[MANY - 1], "asked"));
+	close_many(self->fds, MANY);
+}
+
+TEST_HARNESS_MAIN
