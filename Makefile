@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# `make help` lists the targets; what kbuild reads is Kbuild.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+VM := selftests/vm
+
+# Those that the scripts take, so that `make check KERNELS=...` works as
+# `KERNELS=... make check` does.
+export KERNELS KERNEL KSFT TESTS LISTENQ_CACHE
+ifneq ($(KERNEL),)
+export KDIR
+endif
+
+module: ## build module/listenq.ko for this kernel, or for KDIR=build
+	@test -e "$(KDIR)/Makefile" || { echo "listenq: no kernel headers in $(KDIR):" \
+		"install linux-headers-$$(uname -r) (Fedora: kernel-devel, Arch: linux-headers) or set KDIR=" >&2; exit 1; }
+	$(MAKE) -C "$(KDIR)" M="$(CURDIR)" modules
+
+demo: ## show in a VM, in two minutes, what the module shows
+	@$(VM)/deps.sh demo
+	@$(VM)/vm.sh demo
+
+shell: ## a prompt in the same VM, the module loaded
+	@$(VM)/deps.sh shell
+	@$(VM)/vm.sh shell
+
+check: ## run the selftests in a VM: KERNELS="name ..."|all, TESTS="name ...", KERNEL=bzImage KDIR=build
+	@$(VM)/deps.sh check
+	@$(VM)/check.sh
+
+lint: ## checkpatch, sparse, W=1, shellcheck, codespell
+	@$(VM)/deps.sh lint
+	@$(VM)/lint.sh
+
+deps: ## install what the targets above need (as root; else say how)
+	@$(VM)/deps.sh all
+
+clean: ## remove what make built here; the cache in ~/.cache/listenq stays
+	@find . -path ./.git -prune -o \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
+		-o -name '*.mod.c' -o -name '.*.cmd' -o -name '*.symvers' \
+		-o -name modules.order \) -type f -exec rm -f {} +
+
+help: ## this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' Makefile | expand -t 12
+
+.PHONY: module demo shell check lint deps clean help

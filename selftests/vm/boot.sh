@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# Boots OUT/vmlinuz and OUT/initramfs in QEMU and judges the kernel's log.
+
+# KVM needs a processor that can: a /dev/kvm without vmx or svm behind it was
+# seen to hang every guest.
+accelerator()
+{
+	if [ "$arch" = amd64 ] && grep -qwE 'vmx|svm' /proc/cpuinfo &&
+		{ : <>/dev/kvm; } 2>/dev/null; then
+		echo kvm
+	else
+		echo tcg
+	fi
+}
+
+# emulation QEMU: before 8.1, QEMU could translate an instruction while another
+# processor was patching it, and keep what it had read: int3 where ftrace had
+# put a call, a jump to 0 in the guest. There the processors take turns.
+emulation()
+{
+	local version
+
+	version=$("$1" --version | sed -n 's/.*version \([0-9.]*\).*/\1/p')
+	if printf '8.1\n%s\n' "$version" | sort --check=quiet --version-sort; then
+		echo tcg,thread=multi
+	else
+		echo tcg,thread=single
+	fi
+}
+
+# boot NAME MODE OUT: the console goes to OUT/console.log, the verdict port to
+# stdout. In mode shell the console is the terminal's.
+boot()
+{
+	local name=$1 mode=$2 out=$3 accel console verdict append status=0
+	local limit=${VM_TIMEOUT:-600} qemu
+
+	accel=$(accelerator)
+	case $arch in
+	amd64)
+		need qemu-system-x86_64
+		qemu=(qemu-system-x86_64 -machine pc)
+		console=ttyS0 verdict=ttyS1
+		if [ "$accel" = kvm ]; then
+			qemu+=(-cpu host -accel kvm)
+		else
+			qemu+=(-cpu max -accel "$(emulation "${qemu[0]}")")
+		fi
+		;;
+	arm64)
+		need qemu-system-aarch64
+		qemu=(qemu-system-aarch64 -machine virt -cpu cortex-a57
+			-accel "$(emulation qemu-system-aarch64)")
+		console=ttyAMA0 verdict=ttyS0
+		;;
+	esac
+	append="console=$console ignore_loglevel printk.devkmsg=on"
+	append+=" panic_on_warn=1 oops=panic panic=-1 softlockup_panic=1"
+	append+=" vm_mode=$mode vm_verdict=$verdict vm_tests=\"${TESTS:-}\""
+	qemu+=(-nodefaults -no-user-config -display none -no-reboot -smp 2
+		-m "$memory" -kernel "$out/vmlinuz" -initrd "$out/initramfs")
+
+	if [ "$mode" = shell ]; then
+		limit=infinity
+		append=${append/ignore_loglevel/loglevel=4}
+		append+=" vm_size=$(stty size 2>/dev/null | tr ' ' x || :)"
+		qemu+=(-chardev "stdio,id=console,mux=on,signal=off,logfile=$out/console.log"
+			-mon chardev=console -serial chardev:console)
+	else
+		qemu+=(-chardev "stdio,id=verdict,signal=off"
+			-serial "file:$out/console.log")
+		case $arch in
+		amd64) qemu+=(-serial chardev:verdict) ;;
+		arm64) qemu+=(-device "pci-serial,chardev=verdict") ;;
+		esac
+	fi
+	say "$name: booting in QEMU ($accel$(
+		[ "$accel" = kvm ] || echo ', emulated: no usable KVM'))"
+	timeout --foreground -k 5 "$limit" "${qemu[@]}" -append "$append" ||
+		status=$?
+	[ "$status" -ne 124 ] || say "$name: the VM was stopped after $limit s"
+	return "$status"
+}
+
+# patterns FILE: without comments and blank lines, which grep would match.
+patterns()
+{
+	grep -vE '^[[:space:]]*(#|$)' "$1"
+}
+
+# judge_log LOG: fails, and shows why, when the kernel said what it may not,
+# and when that can't be known.
+judge_log()
+{
+	local log=$1 deny allow found why=''
+
+	if ! deny=$(patterns "$vm/log-deny") || ! allow=$(patterns "$vm/log-allow"); then
+		die "no patterns in $vm/log-deny or log-allow: restore them with git"
+	fi
+	if [ ! -s "$log" ]; then
+		why='the kernel log is empty'
+	elif found=$(grep -aE "$deny" "$log" | grep -avE "$allow"); then
+		why="the kernel log has: $(head -n 1 <<<"$found" | tr -d '\r')"
+	elif ! grep -aq 'vm: end' "$log"; then
+		why='the kernel log is cut short'
+	fi
+	[ -n "$why" ] || return 0
+	printf '# %s; the end of %s:\n' "$why" "$log"
+	[ ! -e "$log" ] || tail -n 40 "$log" | tr -d '\r' | sed 's/^/#   /'
+	return 1
+}

@@ -1,0 +1,50 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# deps.sh TARGET: installs the Debian packages that make TARGET needs; silent
+# when they are there. Who isn't root gets the command to run.
+
+. "$(dirname "$0")/lib.sh"
+. "$vm/kernels.sh"
+
+[ "$(uname -m)" = x86_64 ] ||
+	die "the folders' compilers are x86-64 programs, this machine is $(uname -m): use another for this"
+
+# A command and the package that has it.
+wanted='mmdebstrap:mmdebstrap qemu-system-x86_64:qemu-system-x86 xz:xz-utils'
+[ "$(id -u)" -eq 0 ] || wanted+=' newuidmap:uidmap'
+case $1 in
+check|all)
+	[[ " ${KERNELS:-} " != *" "@(all|arm64)" "* ]] ||
+		wanted+=' qemu-system-aarch64:qemu-system-arm'
+	;;&
+lint|all)
+	wanted+=' shellcheck:shellcheck codespell:codespell perl:perl'
+	;;
+esac
+
+packages=()
+for pair in $wanted; do
+	command -v "${pair%%:*}" >/dev/null || packages+=("${pair#*:}")
+done
+if [ "${#packages[@]}" -eq 0 ]; then
+	[ "$1" != all ] || say 'deps: all there'
+	exit 0
+fi
+
+install=(apt-get install --yes --no-install-recommends "${packages[@]}")
+command -v apt-get >/dev/null ||
+	die "this is no Debian: install what Debian calls ${packages[*]}"
+[ "$(id -u)" -eq 0 ] ||
+	die "run this first: sudo ${install[*]}"
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+quietly "$log" apt-get update || :	# what counts is whether install works
+size=$("${install[@]}" --print-uris 2>/dev/null |
+	awk '/^\047/ { bytes += $3 } END { printf "%d", bytes / 1000000 + 1 }')
+say "deps: installing ${packages[*]} and what they need ($size MB to download)"
+DEBIAN_FRONTEND=noninteractive quietly "$log" "${install[@]}" || {
+	grep -E '^(E|W|Err):' "$log" >&2 || tail -n 5 "$log" >&2
+	die "apt-get could not install ${packages[*]}: check network and package sources, then run this again"
+}

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# Makes a kernel's folder: a Debian of its release in $cache/NAME/root, with
+# the kernel, its headers, the compiler that fits and the userland that the VM
+# takes its programs from. Made once; made anew when its description changed
+# or when a run was interrupted before the end.
+
+# bash and coreutils come with every Debian.
+common_packages='gcc make libc6-dev rsync busybox-static iproute2 kmod'
+# What an emulated machine's own Debian has to have.
+guest_packages='bash dash busybox-static coreutils findutils grep iproute2 kmod mawk sed util-linux'
+
+# mmdebstrap's failure in one line. status 4: the suite can't be had.
+folder_failed()
+{
+	local log=$1 what=$2
+
+	if grep -q 'No space left on device' "$log"; then
+		die "$what: no space left: make room in $cache and run this again"
+	elif grep -qE 'Could not (resolve|connect)|Temporary failure|Connection (failed|timed out)|Network is unreachable' "$log"; then
+		die "$what: no package mirror can be reached: check the network (http_proxy is used when set) and run this again"
+	elif grep -qE '(Release file|^E: .*404 )' "$log"; then
+		printf 'listenq: %s: the suite has left the mirror, see %s\n' \
+			"$what" "$log" >&2
+		return 4
+	fi
+	die "$what: mmdebstrap failed, see $log"
+}
+
+# sources_of SUITE: the mirrors of this machine's own Debian with another
+# suite's name; nothing where there are none: then mmdebstrap has a default.
+sources_of()
+{
+	local label uri
+
+	apt-get indextargets --format "\$(LABEL) \$(REPO_URI)" \
+		'Created-By: Packages' 2>/dev/null | sort -u |
+	while read -r label uri; do
+		case $label in
+		Debian)
+			echo "deb $uri $1 main"
+			echo "deb $uri $1-updates main"
+			;;
+		Debian-Security) echo "deb $uri $1-security main" ;;
+		esac
+	done
+}
+
+# debian SUITE OPTION... TARGET: mmdebstrap as all folders want it.
+# Old suites are older than they promised; nobody reads documentation here.
+debian()
+{
+	local suite=$1 target=${*: -1} mirrors
+
+	shift
+	mapfile -t mirrors < <(sources_of "$suite")
+	# INITRD=No: the VM has an initramfs of its own.
+	INITRD=No TMPDIR=$cache mmdebstrap --mode=unshare \
+		--aptopt='Acquire::Check-Valid-Until "false"' \
+		--dpkgopt='path-exclude=/usr/share/doc/*' \
+		--dpkgopt='path-exclude=/usr/share/locale/*' \
+		--dpkgopt='path-exclude=/usr/share/man/*' \
+		--dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/gpu/*' \
+		--dpkgopt='path-exclude=/lib/modules/*/kernel/drivers/media/*' \
+		--dpkgopt='path-exclude=/lib/modules/*/kernel/sound/*' \
+		"${@:1:$#-1}" "$suite" "$target" "${mirrors[@]}"
+}
+
+# accessible: who isn't root works with lent ids, they must get at the cache.
+accessible()
+{
+	as_root test -x "$cache" 2>/dev/null ||
+		die "$cache can't be entered by the ids that /etc/subuid lends: chmod o+x its parents, set LISTENQ_CACHE, or be root"
+}
+
+# add_architecture ROOT LOG: another machine's kernel, headers and userland
+# below ROOT/$arch. They are only unpacked, so nothing of them has to run here.
+add_architecture()
+{
+	local packages="$guest_packages $image ${image/image/headers}"
+
+	debian "$suite" --variant=extract --architectures="$arch" \
+		--skip=check/qemu --format=tar --include="${packages// /,}" - \
+		2>>"$2" </dev/null |
+		in_folder "$1" sh -c "mkdir /$arch && tar -x -C /$arch &&
+			cp -an /$arch/usr/src/linux-headers-* /usr/src/ &&
+			depmod -b /$arch \$(ls /$arch/lib/modules)" 2>>"$2"
+}
+
+# add_kernel ROOT LOG: a kernel built from Debian's source, configured by
+# $fragments.
+add_kernel()
+{
+	tar -c -C "$vm" build-kernel.sh "${fragments[@]}" |
+		in_folder "$1" tar -x --no-same-owner -C /usr/src
+	in_folder "$1" bash /usr/src/build-kernel.sh "${fragments[@]}" \
+		>>"$2" 2>&1 </dev/null
+}
+
+# make_folder NAME: status 4 when its suite can't be had.
+make_folder()
+{
+	local dir=$cache/$1 packages recipe space options=()
+
+	describe "$1"
+	packages="$common_packages $extra"
+	recipe="$suite $release $packages $arch $(cd "$vm" && cat "${fragments[@]}" </dev/null | cksum)"
+	[ "$(cat "$dir/recipe" 2>/dev/null)" = "$recipe" ] && return
+
+	need mmdebstrap
+	if [ -z "$image" ]; then space=7000; else space=1500; fi
+	need_space "$space" "the folder of kernel $1"
+	mkdir -p "$dir"
+	accessible
+	rm -f "$dir/recipe"
+	remove "$dir/root" "$dir/root.tmp"
+
+	if [ "$release" != "$suite" ]; then
+		options+=(--setup-hook="sed -i 'p;s/ $suite main/ $release main/' \"\$1/etc/apt/sources.list\""
+			--aptopt="APT::Default-Release \"$release\"")
+	fi
+	say "$1: downloading about 200 MB of packages and unpacking them into $dir (a minute or two)"
+	quietly "$dir/folder.log" debian "$suite" --variant=apt \
+		--format=directory --include="${packages// /,}" \
+		"${options[@]}" "$dir/root.tmp" ||
+		folder_failed "$dir/folder.log" "kernel $1"
+	if [ "$arch" != amd64 ]; then
+		say "$1: the same for $arch"
+		add_architecture "$dir/root.tmp" "$dir/folder.log" ||
+			folder_failed "$dir/folder.log" "kernel $1"
+	fi
+	if [ -z "$image" ]; then
+		say "$1: building the kernel (minutes; its log is $dir/folder.log)"
+		add_kernel "$dir/root.tmp" "$dir/folder.log" || {
+			tail -n 20 "$dir/folder.log" >&2
+			die "kernel $1: the build failed, see $dir/folder.log"
+		}
+	fi
+	mv "$dir/root.tmp" "$dir/root"
+	printf '%s\n' "$recipe" >"$dir/recipe"
+}
+
+# make_ksft: the kernel's own test framework and style checker from Debian's
+# source package, in $ksft; KSFT=/kernel/tree takes another.
+make_ksft()
+{
+	local selftests='*/tools/testing/selftests'
+
+	ksft=${KSFT:-$cache/ksft}
+	if [ -n "${KSFT:-}" ]; then
+		[ -f "$ksft/tools/testing/selftests/lib.mk" ] ||
+			die "KSFT=$KSFT is no kernel tree: it lacks tools/testing/selftests/lib.mk"
+		return
+	fi
+	[ -d "$ksft" ] && return
+
+	lock ksft
+	if [ ! -d "$ksft" ]; then
+		unpack_ksft
+	fi
+	unlock ksft
+}
+
+unpack_ksft()
+{
+	need mmdebstrap xz
+	need_space 800 "the kernel's test framework"
+	accessible
+	rm -rf "$ksft.tmp"
+	mkdir -p "$ksft.tmp"
+	say "kselftest and checkpatch: downloading about 150 MB of kernel source, keeping what is needed"
+	debian bookworm --variant=extract --format=tar --include=linux-source - \
+		2>"$cache/ksft.log" |
+		tar -x --to-stdout --wildcards './usr/src/linux-source-*.tar.xz' |
+		tar -xJ -C "$ksft.tmp" --strip-components=1 --wildcards \
+			"$selftests/lib.mk" "$selftests/kselftest*" \
+			"$selftests/run_kselftest.sh" '*/scripts/checkpatch.pl' \
+			'*/scripts/spelling.txt' '*/scripts/const_structs.checkpatch' \
+			2>>"$cache/ksft.log" ||
+		folder_failed "$cache/ksft.log" 'the kernel source'
+	mv "$ksft.tmp" "$ksft"
+}

@@ -1,0 +1,143 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Runs inside a kernel's folder, as `inside.sh ARCH`: builds /build/src (module
+# with W=1, tests and demo static), writes the VM's initramfs to stdout and
+# leaves the kernel as /build/vmlinuz. What is said on the way goes to stderr.
+
+set -euo pipefail
+
+# Programs of the guest that must be the real ones; busybox stands in for
+# every other. (Its own shell would prefer its own applets to all of these.)
+programs='bash dash cat chmod cut date dd dmesg env find grep head id ip kmod
+	ls mawk mkdir mktemp nproc nsenter od realpath rm sed seq setpriv sleep
+	sort ss stat stty tail taskset tee timeout tr uname unshare wc xargs'
+# Modules that tests load, where the kernel has them.
+modules='dummy veth vrf inet_diag tcp_diag mptcp_diag rds_tcp'
+
+case $1 in
+amd64) sys='' cross='' karch=x86_64 triplet=x86_64-linux-gnu ;;
+arm64) sys=/arm64 cross=aarch64-linux-gnu- karch=arm64 triplet=aarch64-linux-gnu ;;
+esac
+src=/build/src
+root=/build/root
+exec 3>&1 1>&2		# stdout is for the initramfs alone
+
+build()
+{
+	local make=(make "-j$(nproc)" "ARCH=$karch" "CROSS_COMPILE=$cross")
+	local program
+
+	if [ -d /build/own ]; then
+		ko=/build/own/listenq.ko
+		release=$(modinfo -F vermagic "$ko" | cut -d' ' -f1)
+	else
+		release=$(ls "$sys/lib/modules")
+		ko=$src/module/listenq.ko
+		cp "$sys/boot/vmlinuz-$release" /build/vmlinuz
+		# No kernel-doc: it needs this or that interpreter, lint runs it.
+		"${make[@]}" -C "$src" W=1 cmd_checkdoc= \
+			KDIR="/usr/src/linux-headers-$release"
+	fi
+	"${make[@]}" -C "$src/selftests" KSFT=/build/ksft USERLDFLAGS=-static \
+		INSTALL_PATH=/build/kselftest/listenq install
+	mkdir -p /build/demo
+	for program in "$src"/selftests/vm/demo/*.c; do
+		"${cross}gcc" -O2 -Wall -Wextra -static \
+			-o "/build/demo/$(basename "$program" .c)" "$program"
+	done
+}
+
+# add_elf FILE PLACE: copies it and, once, each library that it asks for.
+add_elf()
+{
+	local file library
+
+	install -D "$1" "$root/$2"
+	while read -r library; do
+		if [[ $library == /* ]]; then	# the loader, by its full path
+			file=$sys$library
+		else
+			for file in "$sys"{/usr,}/lib/"$triplet"/"$library"; do
+				[ ! -e "$file" ] || break
+			done
+			library=/usr/lib/$triplet/$library
+		fi
+		[ -e "$root$library" ] || add_elf "$file" "$library"
+	done < <(readelf -ldW "$1" | sed -nE \
+		's/.*(NEEDED\).*\[|interpreter: )(.*)\]$/\2/p')
+}
+
+add_programs()
+{
+	local name dir applet
+
+	mkdir -p "$root"/usr/{bin,sbin,lib,lib64} \
+		"$root"/{dev,etc,proc,root,run,sys,tmp,var}
+	for dir in bin sbin lib lib64; do
+		ln -s "usr/$dir" "$root/$dir"
+	done
+	for name in $programs; do
+		for dir in usr/bin usr/sbin bin sbin; do
+			[ ! -e "$sys/$dir/$name" ] || break
+		done
+		add_elf "$sys/$dir/$name" "usr/bin/$name"
+	done
+	ln -s dash "$root/usr/bin/sh"
+	ln -s mawk "$root/usr/bin/awk"
+	for name in modprobe insmod rmmod lsmod modinfo depmod; do
+		ln -s ../bin/kmod "$root/usr/sbin/$name"
+	done
+	# The applets' names are those of this machine's busybox: same release.
+	install "$sys/bin/busybox" "$root/usr/bin/busybox"
+	for applet in $(busybox --list); do
+		[ -e "$root/usr/bin/$applet" ] || [ -e "$root/usr/sbin/$applet" ] ||
+			ln -s busybox "$root/usr/bin/$applet"
+	done
+	# For the line editor of make shell.
+	install -D -m 644 -t "$root/etc/terminfo/v" \
+		"$(find /{usr/share,lib}/terminfo/v/vt100 2>/dev/null | head -n 1)"
+	echo 'set enable-bracketed-paste off' >"$root/etc/inputrc"
+	printf 'root:x:0:0::/root:/bin/bash\nnobody:x:65534:65534::/:/bin/false\n' \
+		>"$root/etc/passwd"
+	printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
+}
+
+add_modules()
+{
+	local from=$sys/lib/modules/$release to=$root/lib/modules/$release file
+
+	install -D -m 644 "$ko" "$to/updates/listenq.ko"
+	if [ -d "$from" ]; then
+		cp "$from"/modules.{builtin,order}* "$to"
+		# shellcheck disable=SC2086 # a list; not every kernel has all
+		{ modprobe -d "$sys/" -S "$release" -a --show-depends $modules \
+			2>/dev/null || :; } |
+			sed -n 's/^insmod \([^ ]*\).*/\1/p' | sort -u |
+		while read -r file; do
+			install -D -m 644 "$file" "$root/${file#"$sys/"}"
+		done
+	else
+		touch "$to"/modules.{builtin,builtin.modinfo,order}
+	fi
+	depmod -b "$root" "$release"
+}
+
+add_tests()
+{
+	local selftests=$src/selftests framework=/build/ksft/tools/testing/selftests
+
+	cp -r /build/kselftest "$root/"
+	cp -r "$framework/kselftest" "$framework/run_kselftest.sh" "$root/kselftest/"
+	make -s --no-print-directory -C "$selftests" KSFT=/build/ksft \
+		COLLECTION=listenq emit_tests >"$root/kselftest/kselftest-list.txt"
+	cp -r /build/demo "$selftests/vm/demo/demo.sh" "$root/"
+	install "$selftests/vm/init" "$root/init"
+}
+
+build
+add_programs
+add_modules
+add_tests
+cd "$root"
+find . | busybox cpio -o -H newc >&3

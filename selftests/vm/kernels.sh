@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash disable=SC2034 # read by the scripts that source this
+#
+# The kernels that listenq is tested on, one short description each.
+
+default_kernel=bookworm
+all_kernels='bullseye bookworm trixie trixie-backports arm64 trixie-rt debug'
+hand_kernels='debug-rt'		# not part of KERNELS=all
+
+# describe NAME: sets
+#   suite	the Debian release that compiler and userland come from
+#   release	the suite that the kernel comes from
+#   arch	the kernel's architecture, as Debian says it
+#   image	the kernel's package; empty where it is built from source
+#   extra	more packages that the folder needs
+#   fragments	of configuration, for a kernel built from source
+describe()
+{
+	suite=$1 release='' arch=amd64 image=linux-image-amd64 extra='' fragments=()
+
+	case $1 in
+	bullseye|trixie) ;;
+	bookworm) extra='sparse' ;;	# make lint works in this folder
+	trixie-backports) suite=trixie release=$1 ;;
+	trixie-rt) suite=trixie image=linux-image-rt-amd64 ;;
+	arm64) suite=trixie arch=arm64 image=linux-image-arm64 ;;
+	debug) suite=trixie image='' fragments=(debug.config) ;;
+	debug-rt) suite=trixie image='' fragments=(debug.config debug-rt.config) ;;
+	*) die "no kernel '$1': known are $all_kernels $hand_kernels, and all" ;;
+	esac
+	release=${release:-$suite}
+	if [ -z "$image" ]; then
+		extra='linux-source bc bison flex libelf-dev libssl-dev xz-utils'
+	elif [ "$arch" = arm64 ]; then
+		# kbuild's tools come with the headers, those of this machine
+		# are needed.
+		extra="gcc-aarch64-linux-gnu libc6-dev-arm64-cross linux-headers-amd64"
+	else
+		extra+=" $image ${image/image/headers}"
+	fi
+}
+
+# kernels_named "NAME...": the list with 'all' put in full, each name checked.
+kernels_named()
+{
+	local name
+
+	for name in $1; do
+		if [ "$name" = all ]; then
+			kernels_named "$all_kernels"
+		else
+			describe "$name"
+			printf '%s\n' "$name"
+		fi
+	done
+}

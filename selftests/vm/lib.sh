@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash disable=SC2034 # read by those who source this
+#
+# What every script here needs: how to talk, where things are kept, how to
+# fail, and how to become root in a namespace of one's own.
+
+set -euo pipefail
+
+vm=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(cd "$vm/../.." && pwd)
+export LC_ALL=C
+
+# One line per step, on stderr: stdout belongs to the results.
+say()
+{
+	printf '== %s\n' "$*" >&2
+}
+
+# The one line of a failure says what to do.
+die()
+{
+	printf 'listenq: %s\n' "$*" >&2
+	exit 1
+}
+
+# Who interrupts wants it to end, whatever the command under way makes of it.
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+cache=${LISTENQ_CACHE:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/listenq}
+[[ $cache == /* && $cache != *[[:space:]]* ]] ||
+	die "the cache folder '$cache' must be an absolute path without blanks: set LISTENQ_CACHE"
+
+# need COMMAND...: fail if one is missing.
+need()
+{
+	local command
+
+	for command in "$@"; do
+		command -v "$command" >/dev/null ||
+			die "$command is missing: run 'make deps' first"
+	done
+}
+
+# need_space MEGABYTES WHAT: fail before a download, not in the middle of it.
+need_space()
+{
+	local free
+
+	free=$(df --output=avail -BM "$cache" | tr -dc '0-9')
+	[ "$free" -ge "$1" ] ||
+		die "$2 needs $1 MB in $cache, $free MB are free: make room or set LISTENQ_CACHE"
+}
+
+# lock NAME: one run at a time works on NAME; until unlock, or this process'
+# end.
+declare -A locks
+lock()
+{
+	local fd
+
+	{ mkdir -p "$cache" && [ -w "$cache" ]; } 2>/dev/null ||
+		die "can't write to $cache: set LISTENQ_CACHE to a folder of yours"
+	exec {fd}>>"$cache/$1.lock"
+	flock --nonblock "$fd" || {
+		say "another run is using $1: waiting for it"
+		flock "$fd"
+	}
+	locks[$1]=$fd
+}
+
+unlock()
+{
+	local fd=${locks[$1]}
+
+	exec {fd}>&-
+}
+
+# quietly LOG COMMAND...: the output goes to LOG.
+quietly()
+{
+	local log=$1
+
+	shift
+	"$@" >"$log" 2>&1 </dev/null
+}
+
+# as_root COMMAND...: run as root of namespaces of its own: mounts made there
+# are gone when it ends, however it ends. Needs no privilege: who isn't root
+# gets the ids that /etc/subuid lends.
+as_root()
+{
+	mmdebstrap --unshare-helper "$@"
+}
+
+# in_folder DIR COMMAND...: run in a folder made by folder.sh.
+in_folder()
+{
+	local dir=$1
+
+	shift
+	# /proc: objtool reads it when a module is built. /dev: user namespaces
+	# can't make device nodes.
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	as_root sh -c 'cd "$1" && shift &&
+		mount -t proc proc proc && mount --rbind /dev dev &&
+		exec chroot . env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+		HOME=/root LC_ALL=C "$@"' sh "$dir" "$@"
+}
+
+# remove DIR...: also what belongs to the ids that as_root uses.
+remove()
+{
+	as_root rm -rf --one-file-system "$@"
+}

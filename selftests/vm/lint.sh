@@ -1,0 +1,93 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The style and static checks; any finding fails. All of them run, so that one
+# run shows all there is.
+
+. "$(dirname "$0")/lib.sh"
+. "$vm/kernels.sh"
+. "$vm/folder.sh"
+. "$vm/build.sh"
+
+folder=$default_kernel findings=0 log=$cache/lint.log
+need shellcheck codespell perl
+cd "$top"
+describe "$folder"
+lock "$default_kernel"
+make_folder "$folder"
+make_ksft
+root=$cache/$folder/root
+
+# check NAME COMMAND...: its output is shown when it fails.
+check()
+{
+	local name=$1
+
+	shift
+	say "lint: $name"
+	if ! quietly "$log" "$@"; then
+		cat "$log"
+		findings=$((findings + 1))
+	fi
+}
+
+# files PATTERN...: those of the working tree.
+files()
+{
+	git ls-files --cached --others --exclude-standard --deduplicate -- "$@"
+}
+
+# shell_files: scripts, by their first line; what they source is checked with
+# them.
+shell_files()
+{
+	files | xargs -d '\n' awk 'FNR == 1 && /^#!.*sh$/ { print FILENAME } { nextfile }'
+}
+
+# checkpatch IGNORED FILE...: run elsewhere, since it leaves a file where it
+# runs.
+checkpatch()
+{
+	local ignored=$1
+
+	shift
+	(cd "$cache" && perl "$ksft/scripts/checkpatch.pl" --no-tree --strict \
+		--quiet --terse --no-summary --show-types --ignore "$ignored" \
+		-f "${@/#/$top/}")
+}
+
+# compat.h alone exists to ask for the kernel's version.
+style()
+{
+	local status=0
+
+	checkpatch '' "${c[@]}" || status=1
+	checkpatch LINUX_VERSION_CODE,CONSTANT_COMPARISON \
+		module/compat.h || status=1
+	return "$status"
+}
+
+# sparse as kbuild calls it; its findings don't fail a build, so any line that
+# names one of our files counts.
+sparse()
+{
+	upload "$root"
+	in_folder "$root" sh -c "make -C /build/src C=2 W=1 \
+		KDIR=/usr/src/linux-headers-\$(ls /lib/modules)" || return
+	! warnings "$log"
+}
+
+spelling()
+{
+	files | xargs -d '\n' codespell
+}
+
+mapfile -t c < <(files '*.c' '*.h' ':!module/compat.h')
+mapfile -t shell < <(shell_files)
+check checkpatch style
+check 'sparse and W=1' sparse
+check shellcheck shellcheck --external-sources --check-sourced --source-path="$vm" "${shell[@]}"
+check codespell spelling
+
+[ "$findings" -eq 0 ] || die "lint: $findings of 4 checks have findings, above: fix them"
+echo "lint: no finding in $((${#c[@]} + 1)) C files and ${#shell[@]} shell scripts"

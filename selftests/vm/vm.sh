@@ -1,0 +1,71 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# vm.sh check|demo|shell [NAME]: makes what kernel NAME needs, builds the
+# working tree for it, boots it and does the named thing in it.
+# KERNEL=bzImage KDIR=build takes a kernel of one's own.
+#
+# check leaves "PASSED FAILED SKIPPED" in the file result. Status 4: this
+# kernel can't be had.
+
+. "$(dirname "$0")/lib.sh"
+. "$vm/kernels.sh"
+. "$vm/folder.sh"
+. "$vm/build.sh"
+. "$vm/boot.sh"
+
+mode=$1 name=${2:-$default_kernel}
+folder=$name
+memory=1024
+if [ -n "${KERNEL:-}" ]; then
+	[ -f "$KERNEL" ] || die "KERNEL=$KERNEL is no file: name a bzImage"
+	[ -f "${KDIR:-}/Makefile" ] ||
+		die "KDIR='${KDIR:-}' is no kernel's build folder: it comes with KERNEL"
+	name=own folder=$default_kernel
+	memory=2048	# it may be a debug kernel
+fi
+describe "$folder"
+[ -n "$image" ] || memory=2048
+out=$cache/$name/$mode
+
+lock "$name-$mode"
+lock "$folder"
+make_folder "$folder"
+make_ksft
+build "$name" "$out"
+unlock "$folder"
+
+# piped OUT: what is piped into make shell, from the moment there is someone to
+# read it; then the shell is left.
+piped()
+{
+	local tries
+
+	for ((tries = 0; tries < 300; tries++)); do
+		! grep -qs '^Leave with exit' "$1/console.log" || break
+		sleep 0.2
+	done
+	cat
+	echo exit
+}
+
+if [ "$mode" = shell ]; then
+	if [ -t 0 ]; then
+		boot "$name" shell "$out"
+	else
+		piped "$out" | boot "$name" shell "$out"
+	fi
+	exit
+fi
+
+boot "$name" "$mode" "$out" </dev/null | tee "$out/verdict" |
+	grep -v --line-buffered '^vm: end' || :
+if [ "$mode" = check ]; then
+	read -r passed failed skipped < <(awk -f "$vm/verdict.awk" "$out/verdict")
+	judge_log "$out/console.log" || failed=$((failed + 1))
+	echo "$passed $failed $skipped" >"$out/result"
+	exit
+fi
+judge_log "$out/console.log"
+grep -qx 'vm: end 0' "$out/verdict" ||
+	die "the demo stopped early; the kernel's log is $out/console.log"
