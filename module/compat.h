@@ -3,7 +3,7 @@
  * Every difference between kernel versions and architectures.
  *
  * Nothing of the kind stands anywhere else. The HAVE_* macros come from
- * Kbuild, which asks the headers of the kernel that is built for.
+ * module/Kbuild, which asks the headers of the kernel that is built for.
  */
 #ifndef LISTENQ_COMPAT_H
 #define LISTENQ_COMPAT_H
@@ -14,6 +14,7 @@
 #include <net/inet_hashtables.h>
 #include <net/net_namespace.h>
 #include <net/sock.h>
+#include <net/tcp.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(5, 10, 0)
 #error "listenq supports Linux 5.10 and later"

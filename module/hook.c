@@ -6,7 +6,7 @@
  * table; this file places a probe on each, counts hits, and takes the probes
  * away. It knows kprobes and knows no TCP.
  */
-#define pr_fmt(fmt) "listenq: " fmt
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/kprobes.h>
 #include <linux/percpu.h>

@@ -42,8 +42,8 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 quietly "$log" apt-get update || :	# what counts is whether install works
 size=$("${install[@]}" --print-uris 2>/dev/null |
-	awk '/^\047/ { bytes += $3 } END { printf "%d", bytes / 1000000 + 1 }')
-say "deps: installing ${packages[*]} and what they need ($size MB to download)"
+	sed -n 's/^Need to get \(.*\) of archives.*/\1/p' || :)
+say "deps: installing ${packages[*]} and what they need (to download: ${size:-unknown})"
 DEBIAN_FRONTEND=noninteractive quietly "$log" "${install[@]}" || {
 	grep -E '^(E|W|Err):' "$log" >&2 || tail -n 5 "$log" >&2
 	die "apt-get could not install ${packages[*]}: check network and package sources, then run this again"
