@@ -4,7 +4,8 @@
 # The kernels that listenq is tested on, one short description each.
 
 default_kernel=bookworm
-all_kernels='bullseye bookworm trixie trixie-backports arm64 trixie-rt debug'
+# The one that takes longest goes first.
+all_kernels='debug bullseye bookworm trixie trixie-backports arm64 trixie-rt'
 hand_kernels='debug-rt'		# not part of KERNELS=all
 
 # describe NAME: sets

@@ -77,6 +77,19 @@ sparse()
 	! warnings "$log"
 }
 
+# The oldest kernel stands in several places, which must agree.
+oldest_kernel()
+{
+	local version
+
+	version=$(sed -nE 's/^#if LINUX_VERSION_CODE < KERNEL_VERSION\(([0-9]+), ([0-9]+), 0\)$/\1.\2/p' \
+		module/compat.h | head -n 1)
+	[ -n "$version" ] &&
+		grep -q "supports Linux $version and later\"" module/compat.h &&
+		grep -q "^listenq supports Linux $version and later," Documentation/kernels.rst &&
+		grep -q "running kernel, $version or later" README.md
+}
+
 spelling()
 {
 	files | xargs -d '\n' codespell
@@ -88,6 +101,7 @@ check checkpatch style
 check 'sparse and W=1' sparse
 check shellcheck shellcheck --external-sources --check-sourced --source-path="$vm" "${shell[@]}"
 check codespell spelling
+check 'oldest kernel: compat.h, kernels.rst, README.md' oldest_kernel
 
-[ "$findings" -eq 0 ] || die "lint: $findings of 4 checks have findings, above: fix them"
+[ "$findings" -eq 0 ] || die "lint: $findings of 5 checks have findings, above: fix them"
 echo "lint: no finding in $((${#c[@]} + 1)) C files and ${#shell[@]} shell scripts"
