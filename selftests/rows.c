@@ -189,6 +189,26 @@ TEST_F(rows, bound_to_a_device)
 }
 
 /* listen() binds a socket that has no port yet. */
+TEST_F(rows, in_a_vrf)
+{
+	struct lq_addr any = lq_addr(AF_INET, "0.0.0.0", 0);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (lq_run("ip link add lqvrf type vrf table 10 2>/dev/null && ip link set lqvrf up"))
+		SKIP(return, "no vrf devices");
+	ASSERT_EQ(0, setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lqvrf",
+				sizeof("lqvrf")));
+	/* In this order: the kernel warns when a bound socket changes domain. */
+	ASSERT_EQ(0, bind(fd, &any.sa, any.len));
+	lq_listen(fd, 1);
+	check_local(_metadata, fd, "tcp", "0.0.0.0%lqvrf");
+
+	/* The device goes, the listener stays: its index is all there is. */
+	ASSERT_EQ(0, lq_run("ip link del lqvrf"));
+	EXPECT_EQ(0, strncmp(lq_str(fd, "local"), "0.0.0.0%", 8));
+	EXPECT_GT(atoi(lq_str(fd, "local") + 8), 1);
+}
+
 TEST_F(rows, bound_by_listen_itself)
 {
 	int fd = socket(AF_INET, SOCK_STREAM, 0);

@@ -142,7 +142,7 @@ FIXTURE_VARIANT_ADD(scale, by_4096)
 	.chunk = 4096,
 };
 
-TEST_F_TIMEOUT(scale, none_lost_or_twice, 110)
+TEST_F_TIMEOUT(scale, none_lost_or_twice, 240)
 {
 	pid_t churn = come_and_go();
 	struct lq_table *table;
@@ -162,7 +162,7 @@ TEST_F_TIMEOUT(scale, none_lost_or_twice, 110)
 }
 
 /* One bucket of the hash holds them all. */
-TEST_F_TIMEOUT(scale, reuseport_group, 60)
+TEST_F_TIMEOUT(scale, reuseport_group, 120)
 {
 	struct lq_table *table;
 	int port = 0;
@@ -219,7 +219,7 @@ FIXTURE_TEARDOWN(many)
 }
 
 /* Each namespace has as many listeners as its number says. */
-TEST_F_TIMEOUT(many, namespaces, 110)
+TEST_F_TIMEOUT(many, namespaces, 200)
 {
 	long long deadline = lq_now_ms() + 90000;
 	pid_t pids[NAMESPACES];
@@ -258,7 +258,7 @@ TEST_F_TIMEOUT(many, namespaces, 110)
 }
 
 /* More than a work item can make room for while they run. */
-TEST_F_TIMEOUT(many, back_to_back, 60)
+TEST_F_TIMEOUT(many, back_to_back, 120)
 {
 	long long unrecorded = lq_hook("unrecorded", "hits");
 	struct lq_table *table;
@@ -315,7 +315,7 @@ static long long all_missed(void)
 }
 
 /* What isn't known is admitted, and what is known is right. */
-TEST_F_TIMEOUT(many, at_once, 60)
+TEST_F_TIMEOUT(many, at_once, 120)
 {
 	pthread_t *threads = lq_shared(AT_ONCE * sizeof(*threads));
 	long long missed = all_missed();
@@ -382,7 +382,7 @@ static long long record_bytes(void)
 	return slabs * (sysconf(_SC_PAGESIZE) << order);
 }
 
-TEST_F_TIMEOUT(many, memory, 110)
+TEST_F_TIMEOUT(many, memory, 200)
 {
 	long long before = record_bytes();
 	long long each;
