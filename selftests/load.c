@@ -357,9 +357,13 @@ TEST_F(load, an_optional_function_that_cannot_be_probed)
 	EXPECT_EQ(1, count_log(log, NO_SYMBOL));
 	EXPECT_EQ(LQ_NONE, lq_hook(NO_SYMBOL, "hits"));
 
-	/* What the clamp has cut off isn't known; what it left is. */
+	/*
+	 * What the clamp has cut off isn't known; what it left is. But where
+	 * the compiler didn't inline the next function, that one knows.
+	 */
 	fd = lq_listener(AF_INET, 5000);
-	EXPECT_STREQ("-", lq_str(fd, "asked"));
+	EXPECT_STREQ(lq_hook("__sys_listen_socket", "hits") > 0 ? "5000" : "-",
+		     lq_str(fd, "asked"));
 	EXPECT_EQ(100, lq_num(fd, "granted"));
 	EXPECT_EQ(getpid(), lq_num(fd, "pid"));
 	ASSERT_EQ(0, lq_unload());
