@@ -602,14 +602,13 @@ static void drop_unseen(void)
 /*
  * Annotate those of a bucket of the listening hash that have no record. A
  * single pass, however many there are: an SO_REUSEPORT group is one bucket,
- * and anybody can make one of thousands. Returns whether all have a record
- * that can have one.
+ * and anybody can make one of thousands. Returns whether the pool ran dry.
  */
 static bool sweep_bucket(struct inet_listen_hashbucket *listeners)
 {
 	struct bucket *bucket;
 	unsigned long flags;
-	bool all = true;
+	bool dry = false;
 	struct sock *sk;
 
 	spin_lock(&listeners->lock);
@@ -618,12 +617,13 @@ static bool sweep_bucket(struct inet_listen_hashbucket *listeners)
 			continue;
 		bucket = bucket_of(sk);
 		raw_spin_lock_irqsave(&bucket->lock, flags);
-		if (!record_meet(bucket, sk, cookie_of(sk)))
-			all = false;
+		if (!record_meet(bucket, sk, cookie_of(sk)) &&
+		    !data_race(sock_owned_by_user_nocheck(sk)))
+			dry = true;
 		raw_spin_unlock_irqrestore(&bucket->lock, flags);
 	}
 	spin_unlock(&listeners->lock);
-	return all;
+	return dry;
 }
 
 /**
@@ -648,11 +648,10 @@ void listener_sweep(void)
 		listeners = &hash->lhash2[i];
 		if (bucket_empty(listeners))
 			continue;
-		/* As long as it was the pool that ran dry. */
-		while (!sweep_bucket(listeners) && !READ_ONCE(pool.count)) {
+		while (sweep_bucket(listeners)) {
 			pool_fill();
 			if (!READ_ONCE(pool.count))
-				break;
+				break;	/* no memory: the next sweep */
 			cond_resched();
 		}
 		cond_resched();

@@ -35,7 +35,7 @@ emulation()
 boot()
 {
 	local name=$1 mode=$2 out=$3 accel console verdict append status=0
-	local limit=${VM_TIMEOUT:-600} qemu
+	local limit=${VM_TIMEOUT:-900} qemu
 
 	accel=$(accelerator)
 	case $arch in

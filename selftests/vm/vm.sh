@@ -25,7 +25,11 @@ if [ -n "${KERNEL:-}" ]; then
 	memory=2048	# it may be a debug kernel
 fi
 describe "$folder"
-[ -n "$image" ] || memory=2048
+if [ -z "$image" ]; then
+	# Checkers cost memory and time.
+	memory=2048
+	VM_TIMEOUT=${VM_TIMEOUT:-2400}
+fi
 out=$cache/$name/$mode
 
 lock "$name-$mode"
