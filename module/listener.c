@@ -463,6 +463,13 @@ void listener_walk_stop(struct listener_walk *walk)
 	walk->count = 0;
 }
 
+/* Whether a system call has the socket, as far as that can be told. */
+static bool is_owned(const struct sock *sk)
+{
+	/* A stale answer is either "owned" or as good as the right one. */
+	return data_race(sock_owned_by_user_nocheck(sk));
+}
+
 /*
  * A walk has met a listener, whose bucket in the listening hash is locked.
  * Find its record, or annotate it where its listen() was not seen. The caller
@@ -476,8 +483,7 @@ void listener_walk_stop(struct listener_walk *walk)
 static struct listener *record_meet(struct bucket *bucket, struct sock *sk,
 				    u64 cookie)
 {
-	/* A stale answer is either "owned" or as good as the right one. */
-	bool owned = data_race(sock_owned_by_user_nocheck(sk));
+	bool owned = is_owned(sk);
 	struct listener *listener;
 
 	listener = record_find(bucket, sk, cookie);
@@ -617,8 +623,7 @@ static bool sweep_bucket(struct inet_listen_hashbucket *listeners)
 			continue;
 		bucket = bucket_of(sk);
 		raw_spin_lock_irqsave(&bucket->lock, flags);
-		if (!record_meet(bucket, sk, cookie_of(sk)) &&
-		    !data_race(sock_owned_by_user_nocheck(sk)))
+		if (!record_meet(bucket, sk, cookie_of(sk)) && !is_owned(sk))
 			dry = true;
 		raw_spin_unlock_irqrestore(&bucket->lock, flags);
 	}
