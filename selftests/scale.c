@@ -24,13 +24,19 @@
 #include "kselftest_harness.h"
 #include "listenq.h"
 
-#define MANY		10000
-#define GROUP		5000
-#define NAMESPACES	200
+#define MANY		scaled(10000)
+#define GROUP		scaled(5000)
+#define NAMESPACES	scaled(200)
 #define BACK_TO_BACK	1024
-#define AT_ONCE		2000
+#define AT_ONCE		scaled(2000)
 /* Bytes of slab that a listener may cost. */
 #define BUDGET		384
+
+/* A kernel with all checkers on is tenfold slower, and is there to check. */
+static int scaled(int count)
+{
+	return getenv("LISTENQ_SLOW") ? count / 10 : count;
+}
 
 FIXTURE(scale)
 {
@@ -39,7 +45,7 @@ FIXTURE(scale)
 
 FIXTURE_SETUP(scale)
 {
-	const struct rlimit files = { 2 * MANY, 2 * MANY };
+	const struct rlimit files = { 20000, 20000 };
 
 	LQ_SETUP();
 	if (setrlimit(RLIMIT_NOFILE, &files))
@@ -169,7 +175,7 @@ FIXTURE(many)
 
 FIXTURE_SETUP(many)
 {
-	const struct rlimit files = { 2 * MANY, 2 * MANY };
+	const struct rlimit files = { 20000, 20000 };
 
 	LQ_SETUP();
 	if (setrlimit(RLIMIT_NOFILE, &files))
@@ -222,7 +228,7 @@ TEST_F_TIMEOUT(many, reuseport_group, 120)
 TEST_F_TIMEOUT(many, namespaces, 200)
 {
 	long long deadline = lq_now_ms() + 90000;
-	pid_t pids[NAMESPACES];
+	pid_t *pids = calloc(NAMESPACES, sizeof(*pids));
 	atomic_int *ready = lq_shared(sizeof(*ready));
 	atomic_int *go = lq_shared(sizeof(*go));
 	int wrong = 0;
@@ -255,6 +261,7 @@ TEST_F_TIMEOUT(many, namespaces, 200)
 	for (int i = 0; i < NAMESPACES; i++)
 		wrong += lq_reap(pids[i]) != 0;
 	EXPECT_EQ(0, wrong);
+	free(pids);
 }
 
 /* More than a work item can make room for while they run. */
@@ -395,8 +402,9 @@ TEST_F_TIMEOUT(many, memory, 200)
 	each = (record_bytes() - before) / MANY;
 	TH_LOG("%lld bytes of slab a listener", each);
 	EXPECT_LE(each, BUDGET);
-	/* They do have records. */
-	EXPECT_GE(each, 64);
+	/* They do have records, the first 1,088 of them from the pool. */
+	if (MANY > 5000)
+		EXPECT_GE(each, 64);
 	EXPECT_EQ(MANY, lq_read(LQ_SOCKETS)->nrows);
 	EXPECT_EQ(1, lq_num(self->fds[MANY - 1], "asked"));
 	close_many(self->fds, MANY);
