@@ -24,7 +24,8 @@
 #include "kselftest_harness.h"
 #include "listenq.h"
 
-#define MANY		scaled(10000)
+#define MOST		10000
+#define MANY		scaled(MOST)
 #define GROUP		scaled(5000)
 #define NAMESPACES	scaled(200)
 #define BACK_TO_BACK	1024
@@ -38,6 +39,16 @@ static int scaled(int count)
 	return getenv("LISTENQ_SLOW") ? count / 10 : count;
 }
 
+/* Shared with children; whatever the scale, BACK_TO_BACK fit as well. */
+static int *room_for_many(void)
+{
+	const struct rlimit files = { 2 * MOST, 2 * MOST };
+
+	if (setrlimit(RLIMIT_NOFILE, &files))
+		err(1, "RLIMIT_NOFILE");
+	return lq_shared(MOST * sizeof(int));
+}
+
 FIXTURE(scale)
 {
 	int *fds;
@@ -45,12 +56,8 @@ FIXTURE(scale)
 
 FIXTURE_SETUP(scale)
 {
-	const struct rlimit files = { 20000, 20000 };
-
 	LQ_SETUP();
-	if (setrlimit(RLIMIT_NOFILE, &files))
-		err(1, "RLIMIT_NOFILE");
-	self->fds = lq_shared(MANY * sizeof(*self->fds));
+	self->fds = room_for_many();
 }
 
 FIXTURE_TEARDOWN(scale)
@@ -175,12 +182,8 @@ FIXTURE(many)
 
 FIXTURE_SETUP(many)
 {
-	const struct rlimit files = { 20000, 20000 };
-
 	LQ_SETUP();
-	if (setrlimit(RLIMIT_NOFILE, &files))
-		err(1, "RLIMIT_NOFILE");
-	self->fds = lq_shared(MANY * sizeof(*self->fds));
+	self->fds = room_for_many();
 }
 
 FIXTURE_TEARDOWN(many)
