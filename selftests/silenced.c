@@ -26,7 +26,6 @@
 
 FIXTURE(silenced)
 {
-	const char *now;
 };
 
 FIXTURE_VARIANT(silenced)
@@ -72,6 +71,18 @@ static bool is_silent(void)
 	return lq_hook("inet_csk_listen_start", "hits") == hits;
 }
 
+/* From 7.3 on ftrace_enabled is there and refuses to be 0. */
+static bool can_be_off(const char *path, const char *off)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t n = write(fd, off, 1);
+
+	if (n != 1 && errno != EOPNOTSUPP)
+		err(1, "%s", path);
+	close(fd);
+	return n == 1;
+}
+
 TEST_F(silenced, listed_with_true_occupancy)
 {
 	long long unrecorded = lq_hook("unrecorded", "hits");
@@ -79,7 +90,8 @@ TEST_F(silenced, listed_with_true_occupancy)
 	int gone = lq_listener(AF_INET, 7);
 	int fds[SOME], clients[SOME];
 
-	lq_write_file(variant->path, variant->off);
+	if (!can_be_off(variant->path, variant->off))
+		SKIP(return, "this kernel does not switch it off any more");
 	if (!is_silent())
 		SKIP(return, "this kernel's probes don't depend on it");
 
