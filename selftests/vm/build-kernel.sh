@@ -23,7 +23,10 @@ while read -r wanted; do
 	CONFIG_*) grep -qxF "$wanted" .config ;;
 	\#*) ! grep -qxF "$(cut -d' ' -f2 <<<"$wanted")=y" .config ;;
 	esac || { echo "refused: $wanted"; refused=1; }
-done < <(grep -h CONFIG_ "${fragments[@]}")
+done < <(cat "${fragments[@]}" | awk '
+	# A later fragment has the last word.
+	match($0, /CONFIG_[A-Z0-9_]+/) { last[substr($0, RSTART, RLENGTH)] = $0 }
+	END { for (option in last) print last[option] }')
 [ "$refused" -eq 0 ]
 
 make "-j$(nproc)" bzImage modules
