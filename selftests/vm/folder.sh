@@ -40,9 +40,11 @@ sources_of()
 		case $label in
 		Debian)
 			echo "deb $uri $1 main"
-			echo "deb $uri $1-updates main"
+			[ "$1" = sid ] || echo "deb $uri $1-updates main"
 			;;
-		Debian-Security) echo "deb $uri $1-security main" ;;
+		Debian-Security)
+			[ "$1" = sid ] || echo "deb $uri $1-security main"
+			;;
 		esac
 	done
 }

@@ -36,6 +36,12 @@ build()
 		ko=$src/module/listenq.ko
 		cp "$sys/boot/vmlinuz-$release" /build/vmlinuz
 		# No kernel-doc: it needs this or that interpreter, lint runs it.
+		# Where there is a clang too, nothing that it builds is kept.
+		if command -v clang >/dev/null; then
+			cp -r "$src" /build/clang
+			"${make[@]}" -C /build/clang LLVM=1 W=1 cmd_checkdoc= \
+				KDIR="/usr/src/linux-headers-$release"
+		fi
 		"${make[@]}" -C "$src" W=1 cmd_checkdoc= \
 			KDIR="/usr/src/linux-headers-$release"
 	fi

@@ -6,7 +6,7 @@
 default_kernel=bookworm
 # The one that takes longest goes first.
 all_kernels='debug bullseye bookworm trixie trixie-backports arm64 trixie-rt'
-hand_kernels='debug-rt'		# not part of KERNELS=all
+hand_kernels='debug-rt experimental'	# not part of KERNELS=all
 
 # describe NAME: sets
 #   suite	the Debian release that compiler and userland come from
@@ -15,18 +15,22 @@ hand_kernels='debug-rt'		# not part of KERNELS=all
 #   image	the kernel's package; empty where it is built from source
 #   extra	more packages that the folder needs
 #   fragments	of configuration, for a kernel built from source
+#   share	how many test programs a VM runs, one VM after the other, so that
+#		each takes less than four minutes
 describe()
 {
-	suite=$1 release='' arch=amd64 image=linux-image-amd64 extra='' fragments=()
+	suite=$1 release='' arch=amd64 image=linux-image-amd64 extra='' fragments=() share=5
 
 	case $1 in
-	bullseye|trixie) ;;
+	bullseye) ;;
+	trixie) extra='clang lld llvm' ;;	# must not warn either
 	bookworm) extra='sparse' ;;	# make lint works in this folder
 	trixie-backports) suite=trixie release=$1 ;;
 	trixie-rt) suite=trixie image=linux-image-rt-amd64 ;;
-	arm64) suite=trixie arch=arm64 image=linux-image-arm64 ;;
-	debug) suite=trixie image='' fragments=(debug.config) ;;
-	debug-rt) suite=trixie image='' fragments=(debug.config debug-rt.config) ;;
+	experimental) suite=sid release=$1 ;;
+	arm64) suite=trixie arch=arm64 image=linux-image-arm64 share=3 ;;
+	debug) suite=trixie image='' share=1 fragments=(debug.config) ;;
+	debug-rt) suite=trixie image='' share=1 fragments=(debug.config debug-rt.config) ;;
 	*) die "no kernel '$1': known are $all_kernels $hand_kernels, and all" ;;
 	esac
 	release=${release:-$suite}

@@ -62,14 +62,47 @@ if [ "$mode" = shell ]; then
 	exit
 fi
 
-boot "$name" "$mode" "$out" </dev/null | tee "$out/verdict" |
-	grep -v --line-buffered '^vm: end' || :
-if [ "$mode" = check ]; then
-	read -r passed failed skipped < <(awk -f "$vm/verdict.awk" "$out/verdict")
-	judge_log "$out/console.log" || failed=$((failed + 1))
-	echo "$passed $failed $skipped" >"$out/result"
+# run TESTS: boots a VM that runs them, or the demo, with its output as it
+# comes.
+run()
+{
+	TESTS=$1 boot "$name" "$mode" "$out" </dev/null | tee "$out/verdict" |
+		grep -v --line-buffered '^vm: end' || :
+}
+
+# check TESTS: runs them and adds their figures to those of the VMs before.
+passed=0 failed=0 skipped=0
+check()
+{
+	local start=$SECONDS p f s
+
+	run "$1"
+	say "$name: these took $((SECONDS - start)) s: $1"
+	read -r p f s < <(awk -f "$vm/verdict.awk" "$out/verdict")
+	judge_log "$out/console.log" || f=$((f + 1))
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+}
+
+if [ "$mode" = demo ]; then
+	run ''
+	judge_log "$out/console.log"
+	grep -qx 'vm: end 0' "$out/verdict" ||
+		die "the demo stopped early; the kernel's log is $out/console.log"
 	exit
 fi
-judge_log "$out/console.log"
-grep -qx 'vm: end 0' "$out/verdict" ||
-	die "the demo stopped early; the kernel's log is $out/console.log"
+
+if [ -n "${TESTS:-}" ]; then
+	check "$TESTS"
+else
+	programs=$(sed -n 's/^TEST_GEN_PROGS := //p' "$top/selftests/Makefile")
+	xargs -n "$share" <<<"$programs" >"$out/shares"
+	number=0
+	while read -r tests; do
+		check "$tests"
+		number=$((number + 1))
+		for file in console.log verdict; do
+			mv "$out/$file" "$out/$file.$number"
+		done
+	done <"$out/shares"
+fi
+echo "$passed $failed $skipped" >"$out/result"
