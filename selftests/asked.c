@@ -8,7 +8,6 @@
 #include <err.h>
 #include <errno.h>
 #include <limits.h>
-#include <linux/io_uring.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -393,53 +392,10 @@ static void fail_to_listen(struct __test_metadata *_metadata, int family,
 	close(files[1]);
 }
 
-/* A listener that didn't succeed in listening again is as it was. */
-/* By the numbers: the headers of older releases don't know this operation. */
-#define URING_OP_LISTEN	57
-
-/* A listen() that io_uring does: 0, an errno, or -1 where it isn't there. */
-static int uring_listen(int fd, int backlog)
-{
-	struct io_uring_params params = { };
-	struct io_uring_sqe *sqes;
-	struct io_uring_cqe *cqe;
-	unsigned int *tail, *array;
-	char *sq, *cq;
-	int ring, ret;
-
-	ring = syscall(SYS_io_uring_setup, 1, &params);
-	if (ring < 0)
-		return -1;
-	sq = mmap(NULL, params.sq_off.array + sizeof(*array),
-		  PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQ_RING);
-	cq = mmap(NULL, params.cq_off.cqes + 2 * sizeof(*cqe),
-		  PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_CQ_RING);
-	sqes = mmap(NULL, sizeof(*sqes), PROT_READ | PROT_WRITE, MAP_SHARED,
-		    ring, IORING_OFF_SQES);
-	if (sq == MAP_FAILED || cq == MAP_FAILED || sqes == MAP_FAILED)
-		err(1, "io_uring");
-	tail = (void *)(sq + params.sq_off.tail);
-	array = (void *)(sq + params.sq_off.array);
-	cqe = (void *)(cq + params.cq_off.cqes);
-
-	memset(sqes, 0, sizeof(*sqes));
-	sqes->opcode = URING_OP_LISTEN;
-	sqes->fd = fd;
-	sqes->len = backlog;
-	array[0] = 0;
-	__atomic_store_n(tail, 1, __ATOMIC_RELEASE);
-	if (syscall(SYS_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS,
-		    NULL, 0) != 1)
-		err(1, "io_uring_enter");
-	ret = -cqe->res;
-	close(ring);
-	return ret;
-}
-
 TEST_F(asked, by_io_uring)
 {
 	int fd = lq_bound(variant->family, lq_loopback(variant->family), 0);
-	int error = uring_listen(fd, INT_MAX);
+	int error = lq_uring_listen(fd, INT_MAX);
 
 	if (error == -1 || error == EINVAL)
 		SKIP(return, "the kernel has no io_uring that listens");
@@ -447,10 +403,11 @@ TEST_F(asked, by_io_uring)
 	check(_metadata, fd, INT_MAX, SOMAXCONN_HERE);
 	EXPECT_EQ(getpid(), lq_num(fd, "pid"));
 
-	ASSERT_EQ(0, uring_listen(fd, 3));
+	ASSERT_EQ(0, lq_uring_listen(fd, 3));
 	check(_metadata, fd, 3, 3);
 }
 
+/* A listener that didn't succeed in listening again is as it was. */
 TEST_F(asked, failed_listen_changes_nothing)
 {
 	int fd = lq_listener(variant->family, 9);

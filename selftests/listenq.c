@@ -7,6 +7,8 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/io_uring.h>
 #include <net/if.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
@@ -109,6 +111,62 @@ void *lq_shared(size_t size)
 	if (mem == MAP_FAILED)
 		err(1, "mmap");
 	return mem;
+}
+
+void lq_become_user(int uid)
+{
+	if (setresgid(uid, uid, uid) || setresuid(uid, uid, uid))
+		err(1, "setresuid(%d)", uid);
+	/* So that /proc/self stays one's own; and die with the test again. */
+	prctl(PR_SET_DUMPABLE, 1);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+void lq_set_capabilities(unsigned long long mask)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[2] = {
+		{ .effective = mask, .permitted = mask },
+		{ .effective = mask >> 32, .permitted = mask >> 32 },
+	};
+
+	if (syscall(SYS_capset, &header, data))
+		err(1, "capset");
+}
+
+int lq_open_log(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0 && lseek(fd, 0, SEEK_END) < 0) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+bool lq_read_log(int log, char *text, size_t size)
+{
+	char record[8192], *start;
+	ssize_t len;
+
+	/* EPIPE: the oldest lines were overwritten, the next read goes on. */
+	do
+		len = read(log, record, sizeof(record) - 1);
+	while (len < 0 && errno == EPIPE);
+	if (len <= 0)
+		return false;
+
+	/* Before the text stands a prefix, below it what belongs to it. */
+	record[len] = '\0';
+	start = strchr(record, ';');
+	if (!start)
+		errx(1, "a line of the log without a text");
+	start[strcspn(start, "\n")] = '\0';
+	snprintf(text, size, "%s", start + 1);
+	return true;
 }
 
 bool lq_loaded(void)
@@ -222,6 +280,28 @@ static char *slurp(const char *path, size_t chunk)
 	close(fd);
 	text[len] = '\0';
 	return text;
+}
+
+char *lq_clamp_text(void)
+{
+	return slurp(LQ_CLAMP, SIZE_MAX);
+}
+
+int lq_clamp(const char *text)
+{
+	size_t len = strlen(text);
+	int fd = open(LQ_CLAMP, O_WRONLY | O_CLOEXEC);
+	ssize_t done;
+	int error;
+
+	if (fd < 0)
+		err(1, LQ_CLAMP);
+	done = write(fd, text, len);
+	error = done < 0 ? errno : 0;
+	if (!error && done != (ssize_t)len)
+		errx(1, LQ_CLAMP ": %zd of %zu bytes written", done, len);
+	close(fd);
+	return error;
 }
 
 static int split(char *line, char **cells)
@@ -421,6 +501,47 @@ void lq_listen(int fd, int backlog)
 {
 	if (listen(fd, backlog))
 		err(1, "listen(%d)", backlog);
+}
+
+/* By the numbers: the headers of older releases don't know this operation. */
+#define URING_OP_LISTEN	57
+
+int lq_uring_listen(int fd, int backlog)
+{
+	struct io_uring_params params = { };
+	struct io_uring_sqe *sqes;
+	struct io_uring_cqe *cqe;
+	unsigned int *tail, *array;
+	char *sq, *cq;
+	int ring, ret;
+
+	ring = syscall(SYS_io_uring_setup, 1, &params);
+	if (ring < 0)
+		return -1;
+	sq = mmap(NULL, params.sq_off.array + sizeof(*array),
+		  PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQ_RING);
+	cq = mmap(NULL, params.cq_off.cqes + 2 * sizeof(*cqe),
+		  PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_CQ_RING);
+	sqes = mmap(NULL, sizeof(*sqes), PROT_READ | PROT_WRITE, MAP_SHARED,
+		    ring, IORING_OFF_SQES);
+	if (sq == MAP_FAILED || cq == MAP_FAILED || sqes == MAP_FAILED)
+		err(1, "io_uring");
+	tail = (void *)(sq + params.sq_off.tail);
+	array = (void *)(sq + params.sq_off.array);
+	cqe = (void *)(cq + params.cq_off.cqes);
+
+	memset(sqes, 0, sizeof(*sqes));
+	sqes->opcode = URING_OP_LISTEN;
+	sqes->fd = fd;
+	sqes->len = backlog;
+	array[0] = 0;
+	__atomic_store_n(tail, 1, __ATOMIC_RELEASE);
+	if (syscall(SYS_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS,
+		    NULL, 0) != 1)
+		err(1, "io_uring_enter");
+	ret = -cqe->res;
+	close(ring);
+	return ret;
 }
 
 int lq_listener(int family, int backlog)
@@ -629,28 +750,58 @@ static void ss_close(FILE *pipe)
 		errx(1, "ss failed");
 }
 
+/* The next listener that ss lists; false at the end. */
+static bool ss_next(FILE *pipe, struct lq_ss *ss)
+{
+	char *sk, *ino, *drops;
+	char line[1024];
+
+	if (!fgets(line, sizeof(line), pipe))
+		return false;
+	sk = strstr(line, " sk:");
+	ino = strstr(line, " ino:");
+	drops = strstr(line, ",d");
+	if (!sk || sscanf(line, "%*s %lld %lld %127s", &ss->recvq, &ss->sendq,
+			  ss->local) != 3)
+		errx(1, "ss: %s", line);
+	ss->cookie = strtoull(sk + 4, NULL, 16);
+	ss->inode = ino ? atoll(ino + 5) : LQ_NONE;
+	ss->drops = drops ? atoll(drops + 2) : LQ_NONE;
+	return true;
+}
+
 /* What ss knows of the listener @fd; false if it lists none. */
 bool lq_ss(int fd, struct lq_ss *ss)
 {
 	unsigned long long cookie = lq_cookie(fd);
 	FILE *pipe = ss_open("-l -e -m -O");
+	struct lq_ss next;
 	bool found = false;
-	char line[1024];
 
-	while (fgets(line, sizeof(line), pipe)) {
-		char *sk = strstr(line, " sk:");
-		char *ino = strstr(line, " ino:");
-		char *drops = strstr(line, ",d");
-
-		if (!sk || strtoull(sk + 4, NULL, 16) != cookie)
+	while (ss_next(pipe, &next)) {
+		if (next.cookie != cookie)
 			continue;
-		found = sscanf(line, "%*s %lld %lld %127s", &ss->recvq,
-			       &ss->sendq, ss->local) == 3;
-		ss->inode = ino ? atoll(ino + 5) : LQ_NONE;
-		ss->drops = drops ? atoll(drops + 2) : LQ_NONE;
+		*ss = next;
+		found = true;
 	}
 	ss_close(pipe);
 	return found;
+}
+
+/* All that ss lists; how many. */
+int lq_ss_listeners(struct lq_ss *rows, int max)
+{
+	FILE *pipe = ss_open("-l -e -m -O");
+	struct lq_ss next;
+	int count = 0;
+
+	while (ss_next(pipe, &next)) {
+		if (count == max)
+			errx(1, "more than %d listeners", max);
+		rows[count++] = next;
+	}
+	ss_close(pipe);
+	return count;
 }
 
 /* How many half-open requests to @port ss finds. */

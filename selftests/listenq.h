@@ -21,6 +21,7 @@
 
 #define LQ_SOCKETS	"/proc/net/listenq/sockets"
 #define LQ_HOOKS	"/proc/net/listenq/hooks"
+#define LQ_CLAMP	"/proc/net/listenq/clamp"
 
 /* What lq_num() gives for "-", and for a listener that isn't listed. */
 #define LQ_NONE		LLONG_MIN
@@ -66,10 +67,27 @@ int lq_unload(void);
 const char *lq_module_path(void);
 
 void lq_write_file(const char *path, const char *text);
+
+/* One write() of @text to the rules of this namespace; 0 or an errno. */
+int lq_clamp(const char *text);
+/* The whole file, for the caller to free. */
+char *lq_clamp_text(void);
+
 int lq_run(const char *command);
 pid_t lq_fork(void);
 int lq_reap(pid_t pid);
 void *lq_shared(size_t size);
+
+/* Another user, without any capability; or capabilities as a bit mask. */
+void lq_become_user(int uid);
+void lq_set_capabilities(unsigned long long mask);
+
+/*
+ * The kernel log from here on, -1 where it can't be read; and the text of its
+ * next line, false where there is none yet.
+ */
+int lq_open_log(void);
+bool lq_read_log(int log, char *text, size_t size);
 
 /* A file of rows under a header line; cells are found by the column's name. */
 #define LQ_MAX_COLS	32
@@ -113,6 +131,8 @@ int lq_bound(int family, const char *host, int port);
 int lq_listener(int family, int backlog);
 int lq_listener_any(int family, int backlog);
 void lq_listen(int fd, int backlog);
+/* By io_uring: 0, an errno, or -1 where the kernel has no io_uring. */
+int lq_uring_listen(int fd, int backlog);
 int lq_port(int fd);
 ino_t lq_inode(int fd);
 int lq_connect(int fd);
@@ -125,6 +145,7 @@ void lq_send_syns(int family, int port, int first, int count);
 
 /* Somebody else's figures. */
 struct lq_ss {
+	unsigned long long cookie;
 	long long recvq;
 	long long sendq;
 	long long inode;
@@ -133,6 +154,7 @@ struct lq_ss {
 };
 
 bool lq_ss(int fd, struct lq_ss *ss);
+int lq_ss_listeners(struct lq_ss *rows, int max);
 int lq_ss_syn_recv(int port);
 long long lq_netstat(const char *name);
 void lq_set_somaxconn(int value);

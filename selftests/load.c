@@ -263,35 +263,15 @@ static char *copy_with(struct __test_metadata *_metadata,
 	return path;
 }
 
-/* How many lines of the log, from here on, name @symbol. */
-static int open_log(void)
-{
-	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
-
-	if (fd < 0 || lseek(fd, 0, SEEK_END) < 0)
-		err(1, "/dev/kmsg");
-	return fd;
-}
-
+/* How many lines of the log name @symbol. */
 static int count_log(int log, const char *symbol)
 {
-	char line[8192];
+	char text[1024];
 	int count = 0;
-	ssize_t len;
 
-	/* EPIPE: the oldest lines were overwritten, the next read goes on. */
-	while ((len = read(log, line, sizeof(line) - 1)) > 0 ||
-	       (len < 0 && errno == EPIPE)) {
-		char *text;
-
-		if (len < 0)
-			continue;
-		line[len] = '\0';
-		text = strchr(line, ';');
-		if (text && !strncmp(text + 1, "listenq: ", 9) &&
-		    strstr(text, symbol))
-			count++;
-	}
+	while (lq_read_log(log, text, sizeof(text)))
+		count += !strncmp(text, "listenq: ", 9) &&
+			 strstr(text, symbol);
 	close(log);
 	return count;
 }
@@ -319,7 +299,7 @@ TEST_F(load, a_required_function_that_cannot_be_probed)
 	for (size_t i = 0; i < ARRAY_SIZE(failures); i++) {
 		const struct failure *f = &failures[i];
 		char *copy = copy_with(_metadata, f->symbols, f->other);
-		int log = open_log();
+		int log = lq_open_log();
 		int error;
 
 		error = lq_load_file(copy);
@@ -348,7 +328,7 @@ TEST_F(load, an_optional_function_that_cannot_be_probed)
 	ASSERT_EQ(0, lq_unload());
 	lq_set_somaxconn(100);
 	copy = copy_with(_metadata, symbols, NO_SYMBOL);
-	log = open_log();
+	log = lq_open_log();
 	error = lq_load_file(copy);
 	unlink(copy);
 	if (error == EKEYREJECTED)

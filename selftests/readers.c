@@ -68,56 +68,33 @@ static void look(const char *cookie, struct seen *seen)
 	lq_free(table);
 }
 
-static void become_user(int uid)
-{
-	if (setresgid(uid, uid, uid) || setresuid(uid, uid, uid))
-		err(1, "setresuid(%d)", uid);
-	/* So that /proc/self stays one's own; and die with the test again. */
-	prctl(PR_SET_DUMPABLE, 1);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-}
-
-static void drop_capabilities(unsigned long long keep)
-{
-	struct __user_cap_header_struct header = {
-		.version = _LINUX_CAPABILITY_VERSION_3,
-	};
-	struct __user_cap_data_struct data[2] = {
-		{ .effective = keep, .permitted = keep },
-		{ .effective = keep >> 32, .permitted = keep >> 32 },
-	};
-
-	if (syscall(SYS_capset, &header, data))
-		err(1, "capset");
-}
-
 static void become_server_user(void)
 {
-	become_user(SERVER_UID);
+	lq_become_user(SERVER_UID);
 }
 
 static void become_other_user(void)
 {
-	become_user(OTHER_UID);
+	lq_become_user(OTHER_UID);
 }
 
 static void become_other_net_admin(void)
 {
 	prctl(PR_SET_KEEPCAPS, 1);
-	become_user(OTHER_UID);
-	drop_capabilities(1ULL << CAP_NET_ADMIN);
+	lq_become_user(OTHER_UID);
+	lq_set_capabilities(1ULL << CAP_NET_ADMIN);
 }
 
 static void become_root_without_net_admin(void)
 {
-	drop_capabilities(~0ULL >> (63 - CAP_LAST_CAP) &
-			  ~(1ULL << CAP_NET_ADMIN));
+	lq_set_capabilities(~0ULL >> (63 - CAP_LAST_CAP) &
+			    ~(1ULL << CAP_NET_ADMIN));
 }
 
 /* All capabilities, over a user namespace that doesn't own the listener's. */
 static void become_root_of_a_user_namespace(void)
 {
-	become_user(OTHER_UID);
+	lq_become_user(OTHER_UID);
 	if (unshare(CLONE_NEWUSER))
 		_exit(KSFT_SKIP);
 	lq_write_file("/proc/self/setgroups", "deny");
@@ -280,7 +257,7 @@ TEST_F(readers, the_opener_counts)
 /* The owner of the user namespace that the network namespace belongs to. */
 static void own_netns_server(struct server *server, int ready)
 {
-	become_user(OTHER_UID);
+	lq_become_user(OTHER_UID);
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNET))
 		_exit(KSFT_SKIP);
 	strcpy(server->cookie, lq_cookie_str(lq_listener_any(AF_INET, 5)));
