@@ -9,6 +9,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/kprobes.h>
+#include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -30,7 +31,11 @@ struct probe {
 	struct kretprobe kretprobe;
 };
 
-/* Set before the first probe fires and freed after the last one did. */
+/*
+ * Set before the first probe fires and freed after the last one did, under the
+ * mutex, which keeps those who ask for hook_status() out meanwhile.
+ */
+static DEFINE_MUTEX(probes_mutex);
 static struct probe *probes;
 static unsigned int probes_count;
 
@@ -143,6 +148,20 @@ static int probe_init(struct probe *probe)
 	return 0;
 }
 
+/* In the opposite order. */
+static void probes_remove(void)
+{
+	unsigned int i;
+
+	for (i = probes_count; i--;)
+		probe_remove(&probes[i]);
+	for (i = probes_count; i--;)
+		free_percpu(probes[i].hits);
+	probes_count = 0;
+	kfree(probes);
+	probes = NULL;
+}
+
 /**
  * hook_init() - place the hooks
  * @tables: tables of hooks, each ended by one without a symbol
@@ -167,45 +186,44 @@ int hook_init(const struct hook *const tables[], unsigned int count)
 		for (hook = tables[i]; hook->symbol; hook++)
 			total++;
 
+	mutex_lock(&probes_mutex);
+	err = -ENOMEM;
 	probes = kcalloc(total, sizeof(*probes), GFP_KERNEL);
 	if (!probes)
-		return -ENOMEM;
+		goto unlock;
 
 	for (i = 0; i < count; i++) {
 		for (hook = tables[i]; hook->symbol; hook++) {
 			probes[probes_count].hook = hook;
 			err = probe_init(&probes[probes_count++]);
 			if (err)
-				goto exit;
+				goto remove;
 		}
 	}
+	mutex_unlock(&probes_mutex);
 	return 0;
 
-exit:
-	hook_exit();
+remove:
+	probes_remove();
+unlock:
+	mutex_unlock(&probes_mutex);
 	return err;
 }
 
 /**
  * hook_exit() - take the hooks away
  *
- * In the opposite order. A function that is under way keeps its return
- * address in the kernel's own trampoline; its @leave does not run.
+ * A function that is under way keeps its return address in the kernel's own
+ * trampoline; its @leave does not run.
  *
  * Context: process context, sleeps for grace periods. No handler runs any
  * more when it returns.
  */
 void hook_exit(void)
 {
-	unsigned int i;
-
-	for (i = probes_count; i--;)
-		probe_remove(&probes[i]);
-	for (i = probes_count; i--;)
-		free_percpu(probes[i].hits);
-	probes_count = 0;
-	kfree(probes);
-	probes = NULL;
+	mutex_lock(&probes_mutex);
+	probes_remove();
+	mutex_unlock(&probes_mutex);
 }
 
 /**
@@ -213,16 +231,19 @@ void hook_exit(void)
  * @index: which one, from 0, in the order of the tables
  * @status: where to write it
  *
- * Context: between hook_init() and hook_exit().
- * Return: false past the last hook.
+ * Context: process context; waits for those who place or remove hooks.
+ * Return: false past the last hook, and while there are none.
  */
 bool hook_status(unsigned int index, struct hook_status *status)
 {
 	const struct probe *probe;
+	bool known;
 	int cpu;
 
-	if (index >= probes_count)
-		return false;
+	mutex_lock(&probes_mutex);
+	known = index < probes_count;
+	if (!known)
+		goto unlock;
 
 	probe = &probes[index];
 	status->hook = probe->hook;
@@ -232,5 +253,7 @@ bool hook_status(unsigned int index, struct hook_status *status)
 		status->hits += READ_ONCE(*per_cpu_ptr(probe->hits, cpu));
 	status->missed = READ_ONCE(probe->kretprobe.kp.nmissed) +
 			 READ_ONCE(probe->kretprobe.nmissed);
-	return true;
+unlock:
+	mutex_unlock(&probes_mutex);
+	return known;
 }
