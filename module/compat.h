@@ -9,6 +9,7 @@
 #define LISTENQ_COMPAT_H
 
 #include <linux/kprobes.h>
+#include <linux/proc_fs.h>
 #include <linux/version.h>
 #include <net/inet_connection_sock.h>
 #include <net/inet_hashtables.h>
@@ -45,6 +46,14 @@
 static inline struct kretprobe *get_kretprobe(struct kretprobe_instance *ri)
 {
 	return ri->rp;
+}
+#endif
+
+/* 5.17 gave it a name in lower case. */
+#ifndef HAVE_pde_data
+static inline void *pde_data(const struct inode *inode)
+{
+	return PDE_DATA(inode);
 }
 #endif
 

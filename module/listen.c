@@ -149,14 +149,18 @@ static void call_describe(struct listen_call *call, const struct sock *sk,
 struct listen_data {
 	struct sock *sk;
 	unsigned int granted;
+	struct listener_change *change;
 };
 
 static bool listen_enter(struct listen_data *listen, struct sock *sk,
 			 unsigned long granted)
 {
+	if (!listener_is_tcp(sk))
+		return false;
 	listen->sk = sk;
 	listen->granted = (unsigned int)granted;
-	return listener_is_tcp(sk);
+	listen->change = listener_change_begin(sk, listen->granted);
+	return listen->change;
 }
 
 /* inet_listen(struct socket *sock, int backlog) */
@@ -179,11 +183,16 @@ static void listen_leave(unsigned long result, void *data)
 	const struct listen_data *listen = data;
 	struct listen_call call;
 
-	if ((int)result)
-		return;
-	call_describe(&call, listen->sk, listen->granted);
-	listener_adjust(listen->sk, &call);
+	if (!(int)result)
+		call_describe(&call, listen->sk, listen->granted);
+	listener_change_end(listen->change, listen->sk,
+			    (int)result ? NULL : &call);
 }
+
+struct start_data {
+	struct sock *sk;
+	unsigned int granted;
+};
 
 /*
  * inet_csk_listen_start(struct sock *sk); until 5.16 the backlog came behind
@@ -192,14 +201,16 @@ static void listen_leave(unsigned long result, void *data)
  */
 static bool start_enter(struct pt_regs *regs, void *data)
 {
-	struct sock *sk = (void *)regs_get_kernel_argument(regs, 0);
+	struct start_data *start = data;
 
-	return listen_enter(data, sk, READ_ONCE(sk->sk_max_ack_backlog));
+	start->sk = (void *)regs_get_kernel_argument(regs, 0);
+	start->granted = READ_ONCE(start->sk->sk_max_ack_backlog);
+	return listener_is_tcp(start->sk);
 }
 
 static void start_leave(unsigned long result, void *data)
 {
-	const struct listen_data *start = data;
+	const struct start_data *start = data;
 	struct listen_call call;
 
 	if ((int)result)
@@ -258,7 +269,7 @@ const struct hook listen_hooks[] = {
 		.required	= true,
 		.enter		= start_enter,
 		.leave		= start_leave,
-		.data_size	= sizeof(struct listen_data),
+		.data_size	= sizeof(struct start_data),
 		.active		= LISTEN_ACTIVE,
 	}, {
 		.symbol		= "inet_csk_listen_stop",

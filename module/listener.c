@@ -16,6 +16,12 @@
  * once, by whoever sets its @retired first: the listener's stop, a new
  * start on the same socket, or a sweep that met no such listener.
  *
+ * A limit is changed by compare-and-swap on the socket's sk_max_ack_backlog,
+ * which the kernel reads and writes without knowing of us, and only under the
+ * lock of the record's bucket: from the value that is known to be there to
+ * what is decided for the listener. Who decides is told by
+ * listener_decide_by().
+ *
  * Locks, innermost last: a bucket of the kernel's listening hash (spinlock_t,
  * process context only), a bucket of records (raw, interrupts off), the
  * pool's (raw, interrupts off). Taken alone inside the first: the accept
@@ -73,6 +79,23 @@ static DEFINE_MUTEX(sweep_mutex);
 static unsigned int sweeps;
 
 static atomic_long_t unrecorded;
+
+/*
+ * Calls of listen() between entry and return. A slot is claimed on entry,
+ * without a lock, and freed on return, under the lock of the record's bucket.
+ * There are more than instances of the hook that claims them.
+ */
+struct listener_change {
+	const struct sock *sk;	/* NULL where the slot is free */
+	unsigned int granted;	/* what the kernel stores, or has stored */
+};
+
+#define CHANGE_BITS 10
+static struct listener_change changes[1 << CHANGE_BITS];
+static atomic_t changes_count;
+
+/* Read with preemption off; a grace period ends the use of an earlier one. */
+static listener_decide_t *decide;
 
 static void upkeep(struct work_struct *work);
 static void upkeep_soon(struct irq_work *work);
@@ -247,6 +270,110 @@ static void upkeep_soon(struct irq_work *work)
 	queue_work(workqueue, &upkeep_work);
 }
 
+/* ---- limits ---- */
+
+/* Whether a listen() is under way that stores @granted, or has just done so. */
+static bool is_changing(const struct sock *sk, unsigned int granted)
+{
+	unsigned int i;
+
+	if (!atomic_read(&changes_count))
+		return false;
+	for (i = 0; i < ARRAY_SIZE(changes); i++)
+		if (READ_ONCE(changes[i].sk) == sk &&
+		    READ_ONCE(changes[i].granted) == granted)
+			return true;
+	return false;
+}
+
+/* Nobody decides: the kernel does. */
+static bool decide_granted(const struct listen_call *call,
+			   struct listener_decision *decision)
+{
+	if (!decision->serial)
+		return false;
+	memset(decision, 0, sizeof(*decision));
+	decision->limit = call->granted;
+	return true;
+}
+
+/* The limit is what @call left it at, and nobody has decided on it. */
+static void record_call(struct listener *listener,
+			const struct listen_call *call)
+{
+	listener->call = *call;
+	memset(&listener->decision, 0, sizeof(listener->decision));
+	listener->decision.limit = call->granted;
+}
+
+/* All that is known of a listen() that was not seen is what it granted. */
+static void call_forget(struct listen_call *call, unsigned int granted)
+{
+	memset(call, 0, sizeof(*call));
+	call->granted = granted;
+	call->uid = INVALID_UID;
+}
+
+/*
+ * A limit that is not the one which was decided on last is somebody else's: of
+ * a listen() that was not seen, for one. It is left alone, until the rules
+ * change.
+ */
+static void record_notice(struct listener *listener, struct sock *sk)
+{
+	unsigned int limit = READ_ONCE(sk->sk_max_ack_backlog);
+	u32 serial = listener->decision.serial;
+	struct listen_call call;
+
+	if (limit == listener->decision.limit)
+		return;
+	call_forget(&call, limit);
+	record_call(listener, &call);
+	listener->decision.serial = serial;
+}
+
+/*
+ * Decide on a listener's limit and put it in force. The caller holds the lock
+ * of the record's bucket.
+ *
+ * The value that is to be replaced may be one that a listen() under way has
+ * just stored, even where it is the number that was known to be there; and an
+ * override that is the number which such a call stores could be taken for its
+ * own afterwards. Then the limit stays as it is, and is decided on when that
+ * call returns. Should we be gone by then, it stays as it should.
+ *
+ * Looking again behind the swap is for a call that has come since the first
+ * look: its store comes after the claim of its slot.
+ */
+static void record_decide(struct listener *listener, struct sock *sk)
+{
+	listener_decide_t *by = READ_ONCE(decide);
+	struct listener_decision decision = listener->decision;
+	unsigned int limit = listener->decision.limit;
+
+	if (by ? !by(sk, &listener->call, &decision) :
+		 !decide_granted(&listener->call, &decision))
+		return;
+	if (decision.limit != limit) {
+		if (is_changing(sk, limit) ||
+		    (decision.limit != listener->call.granted &&
+		     is_changing(sk, decision.limit)))
+			return;
+		if (cmpxchg(&sk->sk_max_ack_backlog, limit,
+			    decision.limit) != limit) {
+			record_notice(listener, sk);
+			return;
+		}
+		if (is_changing(sk, limit)) {
+			cmpxchg(&sk->sk_max_ack_backlog, decision.limit, limit);
+			return;
+		}
+	}
+	listener->decision = decision;
+}
+
+/* ---- what the hooks tell ---- */
+
 /**
  * listener_is_tcp() - whether a socket is one of those that listenq is about
  * @sk: a socket that somebody listens on or wants to
@@ -286,22 +413,56 @@ void listener_begin(struct sock *sk, const struct listen_call *call)
 		record_retire(listener);
 	listener = record_add(bucket, sk, cookie);
 	if (listener)
-		listener->call = *call;
+		record_call(listener, call);
 	raw_spin_unlock_irqrestore(&bucket->lock, flags);
 }
 
 /**
- * listener_adjust() - a listen() has returned
+ * listener_change_begin() - a listen() is about to store its backlog
  * @sk: the socket
- * @call: the listen(), the first on this socket or a repeated one
+ * @granted: what it will store, if it gets that far
+ *
+ * Context: preemption off, an NMI too: takes no lock.
+ * Return: what listener_change_end() wants; NULL if too many are under way.
+ */
+struct listener_change *listener_change_begin(const struct sock *sk,
+					      unsigned int granted)
+{
+	unsigned int start = hash_ptr((void *)sk, CHANGE_BITS);
+	struct listener_change *change;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(changes); i++) {
+		change = &changes[(start + i) % ARRAY_SIZE(changes)];
+		if (READ_ONCE(change->sk) || cmpxchg(&change->sk, NULL, sk))
+			continue;
+		WRITE_ONCE(change->granted, granted);
+		atomic_inc(&changes_count);
+		/* is_changing() sees it before it sees the kernel's store. */
+		smp_wmb();
+		return change;
+	}
+	return NULL;
+}
+
+/**
+ * listener_change_end() - a listen() has returned
+ * @change: from listener_change_begin()
+ * @sk: the socket
+ * @call: the listen(), the first on this socket or a repeated one; NULL if it
+ *	failed
  *
  * inet_listen() has let go of the socket when it returns. Another task's
  * listen() may have stored its backlog meanwhile: that one counts then, and
  * @call is forgotten. Or the socket listens no more.
  *
+ * The slot is freed under the lock: before it, nobody may take what this call
+ * has stored for something older; behind it, this call is known.
+ *
  * Context: preemption off, not in an NMI.
  */
-void listener_adjust(struct sock *sk, const struct listen_call *call)
+void listener_change_end(struct listener_change *change, struct sock *sk,
+			 const struct listen_call *call)
 {
 	struct bucket *bucket = bucket_of(sk);
 	u64 cookie = cookie_of(sk);
@@ -309,23 +470,20 @@ void listener_adjust(struct sock *sk, const struct listen_call *call)
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&bucket->lock, flags);
-	if (READ_ONCE(sk->sk_max_ack_backlog) != call->granted)
-		goto unlock;
-	listener = record_find(bucket, sk, cookie);
-	if (!listener && inet_sk_state_load(sk) == TCP_LISTEN)
-		listener = record_add(bucket, sk, cookie);
-	if (listener)
-		listener->call = *call;
-unlock:
-	raw_spin_unlock_irqrestore(&bucket->lock, flags);
-}
+	atomic_dec(&changes_count);
+	/* Whoever claims the slot next writes behind all of this. */
+	smp_store_release(&change->sk, NULL);
 
-/* All that is known of a listen() that was not seen is what it granted. */
-static void call_forget(struct listen_call *call, unsigned int granted)
-{
-	memset(call, 0, sizeof(*call));
-	call->granted = granted;
-	call->uid = INVALID_UID;
+	listener = record_find(bucket, sk, cookie);
+	if (call && READ_ONCE(sk->sk_max_ack_backlog) == call->granted) {
+		if (!listener && inet_sk_state_load(sk) == TCP_LISTEN)
+			listener = record_add(bucket, sk, cookie);
+		if (listener)
+			record_call(listener, call);
+	}
+	if (listener)
+		record_decide(listener, sk);
+	raw_spin_unlock_irqrestore(&bucket->lock, flags);
 }
 
 /**
@@ -479,24 +637,30 @@ static bool is_owned(const struct sock *sk)
  * until after its record is made. So a socket that is owned is left alone:
  * its record may be on the way. Where nobody owns it, the record was made in
  * an earlier critical section of @bucket's.
+ *
+ * No limit is changed without a record, which remembers what to put back.
  */
 static struct listener *record_meet(struct bucket *bucket, struct sock *sk,
 				    u64 cookie)
 {
 	bool owned = is_owned(sk);
 	struct listener *listener;
+	struct listen_call call;
 
 	listener = record_find(bucket, sk, cookie);
 	if (!listener && !owned) {
 		listener = record_add(bucket, sk, cookie);
 		if (listener) {
 			atomic_long_inc(&unrecorded);
-			call_forget(&listener->call,
-				    READ_ONCE(sk->sk_max_ack_backlog));
+			call_forget(&call, READ_ONCE(sk->sk_max_ack_backlog));
+			record_call(listener, &call);
 		}
 	}
-	if (listener)
-		listener->seen = READ_ONCE(sweeps);
+	if (!listener)
+		return NULL;
+	listener->seen = READ_ONCE(sweeps);
+	record_notice(listener, sk);
+	record_decide(listener, sk);
 	return listener;
 }
 
@@ -553,12 +717,15 @@ void listener_read(struct sock *sk, struct listener_view *view)
 	view->recorded = listener;
 	if (listener)
 		view->record = *listener;
+	/* Where it is not the one decided on, the kernel has just stored it. */
+	view->limit = READ_ONCE(sk->sk_max_ack_backlog);
 	raw_spin_unlock_irqrestore(&bucket->lock, flags);
 
-	/* A limit that listenq does not know is the kernel's latest. */
-	view->limit = READ_ONCE(sk->sk_max_ack_backlog);
-	if (!listener || view->record.call.granted != view->limit)
+	if (!listener || view->record.decision.limit != view->limit) {
 		call_forget(&view->record.call, view->limit);
+		memset(&view->record.decision, 0,
+		       sizeof(view->record.decision));
+	}
 
 	view->acceptq = READ_ONCE(sk->sk_ack_backlog);
 	view->oldest_ms = view->acceptq ? acceptq_oldest_ms(sk) : -1;
@@ -632,12 +799,12 @@ static bool sweep_bucket(struct inet_listen_hashbucket *listeners)
 }
 
 /**
- * listener_sweep() - make the records agree with the listening hash
+ * listener_sweep() - make records and limits agree with the listening hash
  *
- * Annotates the listeners of all namespaces that have no record, and retires
- * the records of sockets that do not listen any more, whatever the probes
- * have missed. The first sweep is the load's: what it meets without a record
- * was not missed. Others follow by themselves.
+ * Annotates the listeners of all namespaces that have no record, decides on
+ * the limits of those whose rules have changed, and retires the records of
+ * sockets that do not listen any more, whatever the probes have missed. Once
+ * begun, sweeps go on by themselves.
  *
  * Context: process context, may sleep.
  */
@@ -649,6 +816,11 @@ void listener_sweep(void)
 
 	mutex_lock(&sweep_mutex);
 	WRITE_ONCE(sweeps, sweeps + 1);
+	/*
+	 * Rules that were published are seen by whoever enters a bucket that
+	 * is found empty below.
+	 */
+	smp_mb();
 	for (i = 0; i <= hash->lhash2_mask; i++) {
 		listeners = &hash->lhash2[i];
 		if (bucket_empty(listeners))
@@ -662,8 +834,6 @@ void listener_sweep(void)
 		cond_resched();
 	}
 	drop_unseen();
-	if (sweeps == 1)
-		atomic_long_set(&unrecorded, 0);
 	mutex_unlock(&sweep_mutex);
 	queue_delayed_work(workqueue, &sweep_work, SWEEP_INTERVAL);
 }
@@ -671,6 +841,25 @@ void listener_sweep(void)
 static void sweep_again(struct work_struct *work)
 {
 	listener_sweep();
+}
+
+/**
+ * listener_decide_by() - who decides on the listeners' limits
+ * @by: the function, or NULL: each gets what the kernel alone would give it
+ *
+ * When it returns, each listener's limit is decided on anew. A listen() that
+ * is under way is decided on when it returns. What was met without a record
+ * until somebody decides has not been missed: it was there before the hooks.
+ *
+ * Context: process context, sleeps for a grace period.
+ */
+void listener_decide_by(listener_decide_t *by)
+{
+	WRITE_ONCE(decide, by);
+	synchronize_rcu();
+	listener_sweep();
+	if (by)
+		atomic_long_set(&unrecorded, 0);
 }
 
 /* ---- init and exit ---- */

@@ -6,8 +6,10 @@
  * other way:
  *
  *	main.c	   -> all	init, exit, namespaces: the order of things
- *	proc.c	   -> listener, hook	/proc/net/listenq: formats, decides nothing
+ *	proc.c	   -> clamp, listener, hook	/proc/net/listenq: formats and
+ *						parses, decides nothing
  *	listen.c   -> listener, hook	hooks on the path of listen()
+ *	clamp.c	   -> listener		the rules, and what limit they give
  *	listener.c			the listeners and what is noted of them
  *	hook.c				probes; knows no TCP
  */
@@ -120,6 +122,44 @@ struct listen_call {
 };
 
 /**
+ * struct selector - the ports that a rule is for
+ * @first: the first one
+ * @last: the last one
+ *
+ * All ports are 0 to 65535; nobody listens on port 0, so that 0 to 0 is none.
+ */
+struct selector {
+	u16 first;
+	u16 last;
+};
+
+/**
+ * struct listener_decision - what was decided of a listener's limit
+ * @serial: number of the set of rules that decided; 0: there are none
+ * @limit: the limit, as it was put in force: what is in sk_max_ack_backlog
+ *	unless somebody else has stored another one
+ * @rule: the rule that acts on the listener
+ */
+struct listener_decision {
+	u32 serial;
+	unsigned int limit;
+	struct selector rule;
+};
+
+/**
+ * typedef listener_decide_t - decides on a listener's limit
+ * @sk: the listener
+ * @call: its latest listen()
+ * @decision: the decision in force, and where to write another
+ *
+ * Context: a raw lock held, interrupts off: an RCU reader.
+ * Return: false if there is nothing new to decide.
+ */
+typedef bool listener_decide_t(const struct sock *sk,
+			       const struct listen_call *call,
+			       struct listener_decision *decision);
+
+/**
  * struct listener - what is noted of a listener beside the kernel's own
  * @node: in its bucket; changed under the bucket's lock, read under RCU
  * @idle: in the pool, or among the retired
@@ -131,6 +171,7 @@ struct listen_call {
  * @seen: number of the latest sweep that met the socket
  * @since: when the counting began, in jiffies (64 bits)
  * @call: the latest listen(); under the bucket's lock
+ * @decision: the limit in force; under the bucket's lock
  *
  * A record: it annotates a socket that the kernel's listening hash holds. It
  * pins nothing. Losing one costs a `-`, keeping one too long costs its bytes
@@ -148,6 +189,7 @@ struct listener {
 	unsigned int seen;
 	u64 since;
 	struct listen_call call;
+	struct listener_decision decision;
 };
 
 /**
@@ -161,7 +203,8 @@ struct listener {
  * @drops: the kernel's count of drops for this socket
  * @recorded: whether @record holds
  * @record: a copy. Where somebody else has changed the limit since, its
- *	@call.granted is that limit, and the rest of @call is not known.
+ *	@call.granted is that limit, the rest of @call is not known, and no
+ *	rule acts.
  */
 struct listener_view {
 	u64 cookie;
@@ -207,17 +250,80 @@ struct listener_walk {
 int listener_init(void);
 void listener_exit(void);
 void listener_sweep(void);
+void listener_decide_by(listener_decide_t *by);
 unsigned long listener_unrecorded(void);
 
 bool listener_is_tcp(const struct sock *sk);
 void listener_begin(struct sock *sk, const struct listen_call *call);
-void listener_adjust(struct sock *sk, const struct listen_call *call);
+struct listener_change *listener_change_begin(const struct sock *sk,
+					      unsigned int granted);
+void listener_change_end(struct listener_change *change, struct sock *sk,
+			 const struct listen_call *call);
 void listener_end(const struct sock *sk);
 
 struct sock *listener_walk_start(struct listener_walk *walk);
 struct sock *listener_walk_next(struct listener_walk *walk);
 void listener_walk_stop(struct listener_walk *walk);
 void listener_read(struct sock *sk, struct listener_view *view);
+
+/* ---- clamp.c ---- */
+
+/* How many rules a namespace may have. */
+#define CLAMP_RULES_MAX 1024
+
+/* Bytes of the text that says what was refused last, its end included. */
+#define CLAMP_ERROR_SIZE 192
+
+/**
+ * struct clamp_rule - a rule, in its own words
+ * @selector: the ports that it is for
+ * @somaxconn: takes the place of net.core.somaxconn; these three are -1 where
+ *	the rule does not say it
+ * @floor: the limit is not below this
+ * @force: the limit, whatever was asked for; alone
+ */
+struct clamp_rule {
+	struct selector selector;
+	int somaxconn;
+	int floor;
+	int force;
+};
+
+/**
+ * struct clamp_rules - the rules of a namespace
+ * @rcu: for its end
+ * @serial: tells this set from all others there were
+ * @hint: the port that was looked up last, and one more than its rule's index
+ *	below it, in one word: it is true of this set as long as it lives
+ * @count: how many there are
+ * @capacity: how many there is room for
+ * @rule: the rules, in order of precedence
+ *
+ * Changes until it is published, and not after that but for @hint.
+ */
+struct clamp_rules {
+	struct rcu_head rcu;
+	u32 serial;
+	u32 hint;
+	unsigned int count;
+	unsigned int capacity;
+	struct clamp_rule rule[];
+};
+
+int clamp_init(int somaxconn);
+void clamp_exit(void);
+void clamp_start(void);
+void clamp_stop(void);
+
+const struct clamp_rules *clamp_rules(struct net *net);
+struct clamp_rules *clamp_edit(struct net *net, unsigned int more);
+int clamp_set(struct clamp_rules *rules, const struct clamp_rule *rule);
+int clamp_clear(struct clamp_rules *rules, struct selector selector);
+void clamp_flush(struct clamp_rules *rules);
+void clamp_publish(struct net *net, struct clamp_rules *rules);
+void clamp_refuse(struct net *net, struct clamp_rules *rules,
+		  const char *error);
+void clamp_error(struct net *net, char error[CLAMP_ERROR_SIZE]);
 
 /* ---- listen.c ---- */
 

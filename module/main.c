@@ -2,42 +2,107 @@
 /*
  * Init, exit, network namespaces: the order of things.
  *
- * Exit is init backwards: first nobody reads any more, then no hook fires,
- * then what they used goes.
+ * Exit is init backwards: first the rules act no more and each limit is the
+ * kernel's own again, then no hook fires, then nobody reads or writes, then
+ * what they used goes.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/kernel.h>
 #include <linux/module.h>
+#include <linux/rculist.h>
 #include <net/net_namespace.h>
 
 #include "listenq.h"
+
+static unsigned int somaxconn;
+module_param(somaxconn, uint, 0444);
+MODULE_PARM_DESC(somaxconn, "N of a rule '* somaxconn N' in every network namespace, from the start (0 to 2147483647; default 0: none)");
 
 static const struct hook *const hook_tables[] = {
 	listen_hooks,
 };
 
+/* Set when no more files are to be made. */
+static bool leaving;
+
+static int namespace_init(struct net *net)
+{
+	return READ_ONCE(leaving) ? 0 : listenq_proc_init(net);
+}
+
 static struct pernet_operations namespaces = {
-	.init	= listenq_proc_init,
+	.init	= namespace_init,
 	.exit	= listenq_proc_exit,
 };
+
+/*
+ * The namespace behind @net, or the first one for NULL; with a reference, for
+ * that of @net, which keeps it in the list.
+ */
+static struct net *net_behind(struct net *net)
+{
+	struct list_head *at = net ? &net->list : &net_namespace_list;
+	struct net *next;
+
+	rcu_read_lock();
+	next = list_entry_rcu(at->next, struct net, list);
+	list_for_each_entry_from_rcu(next, &net_namespace_list, list)
+		if (maybe_get_net(next))
+			goto found;
+	next = NULL;
+found:
+	rcu_read_unlock();
+	if (net)
+		put_net(net);
+	return next;
+}
+
+/*
+ * Who reads a file may take forever, into a page that never comes, and it
+ * takes as long to remove that file. Then we wait alone: whoever waits inside
+ * unregister_pernet_subsys() lets nobody make a namespace.
+ */
+static void remove_files(void)
+{
+	struct net *net = NULL;
+
+	WRITE_ONCE(leaving, true);
+	/* Whoever has not seen that is in the list behind this. */
+	net_ns_barrier();
+	while ((net = net_behind(net)))
+		listenq_proc_exit(net);
+}
 
 static int __init listenq_init(void)
 {
 	int err;
 
+	if (somaxconn > INT_MAX) {
+		pr_err("somaxconn=%u is out of range: expected 0 to %d\n",
+		       somaxconn, INT_MAX);
+		return -ERANGE;
+	}
 	err = listener_init();
 	if (err)
 		return err;
-	err = hook_init(hook_tables, ARRAY_SIZE(hook_tables));
+	err = clamp_init(somaxconn);
 	if (err)
 		goto exit_listener;
-	listener_sweep();
 	err = register_pernet_subsys(&namespaces);
 	if (err)
-		goto exit_hook;
+		goto exit_clamp;
+	err = hook_init(hook_tables, ARRAY_SIZE(hook_tables));
+	if (err)
+		goto exit_namespaces;
+	clamp_start();
 	return 0;
 
-exit_hook:
-	hook_exit();
+exit_namespaces:
+	remove_files();
+	unregister_pernet_subsys(&namespaces);
+exit_clamp:
+	clamp_exit();
 exit_listener:
 	listener_exit();
 	return err;
@@ -45,8 +110,11 @@ exit_listener:
 
 static void __exit listenq_exit(void)
 {
-	unregister_pernet_subsys(&namespaces);
+	clamp_stop();
 	hook_exit();
+	remove_files();
+	unregister_pernet_subsys(&namespaces);
+	clamp_exit();
 	listener_exit();
 }
 
@@ -54,6 +122,6 @@ module_init(listenq_init);
 module_exit(listenq_exit);
 
 MODULE_AUTHOR("The listenq authors");
-MODULE_DESCRIPTION("Shows what the queues of every TCP listener hold");
+MODULE_DESCRIPTION("Shows what the queues of every TCP listener hold, overrides the somaxconn clamp");
 MODULE_LICENSE("GPL");
 MODULE_VERSION(LISTENQ_VERSION);

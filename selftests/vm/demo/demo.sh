@@ -7,7 +7,7 @@
 set -eu
 cd "$(dirname "$0")/demo"
 sockets=/proc/net/listenq/sockets
-columns='local comm asked granted limit acceptq acceptq_peak acceptq_oldest_ms
+columns='local comm asked granted limit rule acceptq acceptq_peak acceptq_oldest_ms
 	synq syns accepts overflows sk_drops'
 
 tell()
@@ -109,8 +109,17 @@ tell 'Two seconds later nothing has moved but the clock: acceptq_oldest_ms is ho
 sleep 2
 show
 
-tell 'Now the server hurries and accepts without a pause. The queue drains, and those who were' \
-	'turned away get in when they knock the next time.'
+tell 'Nobody has to restart the server to give it a longer queue. With a rule for its port the limit' \
+	'is 64 at once; those who were turned away get in when they knock the next time.'
+printf '\n  $ echo "8080 floor 64" >/proc/net/listenq/clamp\n'
+echo '8080 floor 64' >/proc/net/listenq/clamp
+wait_for 8080 acceptq -eq 15
+show
+
+tell 'Now the server hurries and accepts without a pause, and the queue drains. The rule is taken away,' \
+	'and the limit is what the kernel had granted.'
+printf '\n  $ echo flush >/proc/net/listenq/clamp\n'
+echo flush >/proc/net/listenq/clamp
 kill -USR1 "$slow"
 wait_for 8080 acceptq -eq 0
 show
