@@ -1,0 +1,1163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Whatever is written to clamp, the rules are then as they were or as
+ * written. What is right is what a parser of the test's own says of each
+ * write, a slow and simple one. LISTENQ_SEED repeats a run.
+ */
+
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "listenq.h"
+
+#define WRITES		scaled(100000)
+#define CHECK_EVERY	64
+
+#define MOST_RULES	1024
+#define MOST_BYTES	65536
+#define MOST_ERROR	256
+
+/* A kernel with all checkers on is tenfold slower, and is there to check. */
+static int scaled(int count)
+{
+	return getenv("LISTENQ_SLOW") ? count / 10 : count;
+}
+
+/* ---- chance ---- */
+
+static unsigned long long state;
+
+static unsigned long long seed_init(void)
+{
+	const char *given = getenv("LISTENQ_SEED");
+	unsigned long long seed = lq_now_ms() * 1000003ULL + getpid();
+
+	if (given)
+		seed = strtoull(given, NULL, 0);
+	state = seed * 2 + 1;
+	return seed;
+}
+
+/* From 0 to @count - 1; an xorshift. */
+static unsigned int chance(unsigned int count)
+{
+	state ^= state >> 12;
+	state ^= state << 25;
+	state ^= state >> 27;
+	return (state * 0x2545f4914f6cdd1dULL >> 33) % count;
+}
+
+/* ---- the reference ---- */
+
+/* "*" is 0 to 65535, so it is wider than all that have ports. */
+struct rule {
+	int first;
+	int last;
+	long long somaxconn;	/* -1 where the rule doesn't have it */
+	long long floor;
+	long long force;
+};
+
+/* In order of precedence. */
+struct model {
+	int count;
+	bool refused;
+	int error_line;		/* 0: the error is not a line's */
+	struct rule rules[MOST_RULES];
+};
+
+static void model_copy(struct model *to, const struct model *from)
+{
+	to->count = from->count;
+	to->refused = from->refused;
+	to->error_line = from->error_line;
+	memcpy(to->rules, from->rules, from->count * sizeof(from->rules[0]));
+}
+
+static int model_find(const struct model *model, const struct rule *rule)
+{
+	for (int i = 0; i < model->count; i++)
+		if (model->rules[i].first == rule->first &&
+		    model->rules[i].last == rule->last)
+			return i;
+	return -1;
+}
+
+static bool precedes(const struct rule *a, const struct rule *b)
+{
+	int widths[2] = { a->last - a->first, b->last - b->first };
+
+	if (widths[0] != widths[1])
+		return widths[0] < widths[1];
+	return a->first < b->first;
+}
+
+static bool has(const struct rule *rule, int port)
+{
+	return rule->first <= port && port <= rule->last;
+}
+
+/* They share ports, and each has one that the other hasn't. */
+static bool overlap_in_part(const struct rule *a, const struct rule *b)
+{
+	bool a_in_b = has(b, a->first) && has(b, a->last);
+	bool b_in_a = has(a, b->first) && has(a, b->last);
+
+	return a->first <= b->last && b->first <= a->last && !a_in_b && !b_in_a;
+}
+
+static int model_set(struct model *model, const struct rule *rule)
+{
+	int at = model_find(model, rule);
+
+	if (at >= 0) {
+		model->rules[at] = *rule;
+		return 0;
+	}
+	for (int i = 0; i < model->count; i++)
+		if (overlap_in_part(&model->rules[i], rule))
+			return -EEXIST;
+	if (model->count == MOST_RULES)
+		return -ENOSPC;
+	for (at = model->count++; at; at--) {
+		if (precedes(&model->rules[at - 1], rule))
+			break;
+		model->rules[at] = model->rules[at - 1];
+	}
+	model->rules[at] = *rule;
+	return 0;
+}
+
+static int model_clear(struct model *model, const struct rule *rule)
+{
+	int at = model_find(model, rule);
+
+	if (at < 0)
+		return -ENOENT;
+	model->count--;
+	for (; at < model->count; at++)
+		model->rules[at] = model->rules[at + 1];
+	return 0;
+}
+
+/* A word is a number or it isn't; then it may be too large, or below 0. */
+static int parse_number(const char *word, long long min, long long max,
+			long long *number)
+{
+	bool negative = word && word[0] == '-';
+	long long value = 0;
+
+	if (!word)
+		return -EINVAL;
+	if (negative)
+		word++;
+	if (!*word || strspn(word, "0123456789") != strlen(word))
+		return -EINVAL;
+	for (; *word; word++)
+		if (value <= INT_MAX)
+			value = value * 10 + (*word - '0');
+	if (negative || value < min || value > max)
+		return -ERANGE;
+	*number = value;
+	return 0;
+}
+
+static int parse_port(const char *word, int *port)
+{
+	long long number = 0;
+	int error;
+
+	if (word[0] == '-')
+		return -EINVAL;
+	error = parse_number(word, 1, 65535, &number);
+	*port = number;
+	return error;
+}
+
+/* From left to right: the first thing that is wrong is what is wrong. */
+static int parse_selector(char *word, struct rule *rule)
+{
+	char *dash = strchr(word, '-');
+	int error;
+
+	if (!strcmp(word, "*")) {
+		rule->first = 0;
+		rule->last = 65535;
+		return 0;
+	}
+	if (dash)
+		*dash = '\0';
+	error = parse_port(word, &rule->first);
+	if (error)
+		return error;
+	rule->last = rule->first;
+	if (dash)
+		error = parse_port(dash + 1, &rule->last);
+	if (error)
+		return error;
+	return rule->first > rule->last ? -EINVAL : 0;
+}
+
+static char *next_word(char **rest)
+{
+	return strtok_r(NULL, " \t", rest);
+}
+
+static int parse_verb(char *verb, char **rest, struct rule *rule)
+{
+	char *word;
+	int error;
+
+	rule->somaxconn = -1;
+	rule->floor = -1;
+	rule->force = -1;
+	if (!strcmp(verb, "force"))
+		return parse_number(next_word(rest), 0, INT_MAX, &rule->force);
+	if (!strcmp(verb, "floor"))
+		return parse_number(next_word(rest), 0, INT_MAX, &rule->floor);
+	if (strcmp(verb, "somaxconn"))
+		return -EINVAL;
+	error = parse_number(next_word(rest), 0, INT_MAX, &rule->somaxconn);
+	if (error)
+		return error;
+	word = next_word(rest);
+	if (!word)
+		return 0;
+	if (strcmp(word, "floor"))
+		return -EINVAL;
+	return parse_number(next_word(rest), 0, INT_MAX, &rule->floor);
+}
+
+/* @line ends with a NUL; @length tells of one that is inside. */
+static int model_line(struct model *model, char *line, size_t length)
+{
+	char *rest = NULL, *word = line + strspn(line, " \t"), *verb;
+	struct rule rule;
+	int error;
+
+	/* A comment is whatever is in the line. */
+	if (*word == '#')
+		return 0;
+	/* No word has a NUL, so this is EINVAL unless ERANGE comes before. */
+	for (size_t i = 0; i < length; i++)
+		if (!line[i])
+			line[i] = '\1';
+
+	word = strtok_r(line, " \t", &rest);
+	if (!word)
+		return 0;
+	if (!strcmp(word, "flush")) {
+		model->count = 0;
+		return next_word(&rest) ? -EINVAL : 0;
+	}
+	error = parse_selector(word, &rule);
+	if (error)
+		return error;
+	verb = next_word(&rest);
+	if (!verb)
+		return -EINVAL;
+	if (!strcmp(verb, "clear"))
+		return next_word(&rest) ? -EINVAL : model_clear(model, &rule);
+	error = parse_verb(verb, &rest, &rule);
+	if (error)
+		return error;
+	return next_word(&rest) ? -EINVAL : model_set(model, &rule);
+}
+
+static int model_lines(struct model *model, char *text, size_t length,
+		       int *number)
+{
+	char *end = text + length;
+
+	while (text < end) {
+		char *newline = memchr(text, '\n', end - text);
+		int error;
+
+		if (!newline)
+			newline = end;
+		*newline = '\0';
+		++*number;
+		error = model_line(model, text, newline - text);
+		if (error)
+			return error;
+		text = newline + 1;
+	}
+	return 0;
+}
+
+/*
+ * What a write of these bytes ends with, 0 or an errno; the model is then as
+ * the file is.
+ */
+static int model_write(struct model *model, const char *bytes, size_t length)
+{
+	static struct model next;
+	int number = 0, error;
+	char *copy;
+
+	if (!length)
+		return 0;
+	if (length > MOST_BYTES) {
+		model->refused = true;
+		model->error_line = 0;
+		return E2BIG;
+	}
+	copy = malloc(length + 1);
+	if (!copy)
+		err(1, "malloc");
+	memcpy(copy, bytes, length);
+	model_copy(&next, model);
+	error = -model_lines(&next, copy, length, &number);
+	free(copy);
+	if (error) {
+		model->refused = true;
+		model->error_line = number;
+		return error;
+	}
+	next.refused = false;
+	model_copy(model, &next);
+	return 0;
+}
+
+static int print_selector(char *to, size_t size, const struct rule *rule)
+{
+	if (!rule->first)
+		return snprintf(to, size, "*");
+	if (rule->first == rule->last)
+		return snprintf(to, size, "%d", rule->first);
+	return snprintf(to, size, "%d-%d", rule->first, rule->last);
+}
+
+/* All of its rules, as the file prints them. */
+static char *model_text(const struct model *model)
+{
+	static char text[MOST_RULES * 64];
+	char *to = text, *end = text + sizeof(text);
+
+	*to = '\0';
+	for (int i = 0; i < model->count; i++) {
+		const struct rule *rule = &model->rules[i];
+
+		to += print_selector(to, end - to, rule);
+		if (rule->force >= 0)
+			to += snprintf(to, end - to, " force %lld",
+				       rule->force);
+		if (rule->somaxconn >= 0)
+			to += snprintf(to, end - to, " somaxconn %lld",
+				       rule->somaxconn);
+		if (rule->floor >= 0)
+			to += snprintf(to, end - to, " floor %lld",
+				       rule->floor);
+		to += snprintf(to, end - to, "\n");
+	}
+	return text;
+}
+
+static const struct rule *model_rule_of(const struct model *model, int port)
+{
+	for (int i = 0; i < model->count; i++)
+		if (has(&model->rules[i], port))
+			return &model->rules[i];
+	return NULL;
+}
+
+static long long model_limit(const struct model *model, int port, int asked,
+			     long long granted)
+{
+	const struct rule *rule = model_rule_of(model, port);
+	long long limit = granted;
+
+	if (!rule)
+		return granted;
+	if (rule->force >= 0)
+		return rule->force;
+	if (rule->somaxconn >= 0) {
+		limit = (unsigned int)asked;
+		if (limit > rule->somaxconn)
+			limit = rule->somaxconn;
+	}
+	if (limit < rule->floor)
+		limit = rule->floor;
+	return limit;
+}
+
+/* ---- the file against the reference ---- */
+
+static bool is_error_line(const struct model *model, const char *line)
+{
+	static const char begin[] = "# last error: ";
+	size_t length = strlen(line);
+	char number[32];
+
+	if (!model->refused)
+		return !length;
+	if (length >= MOST_ERROR || strncmp(line, begin, strlen(begin)))
+		return false;
+	/* One line, of nothing that a terminal could take for a command. */
+	for (size_t i = 0; i + 1 < length; i++)
+		if (line[i] < ' ' || line[i] > '~')
+			return false;
+	if (line[length - 1] != '\n')
+		return false;
+
+	line += strlen(begin);
+	if (!model->error_line)
+		return line[0] != '\n' && strncmp(line, "line ", 5);
+	snprintf(number, sizeof(number), "line %d: ", model->error_line);
+	return !strncmp(line, number, strlen(number)) &&
+	       line[strlen(number)] != '\n';
+}
+
+static bool file_agrees(const struct model *model)
+{
+	char *text = lq_clamp_text(), *rules = model_text(model);
+	bool right = !strncmp(text, rules, strlen(rules)) &&
+		     is_error_line(model, text + strlen(rules));
+
+	if (!right)
+		printf("# the file is\n%s# and should be, with %s%d\n%s", text,
+		       model->refused ? "an error of line " : "no error ",
+		       model->error_line, rules);
+	free(text);
+	return right;
+}
+
+static int write_bytes(int fd, const char *bytes, size_t length)
+{
+	ssize_t written = write(fd, bytes, length);
+
+	if (written < 0)
+		return errno;
+	/* All of it or nothing. */
+	return written == (ssize_t)length ? 0 : -1;
+}
+
+/* ---- what is written ---- */
+
+static struct {
+	char bytes[MOST_BYTES + 2];
+	size_t length;
+} text;
+
+static void add(const char *format, ...)
+{
+	size_t left = sizeof(text.bytes) - text.length;
+	va_list args;
+	int length;
+
+	va_start(args, format);
+	length = vsnprintf(text.bytes + text.length, left, format, args);
+	va_end(args);
+	if (length < 0 || (size_t)length >= left)
+		errx(1, "a text that is too long");
+	text.length += length;
+}
+
+static void show_text(void)
+{
+	printf("# %zu bytes: ", text.length);
+	for (size_t i = 0; i < text.length && i < 1000; i++) {
+		unsigned char c = text.bytes[i];
+
+		if (isprint(c) && c != '\\')
+			putchar(c);
+		else
+			printf("\\%03o", c);
+	}
+	putchar('\n');
+}
+
+/* Ports up to 64 are wanted most, so that rules meet. */
+#define PORTS	64
+
+static void add_port(void)
+{
+	static const char * const wrong[] = {
+		"0", "00", "65536", "99999999999999999999999999", "-1", "x",
+		"80x", "+1", "0x10", "1.5", "4294967297",
+	};
+
+	if (!chance(40))
+		add("%s", wrong[chance(ARRAY_SIZE(wrong))]);
+	else if (!chance(30))
+		add("%0*d", 2 + chance(9), 1 + chance(PORTS));
+	else if (!chance(30))
+		add("%d", 65535 - chance(2));
+	else
+		add("%d", 1 + chance(PORTS));
+}
+
+static void add_range(void)
+{
+	static const char * const odd[] = {
+		"1-65535", "0-5", "5-0", "1-70000", "70000-x", "x-70000", "-",
+		"80-", "-80", "1-2-3", "*-5", "5-*", "7-7", "1--2", "-1-2",
+		"65535-65535", "**",
+	};
+	unsigned int size = 2 << chance(5);
+	unsigned int first = 1 + size * chance(PORTS / size);
+
+	switch (chance(20)) {
+	case 0:
+		add("%s", odd[chance(ARRAY_SIZE(odd))]);
+		break;
+	case 1:
+		/* Reversed, overlapping or neither. */
+		add_port();
+		add("-");
+		add_port();
+		break;
+	default:
+		/* These are nested or apart. */
+		add("%u-%u", first, first + size - 1);
+	}
+}
+
+static void add_selector(void)
+{
+	unsigned int kind = chance(10);
+
+	if (!kind)
+		add("*");
+	else if (kind < 6)
+		add_port();
+	else
+		add_range();
+}
+
+/* Of a rule that is there, mostly. */
+static void add_known_selector(const struct model *model)
+{
+	char selector[16];
+
+	if (!model->count || !chance(12)) {
+		add_selector();
+		return;
+	}
+	print_selector(selector, sizeof(selector),
+		       &model->rules[chance(model->count)]);
+	add("%s", selector);
+}
+
+static void add_number(void)
+{
+	static const char * const wrong[] = {
+		"2147483648", "4294967296", "18446744073709551616",
+		"99999999999999999999999999", "-1", "-0", "-", "--1", "1k",
+		"0x7f", "+1", "1e3", "1,000",
+	};
+	static const char * const edges[] = {
+		"0", "1", "5", "128", "4096", "2147483647", "00000000000000",
+		"0000000000000000000000000000000128", "2147483646",
+	};
+
+	if (!chance(50))
+		add("%s", wrong[chance(ARRAY_SIZE(wrong))]);
+	else if (!chance(3))
+		add("%s", edges[chance(ARRAY_SIZE(edges))]);
+	else
+		add("%d", chance(5000));
+}
+
+static void add_blank(void)
+{
+	static const char * const blanks[] = { "\t", "  ", " \t ", "\t\t " };
+
+	if (chance(10))
+		add(" ");
+	else
+		add("%s", blanks[chance(ARRAY_SIZE(blanks))]);
+}
+
+static void add_verb(void)
+{
+	unsigned int kind = chance(4);
+
+	add("%s", kind == 0 ? "force" : kind == 1 ? "floor" : "somaxconn");
+	add_blank();
+	add_number();
+	if (kind < 3)
+		return;
+	add_blank();
+	add("floor");
+	add_blank();
+	add_number();
+}
+
+static void add_token(void)
+{
+	static const char * const tokens[] = {
+		"somaxconn", "floor", "force", "clear", "flush", "*", "-", "#",
+		"80", "1-10", "8-12", "0", "-1", "2147483647", "2147483648",
+		"Force", "somaxcon", "# last error: line 1:", "\r", "\v", "\f",
+	};
+
+	add("%s", tokens[chance(ARRAY_SIZE(tokens))]);
+}
+
+static void add_line(const struct model *model)
+{
+	unsigned int kind = chance(100);
+
+	if (!chance(12))
+		add_blank();
+	if (kind < 2) {
+		add("flush");
+	} else if (kind < 6) {
+		add("#%s80 force 1", chance(2) ? " " : "");
+	} else if (kind < 9) {
+		add("%s", "");
+	} else if (kind < 12) {
+		for (int i = 1 + chance(5); i; i--) {
+			add_token();
+			add_blank();
+		}
+	} else if (kind < 36) {
+		add_known_selector(model);
+		add_blank();
+		add("clear");
+	} else {
+		add_selector();
+		add_blank();
+		add_verb();
+	}
+	if (!chance(12))
+		add_blank();
+	if (!chance(100))
+		add(" # 1");
+}
+
+static void make_lines(const struct model *model)
+{
+	int count = 1;
+
+	if (!chance(3))
+		count = 2 + chance(3);
+	else if (!chance(30))
+		count = 5 + chance(16);
+	for (int i = 0; i < count; i++) {
+		add_line(model);
+		/* The last one can do without. */
+		if (i + 1 < count || chance(8))
+			add("\n");
+	}
+}
+
+/* A few of its bytes are replaced, left out or put in. */
+static void spoil(void)
+{
+	static const char likely[] = "0123456789-*# \t\n\n\0fo";
+
+	for (int i = 1 + chance(3); i && text.length; i--) {
+		size_t at = chance(text.length);
+		char byte = chance(4) ? likely[chance(sizeof(likely))] :
+					(char)chance(256);
+
+		switch (chance(3)) {
+		case 0:
+			text.bytes[at] = byte;
+			break;
+		case 1:
+			memmove(text.bytes + at, text.bytes + at + 1,
+				text.length - at - 1);
+			text.length--;
+			break;
+		default:
+			memmove(text.bytes + at + 1, text.bytes + at,
+				text.length - at);
+			text.bytes[at] = byte;
+			text.length++;
+		}
+	}
+}
+
+static void make_bytes(void)
+{
+	static const char few[] = "019-*# \t\n";
+	bool any = chance(2);
+
+	for (int i = chance(48); i; i--)
+		text.bytes[text.length++] =
+			any ? (char)chance(256) : few[chance(strlen(few))];
+}
+
+static void make_soup(void)
+{
+	for (int i = 1 + chance(8); i; i--) {
+		add_token();
+		add("%s", chance(3) ? " " : "\n");
+	}
+}
+
+/* At the limit of bytes, or one above it. */
+static void make_large(size_t length)
+{
+	add("7 force 7\n");
+	memset(text.bytes + text.length, chance(2) ? '\n' : ' ',
+	       length - text.length);
+	text.length = length;
+}
+
+/* Large ones are slow to read, and take their turns. */
+#define LARGE_EVERY	4000
+
+static void make_text(const struct model *model, int turn)
+{
+	unsigned int kind = chance(1000);
+
+	text.length = 0;
+	if (turn % LARGE_EVERY == 0) {
+		make_large(MOST_BYTES + turn / LARGE_EVERY % 2);
+	} else if (kind < 80) {
+		make_bytes();
+	} else if (kind < 150) {
+		make_soup();
+	} else {
+		make_lines(model);
+		if (kind < 350)
+			spoil();
+	}
+}
+
+/* ---- the tests ---- */
+
+FIXTURE(fuzz)
+{
+	unsigned long long seed;
+	int clamp;
+};
+
+FIXTURE_SETUP(fuzz)
+{
+	LQ_SETUP();
+	self->seed = seed_init();
+	TH_LOG("LISTENQ_SEED=%llu", self->seed);
+	self->clamp = open(LQ_CLAMP, O_WRONLY | O_CLOEXEC);
+	if (self->clamp < 0)
+		err(1, "%s", LQ_CLAMP);
+}
+
+FIXTURE_TEARDOWN(fuzz)
+{
+	close(self->clamp);
+}
+
+/* Writes the text, to the file and to the model. */
+static bool write_agrees(int fd, struct model *model, int *result)
+{
+	int expected = model_write(model, text.bytes, text.length);
+
+	*result = write_bytes(fd, text.bytes, text.length);
+	if (*result == expected)
+		return true;
+	printf("# %s instead of %s\n", strerror(*result), strerror(expected));
+	show_text();
+	return false;
+}
+
+/* Listeners in between: a rule that is right in the file acts right as well. */
+static const struct {
+	int port;
+	int asked;
+	int granted;
+} listeners[] = {
+	{ 1, 5, 5 },
+	{ 8, 0, 0 },
+	{ 17, -1, 300 },
+	{ 40, 128, 128 },
+	{ PORTS, 5000, 300 },
+	{ 30000, INT_MAX, 300 },
+};
+
+static int wrong_listeners(const struct model *model, const int *fds)
+{
+	struct lq_table *table = lq_read(LQ_SOCKETS);
+	int wrong = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(listeners); i++) {
+		int row = lq_find(table, "cookie", lq_cookie_str(fds[i]));
+		int port = listeners[i].port;
+		const struct rule *rule = model_rule_of(model, port);
+		long long limit = model_limit(model, port, listeners[i].asked,
+					      listeners[i].granted);
+		char selector[16] = "-";
+
+		if (rule)
+			print_selector(selector, sizeof(selector), rule);
+		if (row >= 0 &&
+		    atoll(lq_cell(table, row, "limit")) == limit &&
+		    atoi(lq_cell(table, row, "granted")) ==
+		    listeners[i].granted &&
+		    !strcmp(lq_cell(table, row, "rule"), selector))
+			continue;
+		printf("# port %d has %s by %s, not %lld by %s\n", port,
+		       row < 0 ? "" : lq_cell(table, row, "limit"),
+		       row < 0 ? "" : lq_cell(table, row, "rule"), limit,
+		       selector);
+		wrong++;
+	}
+	lq_free(table);
+	return wrong;
+}
+
+TEST_F_TIMEOUT(fuzz, as_they_were_or_as_written, 600)
+{
+	static const int errors[] = { 0, EINVAL, ERANGE, EEXIST, ENOENT };
+	struct model *model = calloc(1, sizeof(*model));
+	int fds[ARRAY_SIZE(listeners)];
+	int results[256] = { 0 };
+
+	ASSERT_NE(NULL, model);
+	lq_set_somaxconn(300);
+	for (size_t i = 0; i < ARRAY_SIZE(listeners); i++) {
+		fds[i] = lq_bound(AF_INET, "127.0.0.1", listeners[i].port);
+		lq_listen(fds[i], listeners[i].asked);
+	}
+
+	for (int i = 1; i <= WRITES; i++) {
+		int result;
+
+		make_text(model, i);
+		if (!write_agrees(self->clamp, model, &result)) {
+			file_agrees(model);
+			TH_LOG("write %d of LISTENQ_SEED=%llu", i, self->seed);
+			ASSERT_TRUE(false);
+		}
+		results[result]++;
+		if (i % CHECK_EVERY && i > CHECK_EVERY)
+			continue;
+		if (!file_agrees(model) || wrong_listeners(model, fds)) {
+			show_text();
+			TH_LOG("up to write %d of LISTENQ_SEED=%llu", i,
+			       self->seed);
+			ASSERT_TRUE(false);
+		}
+	}
+
+	/* Each of them was met, and most often none at all. */
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		TH_LOG("%d times %s", results[errors[i]],
+		       errors[i] ? strerror(errors[i]) : "no error");
+		EXPECT_LT(WRITES / 500, results[errors[i]]);
+	}
+	EXPECT_LT(WRITES / 3, results[0]);
+	EXPECT_LT(0, results[E2BIG]);
+	free(model);
+}
+
+/* Where there is hardly room for a rule. */
+TEST_F_TIMEOUT(fuzz, near_the_most_rules, 240)
+{
+	struct model *model = calloc(1, sizeof(*model));
+	int count = scaled(2000), result, full = 0, taken = 0;
+
+	ASSERT_NE(NULL, model);
+	text.length = 0;
+	for (int i = 0; i < MOST_RULES - 4; i++)
+		add("%d force %d\n", 1000 + i, i);
+	ASSERT_TRUE(write_agrees(self->clamp, model, &result));
+	ASSERT_EQ(0, result);
+	ASSERT_TRUE(file_agrees(model));
+
+	for (int i = 1; i <= count; i++) {
+		text.length = 0;
+		for (int n = 1 + chance(4); n; n--) {
+			int port = 1000 + chance(4000);
+
+			switch (chance(6)) {
+			case 0:
+				add_known_selector(model);
+				add(" clear\n");
+				break;
+			case 1:
+				add_known_selector(model);
+				add(" floor %d\n", chance(99));
+				break;
+			case 2:
+				add("%d-%d force 1\n", port,
+				    port + chance(40));
+				break;
+			default:
+				add("%d somaxconn 2\n", port);
+			}
+		}
+		if (!write_agrees(self->clamp, model, &result) ||
+		    (i % CHECK_EVERY == 0 && !file_agrees(model))) {
+			TH_LOG("write %d of LISTENQ_SEED=%llu", i, self->seed);
+			ASSERT_TRUE(false);
+		}
+		full += result == ENOSPC;
+		taken += !result;
+	}
+	EXPECT_TRUE(file_agrees(model));
+	EXPECT_LT(count / 100, full);
+	EXPECT_LT(count / 20, taken);
+	free(model);
+}
+
+/* What is read can be written, and changes nothing. */
+TEST_F(fuzz, round_trip)
+{
+	struct model *model = calloc(1, sizeof(*model));
+	int result;
+
+	ASSERT_NE(NULL, model);
+	for (int i = 0; i < 200; i++) {
+		char *before, *after;
+
+		make_text(model, i + 1);
+		ASSERT_TRUE(write_agrees(self->clamp, model, &result));
+		before = lq_clamp_text();
+		EXPECT_EQ(0, lq_clamp(i % 2 ? "flush\n" : "# nothing\n"));
+		if (i % 2 && *before)
+			EXPECT_EQ(0, lq_clamp(before));
+		after = lq_clamp_text();
+		/* The error is gone, since a write was taken. */
+		if (model->refused)
+			*strchr(before, '#') = '\0';
+		model->refused = false;
+		EXPECT_STREQ(before, after);
+		free(before);
+		free(after);
+	}
+	free(model);
+}
+
+FIXTURE(together)
+{
+	unsigned long long seed;
+};
+
+FIXTURE_SETUP(together)
+{
+	LQ_SETUP();
+	self->seed = seed_init();
+	TH_LOG("LISTENQ_SEED=%llu", self->seed);
+}
+
+FIXTURE_TEARDOWN(together)
+{
+}
+
+#define WRITERS		4
+#define LISTENERS	2
+#define READERS		2
+#define TASKS		(WRITERS + LISTENERS + READERS)
+#define REMAINING	40
+#define DURATION_MS	5000
+#define BLOCK(writer)	(10000 + 1000 * (writer))
+
+static struct shared {
+	atomic_int stop;
+	atomic_int turns[TASKS];
+} *shared;
+
+/* Whether the file has just the model's rules among those of its block. */
+static bool block_agrees(const struct model *model, int first)
+{
+	static struct model all, own;
+	char *file = lq_clamp_text();
+
+	all.count = 0;
+	if (model_write(&all, file, strlen(file)))
+		errx(1, "the file can't be written back: %s", file);
+	own.count = 0;
+	for (int i = 0; i < all.count; i++)
+		if (all.rules[i].first >= first &&
+		    all.rules[i].first < first + 1000)
+			own.rules[own.count++] = all.rules[i];
+	free(file);
+	return own.count == model->count &&
+	       !memcmp(own.rules, model->rules,
+		       own.count * sizeof(own.rules[0]));
+}
+
+/* Rules for a block of ports that no other writer has. */
+static void write_turn(int writer, int turn)
+{
+	static struct model model;
+	int first = BLOCK(writer), error;
+
+	text.length = 0;
+	for (int n = 1 + chance(3); n; n--) {
+		int size = 1 << chance(6);
+		int port = first + size * chance(PORTS / size);
+
+		if (size == 1)
+			add("%d force %d\n", port, chance(100));
+		else
+			add("%d-%d somaxconn %d floor %d\n", port,
+			    port + size - 1, chance(100), chance(100));
+	}
+	if (model.count && chance(2)) {
+		text.length = 0;
+		add_known_selector(&model);
+		/* Rarely one that it made up: another's, or none at all. */
+		add(" clear\n");
+		if (strtol(text.bytes, NULL, 10) < first ||
+		    strtol(text.bytes, NULL, 10) >= first + 1000)
+			return;
+	}
+	error = lq_clamp(text.bytes);
+	if (error != model_write(&model, text.bytes, text.length))
+		errx(1, "%s for %s", strerror(error), text.bytes);
+	if (turn % 8 == 0 && !block_agrees(&model, first))
+		errx(1, "not the rules of ports %d and up", first);
+}
+
+static void listen_turn(int task, int turn)
+{
+	int port = BLOCK(chance(WRITERS)) + chance(PORTS);
+	char host[32];
+	int fd;
+
+	snprintf(host, sizeof(host), "127.0.1.%d", task);
+	fd = lq_bound(AF_INET, host, port);
+	lq_listen(fd, turn % 100);
+	lq_listen(fd, turn % 99);
+	close(fd);
+}
+
+/* One state of the rules, as it would be printed again. */
+static void read_rules(void)
+{
+	static struct model model;
+	char *file = lq_clamp_text();
+
+	model.count = 0;
+	if (model_write(&model, file, strlen(file)))
+		errx(1, "line %d is torn: %s", model.error_line, file);
+	if (strcmp(file, model_text(&model)))
+		errx(1, "other rules when written back: %s", file);
+	free(file);
+}
+
+static void read_sockets(void)
+{
+	struct lq_table *table = lq_read(LQ_SOCKETS);
+
+	for (int row = 0; row < table->nrows; row++) {
+		const char *limit = lq_cell(table, row, "limit");
+		char *word = (char *)lq_cell(table, row, "rule");
+		struct rule rule;
+
+		if (strspn(limit, "0123456789") != strlen(limit))
+			errx(1, "a limit of %s", limit);
+		if (strcmp(word, "-") && parse_selector(word, &rule))
+			errx(1, "a rule called %s", word);
+	}
+	lq_free(table);
+}
+
+static void take_turns(int task)
+{
+	for (int turn = 0; !shared->stop; turn++) {
+		if (task < WRITERS)
+			write_turn(task, turn);
+		else if (task < WRITERS + LISTENERS)
+			listen_turn(task, turn);
+		else if (turn % 2)
+			read_rules();
+		else
+			read_sockets();
+		shared->turns[task]++;
+	}
+}
+
+/* How many listeners have another limit than @model gives them. */
+static int wrong_limits(const struct model *model, const int *fds)
+{
+	struct lq_table *table = lq_read(LQ_SOCKETS);
+	int wrong = 0;
+
+	for (int i = 0; i < REMAINING; i++) {
+		int row = lq_find(table, "cookie", lq_cookie_str(fds[i]));
+		int port = lq_port(fds[i]);
+		const struct rule *rule = model_rule_of(model, port);
+		char selector[16] = "-";
+
+		if (rule)
+			print_selector(selector, sizeof(selector), rule);
+		if (row < 0 || atoi(lq_cell(table, row, "granted")) != i ||
+		    atoll(lq_cell(table, row, "limit")) !=
+		    model_limit(model, port, i, i) ||
+		    strcmp(lq_cell(table, row, "rule"), selector))
+			wrong++;
+	}
+	lq_free(table);
+	return wrong;
+}
+
+TEST_F_TIMEOUT(together, writers_listeners_and_readers, 240)
+{
+	struct model *model = calloc(1, sizeof(*model));
+	long long deadline;
+	int fds[REMAINING];
+	pid_t pids[TASKS];
+	struct lq_ss ss;
+	char *file;
+
+	ASSERT_NE(NULL, model);
+	shared = lq_shared(sizeof(*shared));
+	for (int i = 0; i < REMAINING; i++) {
+		fds[i] = lq_bound(AF_INET, "127.0.0.1",
+				  BLOCK(i % WRITERS) + i);
+		lq_listen(fds[i], i);
+	}
+	for (int task = 0; task < TASKS; task++) {
+		pids[task] = lq_fork();
+		if (pids[task])
+			continue;
+		/* To each its own luck. */
+		state += 2 * task * 1000003ULL;
+		take_turns(task);
+		_exit(0);
+	}
+	deadline = lq_now_ms() + DURATION_MS;
+	ASSERT_TRUE(lq_wait_until(lq_now_ms() >= deadline));
+	/* However slow the machine, each has done something. */
+	for (int task = 0; task < TASKS; task++)
+		EXPECT_TRUE(lq_wait_until(shared->turns[task] >= 20));
+	shared->stop = 1;
+	for (int task = 0; task < TASKS; task++) {
+		EXPECT_EQ(0, lq_reap(pids[task]));
+		TH_LOG("%s %d: %d turns", task < WRITERS ? "writer" :
+		       task < WRITERS + LISTENERS ? "listener" : "reader",
+		       task, shared->turns[task]);
+	}
+
+	/* What they left acts on those that were there all the time. */
+	file = lq_clamp_text();
+	ASSERT_EQ(0, model_write(model, file, strlen(file)));
+	free(file);
+	EXPECT_LT(WRITERS, model->count);
+	EXPECT_EQ(0, wrong_limits(model, fds));
+
+	ASSERT_EQ(0, lq_clamp("flush\n"));
+	model->count = 0;
+	EXPECT_EQ(0, wrong_limits(model, fds));
+	for (int i = 0; i < REMAINING; i += REMAINING / 4) {
+		ASSERT_TRUE(lq_ss(fds[i], &ss));
+		EXPECT_EQ(i, ss.sendq);
+	}
+	file = lq_clamp_text();
+	EXPECT_STREQ("", file);
+	free(file);
+	free(model);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,1332 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A rule that goes leaves no trace, nor does the module: each listener has
+ * the limit again that the kernel alone would have given it, also where a
+ * listen() was under way, and what somebody else stored is left alone. After
+ * the unload ss alone can tell, which asks the kernel's own sock_diag.
+ */
+
+#define _GNU_SOURCE
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/filter.h>
+#include <linux/sockios.h>
+#include <linux/userfaultfd.h>
+#include <net/if.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "listenq.h"
+
+/* Unlike any kernel's default, so that no other figure can be mistaken. */
+#define SOMAXCONN_HERE	137
+
+#define KPROBES		"/sys/kernel/debug/kprobes/enabled"
+
+#define MANY		scaled(1000)
+#define FIRST_PORT	1024
+#define MOST_SHOWN	4096
+
+/* A kernel with all checkers on is tenfold slower, and is there to check. */
+static int scaled(int count)
+{
+	return getenv("LISTENQ_SLOW") ? count / 10 : count;
+}
+
+/* The rules that are tried, and what they make of a backlog. */
+struct verb {
+	const char *words;
+	bool of_granted;	/* starts from granted, not from asked */
+	unsigned int most;
+	unsigned int least;	/* wins over @most */
+};
+
+static const struct verb verbs[] = {
+	{ "somaxconn 7", false, 7, 0 },
+	{ "somaxconn 100000", false, 100000, 0 },
+	{ "somaxconn 7 floor 20", false, 7, 20 },
+	{ "floor 20", true, UINT_MAX, 20 },
+	{ "floor 600", true, UINT_MAX, 600 },
+	{ "force 1", false, 1, 1 },
+	{ "force 2147483647", false, INT_MAX, INT_MAX },
+};
+
+static const int askeds[] = {
+	0, 1, 5, 128, SOMAXCONN_HERE - 1, SOMAXCONN_HERE, SOMAXCONN_HERE + 1,
+	5000, INT_MAX, -1,
+};
+
+static unsigned int smaller(unsigned int a, unsigned int b)
+{
+	return a < b ? a : b;
+}
+
+/* The kernel compares without a sign: -1 is more than all there is. */
+static unsigned int granted_of(int asked)
+{
+	return smaller(asked, SOMAXCONN_HERE);
+}
+
+static unsigned int limit_of(const struct verb *verb, int asked,
+			     bool asked_known)
+{
+	unsigned int base = asked;
+	unsigned int limit;
+
+	if (verb->of_granted || !asked_known)
+		base = granted_of(asked);
+	limit = smaller(base, verb->most);
+	return limit < verb->least ? verb->least : limit;
+}
+
+struct shown {
+	unsigned long long cookie;
+	long long limit;
+};
+
+static int by_cookie(const void *a, const void *b)
+{
+	const struct shown *x = a, *y = b;
+
+	return x->cookie < y->cookie ? -1 : x->cookie > y->cookie;
+}
+
+/*
+ * How many of @fds have another limit than @limits by one call of ss. A
+ * socket that doesn't listen has a wrong one, too, unless @unlisted counts
+ * those.
+ */
+static int wrong_by_ss(const int *fds, const unsigned int *limits, int count,
+		       int *unlisted)
+{
+	static struct shown shown[MOST_SHOWN];
+	static bool loaded;
+	int n = 0, wrong = 0;
+	char line[1024];
+	FILE *pipe;
+
+	if (!loaded)
+		lq_run("modprobe -q -a inet_diag tcp_diag 2>/dev/null");
+	loaded = true;
+	fflush(NULL);
+	pipe = popen("ss -Hnt -l -e -O", "r");
+	if (!pipe)
+		err(1, "ss");
+	while (fgets(line, sizeof(line), pipe)) {
+		char *sk = strstr(line, " sk:");
+
+		if (!sk)
+			continue;
+		if (n == MOST_SHOWN)
+			errx(1, "more listeners than there is room for");
+		if (sscanf(line, "%*s %*s %lld", &shown[n].limit) != 1)
+			errx(1, "ss: %s", line);
+		shown[n++].cookie = strtoull(sk + 4, NULL, 16);
+	}
+	if (pclose(pipe))
+		errx(1, "ss failed");
+	qsort(shown, n, sizeof(shown[0]), by_cookie);
+
+	for (int i = 0; i < count; i++) {
+		struct shown key = { .cookie = lq_cookie(fds[i]) };
+		struct shown *found = bsearch(&key, shown, n, sizeof(shown[0]),
+					      by_cookie);
+
+		if (!found && unlisted) {
+			++*unlisted;
+			continue;
+		}
+		if (found && found->limit == limits[i])
+			continue;
+		/* The first one tells enough. */
+		if (!wrong++)
+			printf("# listener %d: ss has %lld, expected %u\n", i,
+			       found ? found->limit : -1, limits[i]);
+	}
+	return wrong;
+}
+
+static bool ss_has(int fd, unsigned int limit)
+{
+	return !wrong_by_ss(&fd, &limit, 1, NULL);
+}
+
+/* All that a row says of the limit, from one read. */
+static void check_row(struct __test_metadata *_metadata, int fd,
+		      unsigned int granted, unsigned int limit,
+		      const char *rule)
+{
+	struct lq_table *table = lq_read(LQ_SOCKETS);
+	int row = lq_find(table, "cookie", lq_cookie_str(fd));
+
+	ASSERT_LE(0, row);
+	EXPECT_EQ(granted, atoll(lq_cell(table, row, "granted")));
+	EXPECT_EQ(limit, atoll(lq_cell(table, row, "limit")));
+	EXPECT_STREQ(rule, lq_cell(table, row, "rule"));
+	lq_free(table);
+}
+
+static int load_again(void)
+{
+	return lq_loaded() ? 0 : lq_load();
+}
+
+FIXTURE(removed)
+{
+	int fds[ARRAY_SIZE(askeds)];
+	unsigned int granted[ARRAY_SIZE(askeds)];
+};
+
+FIXTURE_VARIANT(removed)
+{
+	const char *text;
+};
+
+FIXTURE_VARIANT_ADD(removed, by_clear)
+{
+	.text = "* clear\n",
+};
+
+FIXTURE_VARIANT_ADD(removed, by_flush)
+{
+	.text = "flush\n",
+};
+
+/* By a rule for a port that nobody has. */
+FIXTURE_VARIANT_ADD(removed, by_replacement)
+{
+	.text = "flush\n1 force 3\n",
+};
+
+FIXTURE_SETUP(removed)
+{
+	LQ_SETUP();
+	lq_set_somaxconn(SOMAXCONN_HERE);
+	for (size_t i = 0; i < ARRAY_SIZE(askeds); i++) {
+		self->fds[i] = lq_listener(i % 2 ? AF_INET : AF_INET6,
+					   askeds[i]);
+		self->granted[i] = granted_of(askeds[i]);
+	}
+}
+
+FIXTURE_TEARDOWN(removed)
+{
+}
+
+TEST_F(removed, gives_back_what_was_granted)
+{
+	for (size_t v = 0; v < ARRAY_SIZE(verbs); v++) {
+		char text[64];
+
+		snprintf(text, sizeof(text), "* %s\n", verbs[v].words);
+		ASSERT_EQ(0, lq_clamp(text));
+		for (size_t i = 0; i < ARRAY_SIZE(askeds); i++)
+			check_row(_metadata, self->fds[i], self->granted[i],
+				  limit_of(&verbs[v], askeds[i], true), "*");
+
+		ASSERT_EQ(0, lq_clamp(variant->text));
+		for (size_t i = 0; i < ARRAY_SIZE(askeds); i++) {
+			check_row(_metadata, self->fds[i], self->granted[i],
+				  self->granted[i], "-");
+			EXPECT_EQ(askeds[i], lq_num(self->fds[i], "asked"));
+		}
+		EXPECT_EQ(0, wrong_by_ss(self->fds, self->granted,
+					 ARRAY_SIZE(askeds), NULL));
+	}
+}
+
+/* The next one in order of precedence takes over from one that goes. */
+TEST_F(removed, uncovers_the_next)
+{
+	int port = lq_port(self->fds[2]);
+	char text[128];
+
+	snprintf(text, sizeof(text),
+		 "* force 30\n%d-%d force 20\n%d force 10\n", port - 1,
+		 port + 1, port);
+	ASSERT_EQ(0, lq_clamp(text));
+	snprintf(text, sizeof(text), "%d", port);
+	check_row(_metadata, self->fds[2], 5, 10, text);
+
+	snprintf(text, sizeof(text), "%d clear\n", port);
+	ASSERT_EQ(0, lq_clamp(text));
+	snprintf(text, sizeof(text), "%d-%d", port - 1, port + 1);
+	check_row(_metadata, self->fds[2], 5, 20, text);
+
+	snprintf(text, sizeof(text), "%d-%d clear\n", port - 1, port + 1);
+	ASSERT_EQ(0, lq_clamp(text));
+	check_row(_metadata, self->fds[2], 5, 30, "*");
+	ASSERT_EQ(0, lq_clamp(variant->text));
+	check_row(_metadata, self->fds[2], 5, 5, "-");
+	EXPECT_TRUE(ss_has(self->fds[2], 5));
+}
+
+FIXTURE(unload)
+{
+};
+
+FIXTURE_SETUP(unload)
+{
+	LQ_SETUP();
+	lq_set_somaxconn(SOMAXCONN_HERE);
+}
+
+FIXTURE_TEARDOWN(unload)
+{
+	EXPECT_EQ(0, load_again());
+}
+
+/* How many rows have the limit that was granted. */
+static int undisturbed(void)
+{
+	struct lq_table *table = lq_read(LQ_SOCKETS);
+	int count = 0;
+
+	for (int row = 0; row < table->nrows; row++)
+		count += !strcmp(lq_cell(table, row, "granted"),
+				 lq_cell(table, row, "limit"));
+	lq_free(table);
+	return count;
+}
+
+static int row_count(void)
+{
+	struct lq_table *table = lq_read(LQ_SOCKETS);
+	int count = table->nrows;
+
+	lq_free(table);
+	return count;
+}
+
+/*
+ * A block of ports for each verb, and in each of them listeners from before
+ * the load, from before the rule and from after it.
+ */
+TEST_F_TIMEOUT(unload, restores_many, 240)
+{
+	int count = MANY, block = count / ARRAY_SIZE(verbs), differ = 0;
+	const struct rlimit files = { 4096, 4096 };
+	unsigned int *granted = calloc(count, sizeof(*granted));
+	unsigned int *limits = calloc(count, sizeof(*limits));
+	int *fds = calloc(count, sizeof(*fds));
+	char text[1024];
+	int used = 0;
+
+	if (!granted || !limits || !fds || setrlimit(RLIMIT_NOFILE, &files))
+		err(1, "room for %d listeners", count);
+	used += snprintf(text, sizeof(text), "* force 9999\n");
+	for (int v = 0; v < ARRAY_SIZE(verbs); v++) {
+		int first = FIRST_PORT + v * block;
+		int last = v + 1 == ARRAY_SIZE(verbs) ?
+			   FIRST_PORT + count - 1 : first + block - 1;
+
+		used += snprintf(text + used, sizeof(text) - used,
+				 "%d-%d %s\n", first, last, verbs[v].words);
+	}
+
+	ASSERT_EQ(0, lq_unload());
+	for (int i = 0; i < count; i++) {
+		int family = i % 7 ? AF_INET : AF_INET6;
+		int asked = askeds[i % ARRAY_SIZE(askeds)];
+		int v = smaller(i / block, ARRAY_SIZE(verbs) - 1);
+
+		fds[i] = lq_bound(family, lq_loopback(family), FIRST_PORT + i);
+		granted[i] = granted_of(asked);
+		limits[i] = limit_of(&verbs[v], asked, i % 3);
+		differ += granted[i] != limits[i];
+	}
+	/* Most of them have something to be restored from. */
+	ASSERT_LT(count / 2, differ);
+
+	for (int i = 0; i < count; i += 3)
+		lq_listen(fds[i], askeds[i % ARRAY_SIZE(askeds)]);
+	ASSERT_EQ(0, lq_load());
+	for (int i = 1; i < count; i += 3)
+		lq_listen(fds[i], askeds[i % ARRAY_SIZE(askeds)]);
+	ASSERT_EQ(0, lq_clamp(text));
+	for (int i = 2; i < count; i += 3)
+		lq_listen(fds[i], askeds[i % ARRAY_SIZE(askeds)]);
+	EXPECT_EQ(0, wrong_by_ss(fds, limits, count, NULL));
+	EXPECT_EQ(count - differ, undisturbed());
+
+	ASSERT_EQ(0, lq_unload());
+	EXPECT_EQ(0, wrong_by_ss(fds, granted, count, NULL));
+	ASSERT_EQ(0, lq_load());
+	EXPECT_EQ(count, undisturbed());
+	for (int i = 0; i < count; i++)
+		close(fds[i]);
+	free(fds);
+	free(limits);
+	free(granted);
+}
+
+static int this_netns(void)
+{
+	int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		err(1, "/proc/self/ns/net");
+	return fd;
+}
+
+static void enter(int netns)
+{
+	if (setns(netns, CLONE_NEWNET))
+		err(1, "setns");
+}
+
+/*
+ * Three more namespaces: one that stays, one with files held open of which
+ * one is half read, and one that nothing but its listeners keeps alive.
+ */
+TEST_F_TIMEOUT(unload, restores_other_namespaces, 120)
+{
+	static const int asked[2] = { 5, 5000 };
+	static const unsigned int granted[2] = { 5, SOMAXCONN_HERE };
+	int fds[3][2], netns[3], clamp = -1, sockets = -1;
+	int home = this_netns();
+	int before = lq_listener(AF_INET, 6);
+	char letter;
+
+	ASSERT_EQ(0, lq_clamp("* force 60\n"));
+	for (int n = 0; n < 3; n++) {
+		unsigned int limit = 1000 + n;
+		char text[32];
+
+		lq_new_netns();
+		lq_set_somaxconn(SOMAXCONN_HERE);
+		fds[n][0] = lq_listener(AF_INET, asked[0]);
+		snprintf(text, sizeof(text), "* force %u\n", limit);
+		ASSERT_EQ(0, lq_clamp(text));
+		fds[n][1] = lq_listener(AF_INET6, asked[1]);
+		check_row(_metadata, fds[n][0], granted[0], limit, "*");
+		check_row(_metadata, fds[n][1], granted[1], limit, "*");
+		if (n == 1) {
+			clamp = open(LQ_CLAMP, O_RDWR);
+			sockets = open(LQ_SOCKETS, O_RDONLY);
+			ASSERT_LE(0, clamp);
+			ASSERT_EQ(1, read(sockets, &letter, 1));
+		}
+		netns[n] = n < 2 ? this_netns() : -1;
+		enter(home);
+	}
+	check_row(_metadata, before, 6, 60, "*");
+
+	ASSERT_EQ(0, lq_unload());
+	EXPECT_TRUE(ss_has(before, 6));
+	for (int n = 0; n < 3; n++) {
+		if (netns[n] < 0)
+			netns[n] = ioctl(fds[n][0], SIOCGSKNS);
+		ASSERT_LE(0, netns[n]);
+		enter(netns[n]);
+		EXPECT_EQ(0, wrong_by_ss(fds[n], granted, 2, NULL));
+	}
+	EXPECT_EQ(-1, read(clamp, &letter, 1));
+	EXPECT_EQ(EIO, errno);
+	EXPECT_EQ(-1, read(sockets, &letter, 1));
+	EXPECT_EQ(EIO, errno);
+	close(clamp);
+	close(sockets);
+
+	/* A second module knows nothing of the first one's rules. */
+	ASSERT_EQ(0, lq_load());
+	for (int n = 0; n < 3; n++) {
+		char *text;
+
+		enter(netns[n]);
+		text = lq_clamp_text();
+		EXPECT_STREQ("", text);
+		free(text);
+		check_row(_metadata, fds[n][0], granted[0], granted[0], "-");
+	}
+	enter(home);
+}
+
+/* A write by a file from before fails; what it names isn't there. */
+TEST_F(unload, open_file_writes_nothing)
+{
+	static const char rule[] = "* force 50\n";
+	int fd = lq_listener(AF_INET, 5);
+	int clamp = open(LQ_CLAMP, O_RDWR);
+	char *text;
+
+	ASSERT_LE(0, clamp);
+	ASSERT_EQ(strlen(rule), write(clamp, rule, strlen(rule)));
+	check_row(_metadata, fd, 5, 50, "*");
+	ASSERT_EQ(0, lq_unload());
+	EXPECT_EQ(-1, write(clamp, rule, strlen(rule)));
+	EXPECT_EQ(EIO, errno);
+	EXPECT_TRUE(ss_has(fd, 5));
+	EXPECT_EQ(-1, open(LQ_CLAMP, O_RDWR));
+	EXPECT_EQ(ENOENT, errno);
+
+	ASSERT_EQ(0, lq_load());
+	EXPECT_EQ(-1, write(clamp, rule, strlen(rule)));
+	EXPECT_EQ(EIO, errno);
+	text = lq_clamp_text();
+	EXPECT_STREQ("", text);
+	free(text);
+	check_row(_metadata, fd, 5, 5, "-");
+	close(clamp);
+}
+
+/* Writes rules for ports that nobody has, as long as there is a file. */
+static pid_t keep_writing(int first)
+{
+	pid_t pid = lq_fork();
+	char text[128];
+
+	if (pid)
+		return pid;
+	for (int i = 0;; i++) {
+		int fd = open(LQ_CLAMP, O_WRONLY | O_CLOEXEC);
+
+		if (fd < 0) {
+			lq_pause();
+			continue;
+		}
+		snprintf(text, sizeof(text),
+			 "%d-%d floor %d\n%d force %d\n", first, first + 9,
+			 i % 1000, first + i % 10, i);
+		if (write(fd, text, strlen(text)) != (ssize_t)strlen(text) &&
+		    errno != EIO)
+			err(1, "write %s", text);
+		close(fd);
+	}
+}
+
+/* @fds[i] listens for the sake of @backlogs[i], stops, and listens again. */
+static pid_t keep_listening(const int *fds, const unsigned int *backlogs,
+			    int count)
+{
+	pid_t pid = lq_fork();
+
+	if (pid)
+		return pid;
+	for (int i = 0;; i++) {
+		int n = i % count;
+
+		if (i / count % 2)
+			lq_end_listening(fds[n]);
+		lq_listen(fds[n], backlogs[n]);
+		lq_listen(fds[n], backlogs[n]);
+	}
+}
+
+#define STILL	20
+#define MOVING	24
+
+/* In and out, while rules are written and others listen. */
+TEST_F_TIMEOUT(unload, under_load, 240)
+{
+	unsigned int backlogs[STILL + MOVING];
+	int fds[STILL + MOVING], unlisted = 0;
+	pid_t pids[4];
+
+	for (int i = 0; i < STILL + MOVING; i++) {
+		fds[i] = lq_bound(AF_INET, "127.0.0.1", 0);
+		backlogs[i] = i + 1;
+		if (i < STILL)
+			lq_listen(fds[i], backlogs[i]);
+	}
+	pids[0] = keep_writing(1000);
+	pids[1] = keep_writing(2000);
+	pids[2] = keep_listening(fds + STILL, backlogs + STILL, MOVING / 2);
+	pids[3] = keep_listening(fds + STILL + MOVING / 2,
+				 backlogs + STILL + MOVING / 2, MOVING / 2);
+	ASSERT_TRUE(lq_wait_until(row_count() >= STILL + MOVING - 2));
+
+	for (int i = 0; i < 10; i++) {
+		ASSERT_EQ(0, lq_unload());
+		ASSERT_EQ(0, lq_load());
+		ASSERT_EQ(0, lq_clamp("* force 777\n"));
+		check_row(_metadata, fds[i], backlogs[i], 777, "*");
+	}
+	ASSERT_EQ(0, lq_unload());
+	EXPECT_EQ(0, wrong_by_ss(fds, backlogs, STILL, NULL));
+
+	for (size_t i = 0; i < ARRAY_SIZE(pids); i++) {
+		int status;
+
+		kill(pids[i], SIGKILL);
+		status = lq_reap(pids[i]);
+		/* None had given up before. */
+		EXPECT_TRUE(WIFSIGNALED(status));
+	}
+	EXPECT_EQ(0, wrong_by_ss(fds, backlogs, STILL + MOVING, &unlisted));
+	/* Each of the two was at most between the end and the beginning. */
+	EXPECT_GE(2, unlisted);
+	ASSERT_EQ(0, lq_load());
+	EXPECT_EQ(STILL + MOVING - unlisted, undisturbed());
+}
+
+/* What one module has given back is what the next one finds. */
+TEST_F(unload, many_times_in_a_row)
+{
+	int fd = lq_listener(AF_INET, 5);
+
+	for (int i = 0; i < 5; i++) {
+		ASSERT_EQ(0, lq_clamp("* floor 500\n"));
+		check_row(_metadata, fd, 5, 500, "*");
+		ASSERT_EQ(0, lq_unload());
+		ASSERT_TRUE(ss_has(fd, 5));
+		ASSERT_EQ(0, lq_load());
+		check_row(_metadata, fd, 5, 5, "-");
+	}
+}
+
+FIXTURE(reuse)
+{
+};
+
+FIXTURE_SETUP(reuse)
+{
+	LQ_SETUP();
+	lq_set_somaxconn(SOMAXCONN_HERE);
+}
+
+FIXTURE_TEARDOWN(reuse)
+{
+	EXPECT_EQ(0, load_again());
+}
+
+static void by_shutdown(int fd)
+{
+	if (shutdown(fd, SHUT_RD))
+		err(1, "shutdown");
+}
+
+static void (*const stops[])(int fd) = {
+	by_shutdown, lq_end_listening,
+};
+
+/* A second life has nothing of the first one's limit. */
+TEST_F(reuse, socket_that_listens_again)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(stops); i++) {
+		int fd = lq_listener(AF_INET, 5);
+
+		ASSERT_EQ(0, lq_clamp("* force 50\n"));
+		check_row(_metadata, fd, 5, 50, "*");
+		stops[i](fd);
+		lq_listen(fd, 6);
+		check_row(_metadata, fd, 6, 50, "*");
+
+		/* The rule goes while nobody listens. */
+		stops[i](fd);
+		ASSERT_EQ(0, lq_clamp("flush\n"));
+		lq_listen(fd, 7);
+		check_row(_metadata, fd, 7, 7, "-");
+		EXPECT_TRUE(ss_has(fd, 7));
+
+		/* It comes and goes while nobody listens. */
+		stops[i](fd);
+		ASSERT_EQ(0, lq_clamp("* force 40\n"));
+		ASSERT_EQ(0, lq_clamp("flush\n"));
+		lq_listen(fd, 8);
+		check_row(_metadata, fd, 8, 8, "-");
+
+		/* The module goes while nobody listens. */
+		ASSERT_EQ(0, lq_clamp("* force 30\n"));
+		check_row(_metadata, fd, 8, 30, "*");
+		stops[i](fd);
+		ASSERT_EQ(0, lq_unload());
+		lq_listen(fd, 9);
+		EXPECT_TRUE(ss_has(fd, 9));
+		ASSERT_EQ(0, lq_load());
+		check_row(_metadata, fd, 9, 9, "-");
+		close(fd);
+	}
+}
+
+/* New sockets where old ones have been, the rule there every second time. */
+TEST_F(reuse, sockets_that_come_and_go)
+{
+	for (int i = 0; i < 200; i++) {
+		int fds[3];
+
+		ASSERT_EQ(0, lq_clamp(i % 2 ? "* force 50\n" : "flush\n"));
+		for (int n = 0; n < 3; n++)
+			fds[n] = lq_listener(AF_INET, 1 + i % 40 + n);
+		if (i % 20 < 2)
+			for (int n = 0; n < 3; n++)
+				check_row(_metadata, fds[n], 1 + i % 40 + n,
+					  i % 2 ? 50 : 1 + i % 40 + n,
+					  i % 2 ? "*" : "-");
+		for (int n = 0; n < 3; n++)
+			close(fds[n]);
+	}
+}
+
+/*
+ * A child that listens under rules in a namespace of its own. A pair of
+ * devices tells when the namespace is gone: the one out here goes with it.
+ */
+static pid_t listen_elsewhere(const char *device)
+{
+	int ready[2], told[2];
+	char byte, command[128];
+	pid_t pid;
+
+	if (pipe(ready) || pipe(told))
+		err(1, "pipe");
+	pid = lq_fork();
+	if (!pid) {
+		char text[32];
+
+		lq_new_netns();
+		for (int i = 1; i <= 100; i++) {
+			snprintf(text, sizeof(text), "%d force 1\n", i);
+			if (lq_clamp(text))
+				_exit(1);
+		}
+		lq_listener(AF_INET, 3);
+		if (lq_clamp("* floor 70\n"))
+			_exit(1);
+		lq_listener(AF_INET6, 4);
+		if (write(ready[1], "", 1) != 1 || read(told[0], &byte, 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	close(told[0]);
+	if (read(ready[0], &byte, 1) != 1)
+		errx(1, "no listener elsewhere");
+	snprintf(command, sizeof(command),
+		 "ip link add %s type veth peer name in netns %d 2>/dev/null",
+		 device, pid);
+	if (lq_run(command) || !if_nametoindex(device)) {
+		kill(pid, SIGKILL);
+		lq_reap(pid);
+		return -1;
+	}
+	if (write(told[1], "", 1) != 1)
+		err(1, "pipe");
+	close(ready[0]);
+	close(told[1]);
+	return pid;
+}
+
+/* Rules keep no namespace alive, nor do listeners that they act on. */
+TEST_F_TIMEOUT(reuse, namespaces_that_go, 180)
+{
+	int fd = lq_listener(AF_INET, 5);
+	int sockets = -1, clamp = -1;
+	char path[64], text[64];
+	pid_t pid;
+
+	ASSERT_EQ(0, lq_clamp("* force 50\n"));
+	for (int i = 0; i < 4; i++) {
+		pid = listen_elsewhere("lq0");
+		if (pid < 0)
+			SKIP(return, "no veth devices");
+		/* The last one's file is open: then it is that which does. */
+		if (i == 3) {
+			snprintf(path, sizeof(path),
+				 "/proc/%d/net/listenq/sockets", pid);
+			sockets = open(path, O_RDONLY);
+			snprintf(path, sizeof(path),
+				 "/proc/%d/net/listenq/clamp", pid);
+			clamp = open(path, O_RDWR);
+		}
+		kill(pid, SIGKILL);
+		lq_reap(pid);
+		if (i < 3)
+			EXPECT_TRUE(lq_wait_until(!if_nametoindex("lq0")));
+	}
+	ASSERT_LE(0, sockets);
+	ASSERT_LE(0, clamp);
+	ASSERT_EQ(20, read(clamp, text, 20));
+	EXPECT_EQ(0, strncmp(text, "1 force 1\n2 force 1\n", 20));
+	EXPECT_NE(0, if_nametoindex("lq0"));
+	EXPECT_EQ(6, write(clamp, "flush\n", 6));
+	EXPECT_EQ(0, pread(clamp, text, sizeof(text), 0));
+
+	/* Whether clamp alone would keep it is nobody's promise. */
+	close(sockets);
+	close(clamp);
+	EXPECT_TRUE(lq_wait_until(!if_nametoindex("lq0")));
+
+	/* Nobody here was any of that flush's business. */
+	check_row(_metadata, fd, 5, 50, "*");
+	ASSERT_EQ(0, lq_unload());
+	EXPECT_TRUE(ss_has(fd, 5));
+}
+
+/* The module goes while namespaces do. */
+TEST_F_TIMEOUT(reuse, namespaces_that_go_with_the_module, 180)
+{
+	int fd = lq_listener(AF_INET, 5);
+	int count = scaled(30), ready[2], go[2];
+	pid_t pids[30];
+	char byte;
+
+	ASSERT_EQ(0, pipe(ready));
+	ASSERT_EQ(0, pipe(go));
+	for (int i = 0; i < count; i++) {
+		pids[i] = lq_fork();
+		if (pids[i])
+			continue;
+		close(go[1]);
+		lq_new_netns();
+		lq_listener(AF_INET, 3);
+		if (lq_clamp("* force 30\n1-1000 floor 3\n") ||
+		    lq_num(lq_listener(AF_INET, 4), "limit") != 30)
+			_exit(1);
+		if (write(ready[1], "", 1) != 1)
+			_exit(1);
+		/* The end of the pipe ends all of them. */
+		_exit(read(go[0], &byte, 1));
+	}
+	ASSERT_EQ(0, lq_clamp("* force 50\n"));
+	for (int i = 0; i < count; i++)
+		ASSERT_EQ(1, read(ready[0], &byte, 1));
+	close(go[1]);
+	ASSERT_EQ(0, lq_unload());
+	EXPECT_TRUE(ss_has(fd, 5));
+	for (int i = 0; i < count; i++)
+		EXPECT_EQ(0, lq_reap(pids[i]));
+	ASSERT_EQ(0, lq_load());
+	check_row(_metadata, fd, 5, 5, "-");
+}
+
+/*
+ * A listen() that waits for the socket's lock. Whoever attaches a filter
+ * reads it from memory while holding that lock, here from a page that comes
+ * when the test wants it to.
+ */
+struct hold {
+	int fd;
+	int faults;
+	size_t page_size;
+	struct sock_filter *filter;
+	pthread_t holder;
+	pthread_t caller;
+	int backlog;
+	pid_t tid;
+	int attached;
+	int listened;
+};
+
+/* The reason if there can be no such page. */
+static const char *hold_init(struct hold *hold)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = {
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+
+	hold->faults = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (hold->faults < 0)
+		return errno == EPERM ? "userfaultfd is not permitted" :
+					"the kernel has no userfaultfd";
+	if (ioctl(hold->faults, UFFDIO_API, &api))
+		err(1, "UFFDIO_API");
+
+	hold->page_size = sysconf(_SC_PAGESIZE);
+	hold->filter = mmap(NULL, hold->page_size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (hold->filter == MAP_FAILED)
+		err(1, "mmap");
+	range.range.start = (unsigned long)hold->filter;
+	range.range.len = hold->page_size;
+	if (ioctl(hold->faults, UFFDIO_REGISTER, &range))
+		err(1, "UFFDIO_REGISTER");
+	return NULL;
+}
+
+static void *attach(void *arg)
+{
+	struct hold *hold = arg;
+	struct sock_fprog program = { .len = 1, .filter = hold->filter };
+
+	hold->attached = setsockopt(hold->fd, SOL_SOCKET, SO_ATTACH_FILTER,
+				    &program, sizeof(program)) ? errno : 0;
+	return NULL;
+}
+
+static void *call_listen(void *arg)
+{
+	struct hold *hold = arg;
+
+	__atomic_store_n(&hold->tid, syscall(SYS_gettid), __ATOMIC_RELEASE);
+	hold->listened = listen(hold->fd, hold->backlog) ? errno : 0;
+	return NULL;
+}
+
+static char state_of(pid_t tid)
+{
+	char path[64], line[512], *end = NULL;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	file = fopen(path, "r");
+	if (file && fgets(line, sizeof(line), file))
+		end = strrchr(line, ')');
+	if (!end)
+		errx(1, "%s", path);
+	fclose(file);
+	return end[2];
+}
+
+/* Not just for a moment: then it is the socket's lock that it waits for. */
+static bool is_blocked(const struct hold *hold)
+{
+	pid_t tid = __atomic_load_n(&hold->tid, __ATOMIC_ACQUIRE);
+
+	for (int i = 0; i < 4; i++) {
+		if (!tid || state_of(tid) != 'D')
+			return false;
+		lq_pause();
+	}
+	return true;
+}
+
+/* Returns with somebody inside listen(@fd, @backlog). */
+static void block(struct hold *hold, int fd, int backlog)
+{
+	struct pollfd fault = { .fd = hold->faults, .events = POLLIN };
+	struct uffd_msg message;
+
+	hold->fd = fd;
+	hold->backlog = backlog;
+	hold->tid = 0;
+	if (pthread_create(&hold->holder, NULL, attach, hold))
+		errx(1, "no thread");
+	if (poll(&fault, 1, 60000) != 1 ||
+	    read(hold->faults, &message, sizeof(message)) != sizeof(message) ||
+	    message.event != UFFD_EVENT_PAGEFAULT)
+		errx(1, "nobody asks for the page");
+	if (pthread_create(&hold->caller, NULL, call_listen, hold))
+		errx(1, "no thread");
+	if (!lq_wait_until(is_blocked(hold)))
+		errx(1, "listen() does not wait for the socket's lock");
+}
+
+/* Lets it return. */
+static void unblock(struct __test_metadata *_metadata, struct hold *hold)
+{
+	static const struct sock_filter all =
+		BPF_STMT(BPF_RET | BPF_K, UINT_MAX);
+	char *page = calloc(1, hold->page_size);
+	struct uffdio_copy copy = {
+		.dst = (unsigned long)hold->filter,
+		.src = (unsigned long)page,
+		.len = hold->page_size,
+	};
+
+	if (!page)
+		err(1, "calloc");
+	EXPECT_EQ('D', state_of(hold->tid));
+	memcpy(page, &all, sizeof(all));
+	if (ioctl(hold->faults, UFFDIO_COPY, &copy))
+		err(1, "UFFDIO_COPY");
+	pthread_join(hold->holder, NULL);
+	pthread_join(hold->caller, NULL);
+	free(page);
+	EXPECT_EQ(0, hold->attached);
+	EXPECT_EQ(0, hold->listened);
+}
+
+/* In a namespace of its own: the file alone holds the one it belongs to. */
+static void *read_into_nothing(void *arg)
+{
+	struct hold *hold = arg;
+
+	if (unshare(CLONE_NEWNET))
+		err(1, "unshare");
+	if (read(hold->fd, hold->filter, hold->page_size) < 0)
+		err(1, "read");
+	return NULL;
+}
+
+/* A child whose reader waits in a namespace that nobody else is in. */
+static pid_t hang_in(const char *name)
+{
+	struct hold hold = { .fd = -1 };
+	struct pollfd fault = { .events = POLLIN };
+	int ready[2];
+	char byte = 0;
+	pid_t pid;
+
+	if (pipe(ready))
+		err(1, "pipe");
+	pid = lq_fork();
+	if (!pid) {
+		if (hold_init(&hold))
+			_exit(1);
+		lq_new_netns();
+		if (lq_clamp("* force 30\n"))
+			_exit(1);
+		hold.fd = open(name, O_RDONLY);
+		if (hold.fd < 0 || pthread_create(&hold.holder, NULL,
+						  read_into_nothing, &hold))
+			_exit(1);
+		fault.fd = hold.faults;
+		if (poll(&fault, 1, 60000) != 1 || unshare(CLONE_NEWNET) ||
+		    write(ready[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	if (read(ready[0], &byte, 1) != 1)
+		pid = -1;
+	close(ready[0]);
+	return pid;
+}
+
+/* Who reads into a page that never comes holds up no other namespace's end. */
+TEST_F_TIMEOUT(reuse, readers_that_hang, 240)
+{
+	static const char * const names[] = { LQ_CLAMP, LQ_SOCKETS, LQ_HOOKS };
+	pid_t hung[3], pid;
+	struct hold hold;
+	const char *why = hold_init(&hold);
+
+	if (why)
+		SKIP(return, "%s", why);
+	close(hold.faults);
+	for (int i = 0; i < 3; i++) {
+		hung[i] = hang_in(names[i]);
+		ASSERT_LT(0, hung[i]);
+	}
+	pid = listen_elsewhere("lq0");
+	if (pid > 0) {
+		kill(pid, SIGKILL);
+		lq_reap(pid);
+		EXPECT_TRUE(lq_wait_until(!if_nametoindex("lq0")));
+	}
+	for (int i = 0; i < 3; i++) {
+		kill(hung[i], SIGKILL);
+		lq_reap(hung[i]);
+	}
+	if (pid < 0)
+		SKIP(return, "no veth devices");
+}
+
+FIXTURE(blocked)
+{
+	struct hold hold;
+	int fd;
+};
+
+FIXTURE_VARIANT(blocked)
+{
+	bool listens;
+};
+
+FIXTURE_VARIANT_ADD(blocked, first_listen)
+{
+	.listens = false,
+};
+
+FIXTURE_VARIANT_ADD(blocked, repeated_listen)
+{
+	.listens = true,
+};
+
+FIXTURE_SETUP(blocked)
+{
+	const char *why;
+
+	LQ_SETUP();
+	lq_set_somaxconn(SOMAXCONN_HERE);
+	why = hold_init(&self->hold);
+	if (why)
+		SKIP(longjmp(_metadata->env, 1), "%s", why);
+	self->fd = lq_bound(AF_INET, "127.0.0.1", 0);
+	if (variant->listens)
+		lq_listen(self->fd, 5);
+}
+
+FIXTURE_TEARDOWN(blocked)
+{
+	/* A test that gave up half-way leaves nobody to wait for a page. */
+	close(self->hold.faults);
+	close(self->fd);
+	EXPECT_EQ(0, load_again());
+}
+
+/* For what the other tests show to be due to the rule's going. */
+TEST_F(blocked, rule_stays)
+{
+	ASSERT_EQ(0, lq_clamp("* force 50\n"));
+	block(&self->hold, self->fd, 100);
+	unblock(_metadata, &self->hold);
+	check_row(_metadata, self->fd, 100, 50, "*");
+	EXPECT_EQ(100, lq_num(self->fd, "asked"));
+	EXPECT_TRUE(ss_has(self->fd, 50));
+	ASSERT_EQ(0, lq_clamp("* clear\n"));
+	check_row(_metadata, self->fd, 100, 100, "-");
+}
+
+TEST_F(blocked, rule_goes)
+{
+	ASSERT_EQ(0, lq_clamp("* force 50\n"));
+	block(&self->hold, self->fd, 100);
+	ASSERT_EQ(0, lq_clamp("* clear\n"));
+	/* Nor does the writer wait until it can have the lock. */
+	if (variant->listens)
+		check_row(_metadata, self->fd, 5, 5, "-");
+	unblock(_metadata, &self->hold);
+	check_row(_metadata, self->fd, 100, 100, "-");
+	EXPECT_EQ(100, lq_num(self->fd, "asked"));
+	EXPECT_TRUE(ss_has(self->fd, 100));
+}
+
+TEST_F(blocked, rule_comes)
+{
+	block(&self->hold, self->fd, 100);
+	ASSERT_EQ(0, lq_clamp("* force 50\n"));
+	if (variant->listens)
+		check_row(_metadata, self->fd, 5, 50, "*");
+	unblock(_metadata, &self->hold);
+	check_row(_metadata, self->fd, 100, 50, "*");
+	ASSERT_EQ(0, lq_clamp("flush\n"));
+	check_row(_metadata, self->fd, 100, 100, "-");
+}
+
+TEST_F(blocked, rule_goes_and_another_comes)
+{
+	ASSERT_EQ(0, lq_clamp("* force 50\n"));
+	block(&self->hold, self->fd, 100);
+	ASSERT_EQ(0, lq_clamp("* clear\n"));
+	ASSERT_EQ(0, lq_clamp("* somaxconn 60\n"));
+	unblock(_metadata, &self->hold);
+	check_row(_metadata, self->fd, 100, 60, "*");
+	ASSERT_EQ(0, lq_clamp("flush\n"));
+	check_row(_metadata, self->fd, 100, 100, "-");
+	EXPECT_TRUE(ss_has(self->fd, 100));
+}
+
+TEST_F(blocked, module_goes)
+{
+	ASSERT_EQ(0, lq_clamp("* force 50\n"));
+	block(&self->hold, self->fd, 100);
+	ASSERT_EQ(0, lq_unload());
+	if (variant->listens)
+		EXPECT_TRUE(ss_has(self->fd, 5));
+	unblock(_metadata, &self->hold);
+	EXPECT_TRUE(ss_has(self->fd, 100));
+	ASSERT_EQ(0, lq_load());
+	check_row(_metadata, self->fd, 100, 100, "-");
+}
+
+/* Who entered under the first module may or may not be met by the second. */
+TEST_F(blocked, module_goes_and_comes)
+{
+	ASSERT_EQ(0, lq_clamp("* force 50\n"));
+	block(&self->hold, self->fd, 100);
+	ASSERT_EQ(0, lq_unload());
+	ASSERT_EQ(0, lq_load());
+	ASSERT_EQ(0, lq_clamp("* force 60\n"));
+	unblock(_metadata, &self->hold);
+	EXPECT_EQ(100, lq_num(self->fd, "granted"));
+	ASSERT_EQ(0, lq_clamp("flush\n"));
+	check_row(_metadata, self->fd, 100, 100, "-");
+	ASSERT_EQ(0, lq_unload());
+	EXPECT_TRUE(ss_has(self->fd, 100));
+}
+
+/*
+ * What the rule gives is what listen() is about to store: the figure alone
+ * doesn't say whose it is. Until listen() returns, it may stay.
+ */
+TEST_F(blocked, equal_figure_and_the_rule_goes)
+{
+	ASSERT_EQ(0, lq_clamp("* force 100\n"));
+	block(&self->hold, self->fd, 100);
+	ASSERT_EQ(0, lq_clamp("* clear\n"));
+	unblock(_metadata, &self->hold);
+	check_row(_metadata, self->fd, 100, 100, "-");
+	EXPECT_TRUE(ss_has(self->fd, 100));
+}
+
+TEST_F(blocked, equal_figure_and_the_rule_goes_later)
+{
+	ASSERT_EQ(0, lq_clamp("* force 100\n"));
+	block(&self->hold, self->fd, 100);
+	unblock(_metadata, &self->hold);
+	check_row(_metadata, self->fd, 100, 100, "*");
+	ASSERT_EQ(0, lq_clamp("* clear\n"));
+	check_row(_metadata, self->fd, 100, 100, "-");
+	EXPECT_TRUE(ss_has(self->fd, 100));
+}
+
+TEST_F(blocked, equal_figure_and_the_module_goes)
+{
+	ASSERT_EQ(0, lq_clamp("* force 100\n"));
+	block(&self->hold, self->fd, 100);
+	ASSERT_EQ(0, lq_unload());
+	unblock(_metadata, &self->hold);
+	EXPECT_TRUE(ss_has(self->fd, 100));
+}
+
+/*
+ * A value that somebody else has stored: listen() while no probe fires is as
+ * good as a stranger's hand.
+ */
+FIXTURE(foreign)
+{
+	int fd;
+};
+
+FIXTURE_SETUP(foreign)
+{
+	LQ_SETUP();
+	if (access(KPROBES, W_OK))
+		SKIP(longjmp(_metadata->env, 1), "no %s", KPROBES);
+	lq_set_somaxconn(SOMAXCONN_HERE);
+	self->fd = lq_listener(AF_INET, 5);
+}
+
+FIXTURE_TEARDOWN(foreign)
+{
+	if (!access(KPROBES, W_OK))
+		lq_write_file(KPROBES, "1");
+	EXPECT_EQ(0, load_again());
+}
+
+/* Unseen by the module; @fd listens already or does not. */
+static void listen_unseen(struct __test_metadata *_metadata, int fd,
+			  int backlog)
+{
+	long long hits = lq_hook("inet_csk_listen_start", "hits");
+
+	lq_write_file(KPROBES, "0");
+	lq_listen(fd, backlog);
+	/* The machine is silent: one more start isn't counted. */
+	close(lq_listener(AF_INET, 1));
+	lq_write_file(KPROBES, "1");
+	ASSERT_EQ(hits, lq_hook("inet_csk_listen_start", "hits"));
+	ASSERT_TRUE(lq_wait_until(({
+		close(lq_listener(AF_INET, 1));
+		lq_hook("inet_csk_listen_start", "hits") > hits;
+	})));
+}
+
+TEST_F(foreign, outlives_the_rule)
+{
+	/* With and without a read in between that finds it. */
+	for (int i = 0; i < 2; i++) {
+		lq_listen(self->fd, 5);
+		ASSERT_EQ(0, lq_clamp("* force 50\n"));
+		check_row(_metadata, self->fd, 5, 50, "*");
+		listen_unseen(_metadata, self->fd, 7);
+		if (i) {
+			EXPECT_EQ(7, lq_num(self->fd, "limit"));
+			EXPECT_EQ(7, lq_num(self->fd, "granted"));
+			EXPECT_EQ(LQ_NONE, lq_num(self->fd, "asked"));
+			EXPECT_TRUE(ss_has(self->fd, 7));
+		}
+		ASSERT_EQ(0, lq_clamp("* clear\n"));
+		check_row(_metadata, self->fd, 7, 7, "-");
+		EXPECT_EQ(LQ_NONE, lq_num(self->fd, "asked"));
+		EXPECT_TRUE(ss_has(self->fd, 7));
+	}
+}
+
+TEST_F(foreign, outlives_the_module)
+{
+	for (int i = 0; i < 2; i++) {
+		lq_listen(self->fd, 5);
+		ASSERT_EQ(0, lq_clamp("* force 50\n"));
+		check_row(_metadata, self->fd, 5, 50, "*");
+		listen_unseen(_metadata, self->fd, 7);
+		if (i)
+			EXPECT_EQ(7, lq_num(self->fd, "granted"));
+		ASSERT_EQ(0, lq_unload());
+		EXPECT_TRUE(ss_has(self->fd, 7));
+		ASSERT_EQ(0, lq_load());
+	}
+}
+
+/* A rule that is written later acts on it, and gives it back. */
+TEST_F(foreign, is_what_a_later_rule_gives_back)
+{
+	for (int i = 0; i < 2; i++) {
+		lq_listen(self->fd, 5);
+		ASSERT_EQ(0, lq_clamp("* force 50\n"));
+		check_row(_metadata, self->fd, 5, 50, "*");
+		listen_unseen(_metadata, self->fd, 7);
+		if (i)
+			EXPECT_EQ(7, lq_num(self->fd, "limit"));
+
+		ASSERT_EQ(0, lq_clamp("* force 60\n"));
+		check_row(_metadata, self->fd, 7, 60, "*");
+		EXPECT_EQ(LQ_NONE, lq_num(self->fd, "asked"));
+		ASSERT_EQ(0, lq_clamp("* clear\n"));
+		check_row(_metadata, self->fd, 7, 7, "-");
+		EXPECT_TRUE(ss_has(self->fd, 7));
+
+		/* As of a listener from before, granted stands for asked. */
+		ASSERT_EQ(0, lq_clamp("* somaxconn 100\n"));
+		check_row(_metadata, self->fd, 7, 7, "*");
+		ASSERT_EQ(0, lq_clamp("* somaxconn 6\n"));
+		check_row(_metadata, self->fd, 7, 6, "*");
+		ASSERT_EQ(0, lq_clamp("flush\n"));
+		check_row(_metadata, self->fd, 7, 7, "-");
+	}
+}
+
+/* The next listen() that is seen is as any other. */
+TEST_F(foreign, ends_with_the_next_listen)
+{
+	ASSERT_EQ(0, lq_clamp("* force 50\n"));
+	listen_unseen(_metadata, self->fd, 7);
+	lq_listen(self->fd, 8);
+	check_row(_metadata, self->fd, 8, 50, "*");
+	EXPECT_EQ(8, lq_num(self->fd, "asked"));
+	ASSERT_EQ(0, lq_clamp("* clear\n"));
+	check_row(_metadata, self->fd, 8, 8, "-");
+	EXPECT_TRUE(ss_has(self->fd, 8));
+}
+
+/* A listener that nobody knew gets the rule by being read. */
+TEST_F(foreign, newcomer_gets_the_rule)
+{
+	int fd = lq_bound(AF_INET, "127.0.0.1", 0);
+
+	ASSERT_EQ(0, lq_clamp("* force 50\n"));
+	listen_unseen(_metadata, fd, 9);
+	lq_free(lq_read(LQ_SOCKETS));
+	EXPECT_TRUE(ss_has(fd, 50));
+	check_row(_metadata, fd, 9, 50, "*");
+	EXPECT_EQ(LQ_NONE, lq_num(fd, "asked"));
+	ASSERT_EQ(0, lq_unload());
+	EXPECT_TRUE(ss_has(fd, 9));
+	EXPECT_TRUE(ss_has(self->fd, 5));
+	close(fd);
+}
+
+/* One whose end nobody saw, either: its record is not the next socket's. */
+TEST_F(foreign, unseen_end)
+{
+	ASSERT_EQ(0, lq_clamp("* force 50\n"));
+	check_row(_metadata, self->fd, 5, 50, "*");
+	lq_write_file(KPROBES, "0");
+	lq_end_listening(self->fd);
+	lq_listen(self->fd, 11);
+	lq_write_file(KPROBES, "1");
+	ASSERT_EQ(0, lq_unload());
+	EXPECT_TRUE(ss_has(self->fd, 11));
+}
+
+TEST_HARNESS_MAIN
