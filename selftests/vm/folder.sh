@@ -7,9 +7,9 @@
 # or when a run was interrupted before the end.
 
 # bash and coreutils come with every Debian.
-common_packages='gcc make libc6-dev rsync busybox-static iproute2 kmod'
+common_packages='gcc make libc6-dev rsync busybox-static iproute2 kmod trace-cmd'
 # What an emulated machine's own Debian has to have.
-guest_packages='bash dash busybox-static coreutils findutils grep iproute2 kmod mawk sed util-linux'
+guest_packages='bash dash busybox-static coreutils findutils grep iproute2 kmod mawk sed trace-cmd util-linux'
 
 # mmdebstrap's failure in one line. status 4: the suite can't be had.
 folder_failed()

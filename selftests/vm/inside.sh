@@ -11,7 +11,8 @@ set -euo pipefail
 # every other. (Its own shell would prefer its own applets to all of these.)
 programs='bash dash cat chmod cut date dd dmesg env find grep head id ip kmod
 	ls mawk mkdir mktemp nproc nsenter od realpath rm sed seq setpriv sleep
-	sort ss stat stty tail taskset tee timeout tr uname unshare wc xargs'
+	sort ss stat stty tail taskset tee timeout tr trace-cmd uname unshare wc
+	xargs'
 # Modules that tests load, where the kernel has them.
 modules='dummy veth vrf inet_diag tcp_diag mptcp_diag rds_tcp'
 

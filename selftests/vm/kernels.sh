@@ -19,7 +19,7 @@ hand_kernels='debug-rt experimental'	# not part of KERNELS=all
 #		each takes less than four minutes
 describe()
 {
-	suite=$1 release='' arch=amd64 image=linux-image-amd64 extra='' fragments=() share=5
+	suite=$1 release='' arch=amd64 image=linux-image-amd64 extra='' fragments=() share=4
 
 	case $1 in
 	bullseye) ;;
