@@ -93,6 +93,20 @@ static inline struct inet_hashinfo *tcp_listening_hash(void)
 }
 
 /*
+ * Whether a SYN takes over a socket in TIME_WAIT. From 6.10 until it was
+ * taken back in 6.12's stable releases, that was noted for the CPU instead of
+ * the packet.
+ */
+static inline bool takes_over_time_wait(const struct sk_buff *skb)
+{
+#ifdef HAVE_percpu_tcp_tw_isn
+	return __this_cpu_read(tcp_tw_isn);
+#else
+	return TCP_SKB_CB(skb)->tcp_tw_isn;
+#endif
+}
+
+/*
  * The sockets in a bucket of the listening hash, whose lock the caller holds;
  * whether there are any is asked without it. 5.19 replaced the list through
  * icsk_listen_portaddr_node, and with it a macro to walk it, by one through

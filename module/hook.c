@@ -110,6 +110,7 @@ static void probe_remove(struct probe *probe)
 	probe->state = HOOK_MISSING;
 }
 
+/* The caller holds the mutex. */
 static bool probe_is_on(const char *symbol)
 {
 	unsigned int i;
@@ -256,4 +257,20 @@ bool hook_status(unsigned int index, struct hook_status *status)
 unlock:
 	mutex_unlock(&probes_mutex);
 	return known;
+}
+
+/**
+ * hook_is_on() - whether a hook is placed
+ * @symbol: its function
+ *
+ * Context: process context; waits for those who place or remove hooks.
+ */
+bool hook_is_on(const char *symbol)
+{
+	bool is_on;
+
+	mutex_lock(&probes_mutex);
+	is_on = probe_is_on(symbol);
+	mutex_unlock(&probes_mutex);
+	return is_on;
 }

@@ -27,6 +27,7 @@
 
 #include "compat.h"
 #include "listenq.h"
+#include "trace.h"
 
 /*
  * How many calls may be inside a hooked function that can block: they wait
@@ -149,6 +150,7 @@ static void call_describe(struct listen_call *call, const struct sock *sk,
 struct listen_data {
 	struct sock *sk;
 	unsigned int granted;
+	bool again;
 	struct listener_change *change;
 };
 
@@ -159,6 +161,7 @@ static bool listen_enter(struct listen_data *listen, struct sock *sk,
 		return false;
 	listen->sk = sk;
 	listen->granted = (unsigned int)granted;
+	listen->again = inet_sk_state_load(sk) == TCP_LISTEN;
 	listen->change = listener_change_begin(sk, listen->granted);
 	return listen->change;
 }
@@ -187,6 +190,8 @@ static void listen_leave(unsigned long result, void *data)
 		call_describe(&call, listen->sk, listen->granted);
 	listener_change_end(listen->change, listen->sk,
 			    (int)result ? NULL : &call);
+	if (!(int)result)
+		trace_listenq_listen(listen->sk, &call, listen->again);
 }
 
 struct start_data {

@@ -29,6 +29,7 @@
  * sleep on PREEMPT_RT, bottom halves off).
  */
 #include <linux/hash.h>
+#include <linux/in6.h>
 #include <linux/irq_work.h>
 #include <linux/jiffies.h>
 #include <linux/mutex.h>
@@ -390,6 +391,59 @@ bool listener_is_tcp(const struct sock *sk)
 }
 
 /**
+ * listener_lookup() - the record of what may be a listener
+ * @sk: the socket's address, which is not followed
+ * @cookie: the socket's cookie
+ *
+ * Context: any, as an RCU reader: takes no lock.
+ * Return: the record, to be used as long as the caller is a reader, or NULL.
+ */
+struct listener *listener_lookup(const struct sock *sk, u64 cookie)
+{
+	return record_find(bucket_of(sk), sk, cookie);
+}
+
+/**
+ * listener_call() - the latest listen() on a listener
+ * @listener: its record; the caller is an RCU reader
+ * @call: where to write it
+ *
+ * Context: process context.
+ */
+void listener_call(struct listener *listener, struct listen_call *call)
+{
+	struct bucket *bucket = bucket_of(listener->sk);
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&bucket->lock, flags);
+	*call = listener->call;
+	raw_spin_unlock_irqrestore(&bucket->lock, flags);
+}
+
+/**
+ * listener_local() - where a socket listens
+ * @sk: the socket
+ * @local: where to write it; in case of IPv4 a struct sockaddr_in
+ *
+ * Context: any.
+ */
+void listener_local(const struct sock *sk, struct sockaddr_in6 *local)
+{
+	struct sockaddr_in *local4 = (struct sockaddr_in *)local;
+
+	memset(local, 0, sizeof(*local));
+	local->sin6_family = sk->sk_family;
+	local->sin6_port = htons(sk->sk_num);	/* sin_port is there too */
+#if IS_ENABLED(CONFIG_IPV6)
+	if (sk->sk_family == AF_INET6) {
+		local->sin6_addr = sk->sk_v6_rcv_saddr;
+		return;
+	}
+#endif
+	local4->sin_addr.s_addr = sk->sk_rcv_saddr;
+}
+
+/**
  * listener_begin() - a socket has begun to listen
  * @sk: the socket, in the listening hash since a moment ago, locked by the
  *	caller of the function that is probed
@@ -664,36 +718,71 @@ static struct listener *record_meet(struct bucket *bucket, struct sock *sk,
 	return listener;
 }
 
-/*
+/**
+ * listener_waited_ms() - for how long a connection has waited for accept()
+ * @child: its socket, which nobody has been given yet
+ *
  * The time of a handshake's end is where the kernel notes when data was sent
  * last: set with the child (tcp_create_openreq_child()) and when it gets
  * established (tcp_rcv_state_process()), and nobody sends before accept().
+ *
+ * Context: any.
+ * Return: milliseconds; the resolution is a jiffy.
  */
+u64 listener_waited_ms(const struct sock *child)
+{
+	u32 age = tcp_jiffies32 - READ_ONCE(tcp_sk(child)->lsndtime);
+
+	/* Set again at this very moment. */
+	if (age > U32_MAX - HZ)
+		age = 0;
+	return jiffies64_to_msecs(age);
+}
+
 static s64 acceptq_oldest_ms(struct sock *sk)
 {
 	struct request_sock_queue *queue = &inet_csk(sk)->icsk_accept_queue;
 	const struct request_sock *req;
 	s64 ms = -1;
-	u32 then, age;
 
 	spin_lock_bh(&queue->rskq_lock);
 	req = queue->rskq_accept_head;
-	if (req) {
-		then = READ_ONCE(tcp_sk(req->sk)->lsndtime);
-		age = tcp_jiffies32 - then;
-		/* Set again at this very moment. */
-		if (age > U32_MAX - HZ)
-			age = 0;
-		ms = jiffies64_to_msecs(age);
-	}
+	if (req)
+		ms = listener_waited_ms(req->sk);
 	spin_unlock_bh(&queue->rskq_lock);
 	return ms;
 }
 
-/* A request may be dropped before it was counted: -1 for a moment. */
-static unsigned int not_negative(int length)
+/*
+ * What is counted, copied word by word: handlers go on counting. No peak is
+ * below what somebody was shown. The caller holds the record's bucket.
+ */
+static void traffic_read(struct listener *listener,
+			 struct listener_view *view)
 {
-	return max(length, 0);
+	struct listener_traffic *traffic = &listener->traffic;
+	unsigned long overflowed = READ_ONCE(traffic->overflowed);
+	struct listener_waits *waits = &listener->waits;
+	unsigned int i;
+	long age;
+
+	view->since_ms = jiffies64_to_msecs(get_jiffies_64() - listener->since);
+	for (i = 0; i < TRAFFIC_ACCEPTS; i++)
+		view->counts[i] = atomic_long_read(&traffic->counts[i]);
+	for (i = 0; i < TRAFFIC_WAITS; i++) {
+		view->waits[i] = atomic_long_read(&waits->counts[i]);
+		view->counts[TRAFFIC_ACCEPTS] += view->waits[i];
+	}
+	view->waits_ms = atomic_long_read(&waits->ms);
+
+	/* Set again at this very moment, perhaps. */
+	age = max_t(long, jiffies - overflowed, 0);
+	view->overflowed_ms = overflowed ? (s64)jiffies64_to_msecs(age) : -1;
+
+	listener_raise(&traffic->acceptq_peak, view->acceptq);
+	listener_raise(&traffic->synq_peak, view->synq);
+	view->acceptq_peak = READ_ONCE(traffic->acceptq_peak);
+	view->synq_peak = READ_ONCE(traffic->synq_peak);
 }
 
 /**
@@ -708,30 +797,58 @@ void listener_read(struct sock *sk, struct listener_view *view)
 	const struct request_sock_queue *queue =
 		&inet_csk(sk)->icsk_accept_queue;
 	struct bucket *bucket = bucket_of(sk);
-	const struct listener *listener;
+	struct listener *listener;
 	unsigned long flags;
 
+	memset(view, 0, sizeof(*view));
 	view->cookie = cookie_of(sk);
+	view->acceptq = READ_ONCE(sk->sk_ack_backlog);
+	view->synq = synq_length(sk);
+	view->synq_young = max(reqsk_queue_len_young(queue), 0);
+	view->drops = sk_drops_read(sk);
+
 	raw_spin_lock_irqsave(&bucket->lock, flags);
 	listener = record_meet(bucket, sk, view->cookie);
 	view->recorded = listener;
-	if (listener)
-		view->record = *listener;
-	/* Where it is not the one decided on, the kernel has just stored it. */
 	view->limit = READ_ONCE(sk->sk_max_ack_backlog);
+	if (listener && listener->decision.limit == view->limit) {
+		view->call = listener->call;
+		view->rule = listener->decision.rule;
+	} else {
+		/* A limit that is not known is what the kernel just stored. */
+		call_forget(&view->call, view->limit);
+	}
+	if (listener)
+		traffic_read(listener, view);
 	raw_spin_unlock_irqrestore(&bucket->lock, flags);
 
-	if (!listener || view->record.decision.limit != view->limit) {
-		call_forget(&view->record.call, view->limit);
-		memset(&view->record.decision, 0,
-		       sizeof(view->record.decision));
-	}
-
-	view->acceptq = READ_ONCE(sk->sk_ack_backlog);
 	view->oldest_ms = view->acceptq ? acceptq_oldest_ms(sk) : -1;
-	view->synq = not_negative(reqsk_queue_len(queue));
-	view->synq_young = not_negative(reqsk_queue_len_young(queue));
-	view->drops = sk_drops_read(sk);
+}
+
+/**
+ * listener_reset_peaks() - begin peaks anew
+ * @net: whose listeners'
+ *
+ * Context: process context, may sleep.
+ */
+void listener_reset_peaks(struct net *net)
+{
+	struct listener_walk walk = { .net = net };
+	struct listener *listener;
+	struct sock *sk;
+
+	for (sk = listener_walk_start(&walk); sk;
+	     sk = listener_walk_next(&walk)) {
+		rcu_read_lock();
+		listener = listener_lookup(sk, cookie_of(sk));
+		if (listener) {
+			WRITE_ONCE(listener->traffic.acceptq_peak,
+				   READ_ONCE(sk->sk_ack_backlog));
+			WRITE_ONCE(listener->traffic.synq_peak,
+				   synq_length(sk));
+		}
+		rcu_read_unlock();
+	}
 }
 
 /**
@@ -879,7 +996,8 @@ int listener_init(void)
 	init_irq_work(&upkeep_irq_work, upkeep_soon);
 
 	record_cache = kmem_cache_create("listenq_record",
-					 sizeof(struct listener), 0, 0, NULL);
+					 sizeof(struct listener),
+					 __alignof__(struct listener), 0, NULL);
 	if (!record_cache)
 		return -ENOMEM;
 	workqueue = alloc_workqueue("listenq", WQ_UNBOUND, 0);

@@ -6,8 +6,10 @@
  * other way:
  *
  *	main.c	   -> all	init, exit, namespaces: the order of things
- *	proc.c	   -> clamp, listener, hook	/proc/net/listenq: formats and
- *						parses, decides nothing
+ *	proc.c	   -> traffic, clamp, listener, hook
+ *					/proc/net/listenq: formats and parses,
+ *					decides nothing
+ *	traffic.c  -> listener, hook	hooks on the path of a connection
  *	listen.c   -> listener, hook	hooks on the path of listen()
  *	clamp.c	   -> listener		the rules, and what limit they give
  *	listener.c			the listeners and what is noted of them
@@ -16,15 +18,37 @@
 #ifndef LISTENQ_H
 #define LISTENQ_H
 
+#include <linux/atomic.h>
+#include <linux/cache.h>
 #include <linux/cred.h>
+#include <linux/ctype.h>
+#include <linux/in6.h>
 #include <linux/kprobes.h>
 #include <linux/llist.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/seq_file_net.h>
+#include <net/inet_connection_sock.h>
 #include <net/sock.h>
 
 #define LISTENQ_VERSION "0.1.0"
+
+/*
+ * Words may hold anything: a process can name itself with an escape sequence
+ * or a line of its own. What isn't printable ASCII, a blank or a backslash
+ * goes out in octal.
+ */
+static inline bool is_plain(char c)
+{
+	return isascii(c) && isgraph(c) && c != '\\';
+}
+
+#define OCTAL_FORMAT "\\%03o"
+
+static inline const char *word_format(char c)
+{
+	return is_plain(c) ? "%c" : OCTAL_FORMAT;
+}
 
 /* ---- hook.c ---- */
 
@@ -95,29 +119,31 @@ struct hook_status {
 int hook_init(const struct hook *const tables[], unsigned int count);
 void hook_exit(void);
 bool hook_status(unsigned int index, struct hook_status *status);
+bool hook_is_on(const char *symbol);
 
 /* ---- listener.c ---- */
 
 /**
  * struct listen_call - one successful listen()
  * @asked: the backlog as the caller passed it
+ * @granted: what the kernel stored as the limit
  * @asked_known: whether @asked was seen; it is not where only the kernel's
  *	clamped value was
- * @granted: what the kernel stored as the limit
- * @pid: the caller's thread group, in the initial PID namespace; 0 unknown
- * @started: when that group's leader started, which tells it from a later
- *	one with the same @pid (task_struct.start_time)
+ * @pid: the caller's thread group, in the initial PID namespace; 0 unknown.
+ *	In one word with @asked_known: five cache lines hold a record.
  * @uid: the caller's user where its real, effective and saved ones agree,
  *	INVALID_UID where not: who may know @pid and @comm
+ * @started: when that group's leader started, which tells it from a later
+ *	one with the same @pid (task_struct.start_time)
  * @comm: name of the thread group's leader
  */
 struct listen_call {
 	int asked;
-	bool asked_known;
 	unsigned int granted;
-	pid_t pid;
-	u64 started;
+	bool asked_known : 1;
+	pid_t pid : 31;
 	kuid_t uid;
+	u64 started;
 	char comm[TASK_COMM_LEN];
 };
 
@@ -160,6 +186,61 @@ typedef bool listener_decide_t(const struct sock *sk,
 			       struct listener_decision *decision);
 
 /**
+ * enum traffic_count - what is counted, of a listener and of a namespace
+ * @TRAFFIC_SYNS: SYNs that reached it
+ * @TRAFFIC_OVERFLOWS: times that the full accept queue turned somebody away
+ * @TRAFFIC_SYNQ_DROPS: SYNs dropped since the SYN queue was full
+ * @TRAFFIC_SYNCOOKIES: SYNs that the kernel chose to answer with a cookie
+ * @TRAFFIC_ACCEPTS: connections handed to accept(); last, since a record has
+ *	them by the time that they waited
+ * @TRAFFIC_COUNTS: how many there are of these
+ */
+enum traffic_count {
+	TRAFFIC_SYNS,
+	TRAFFIC_OVERFLOWS,
+	TRAFFIC_SYNQ_DROPS,
+	TRAFFIC_SYNCOOKIES,
+	TRAFFIC_ACCEPTS,
+	TRAFFIC_COUNTS,
+};
+
+/* Columns of waits: up to 4 ms, 8, 16, ..., 65536, and more. */
+#define TRAFFIC_WAITS 16
+
+/**
+ * struct listener_waits - how long accepted connections have waited
+ * @ms: the sum
+ * @counts: how many, by how long: up to 4 ms, 8, ..., and more
+ */
+struct listener_waits {
+	atomic_long_t ms;
+	atomic_long_t counts[TRAFFIC_WAITS];
+};
+
+/**
+ * struct listener_traffic - what has happened to a listener
+ * @counts: by &enum traffic_count; only ever grow
+ * @overflowed: when the latest overflow was, in jiffies; 0: there was none
+ * @reported: when one was reported in the log last, in jiffies (32 bits); 0:
+ *	never
+ * @overflows_reported: how many there had been then (32 bits); the reporter's
+ * @acceptq_peak: the most connections in the accept queue, since the start or
+ *	a reset
+ * @synq_peak: the most requests in the SYN queue
+ *
+ * Handlers change these in whatever context the connection path runs, without
+ * a lock, as RCU readers of the record.
+ */
+struct listener_traffic {
+	atomic_long_t counts[TRAFFIC_ACCEPTS];
+	unsigned long overflowed;
+	u32 reported;
+	u32 overflows_reported;
+	unsigned int acceptq_peak;
+	unsigned int synq_peak;
+};
+
+/**
  * struct listener - what is noted of a listener beside the kernel's own
  * @node: in its bucket; changed under the bucket's lock, read under RCU
  * @idle: in the pool, or among the retired
@@ -172,6 +253,9 @@ typedef bool listener_decide_t(const struct sock *sk,
  * @since: when the counting began, in jiffies (64 bits)
  * @call: the latest listen(); under the bucket's lock
  * @decision: the limit in force; under the bucket's lock
+ * @waits: counted by accept()
+ * @traffic: counted by what comes in, so in a cache line of its own. What the
+ *	connection path looks through, up to @retired, is in another.
  *
  * A record: it annotates a socket that the kernel's listening hash holds. It
  * pins nothing. Losing one costs a `-`, keeping one too long costs its bytes
@@ -190,6 +274,8 @@ struct listener {
 	u64 since;
 	struct listen_call call;
 	struct listener_decision decision;
+	struct listener_waits waits;
+	struct listener_traffic traffic ____cacheline_aligned_in_smp;
 };
 
 /**
@@ -201,10 +287,17 @@ struct listener {
  * @synq: requests in the SYN queue
  * @synq_young: those whose SYN-ACK was sent once
  * @drops: the kernel's count of drops for this socket
- * @recorded: whether @record holds
- * @record: a copy. Where somebody else has changed the limit since, its
- *	@call.granted is that limit, the rest of @call is not known, and no
- *	rule acts.
+ * @call: the latest listen(). Where somebody else has changed the limit since,
+ *	@call.granted is that limit, and the rest is not known.
+ * @rule: the rule that acts on the listener
+ * @recorded: whether the rest is known
+ * @since_ms: for how long the rest has been counted
+ * @counts: by &enum traffic_count
+ * @overflowed_ms: how long ago the latest overflow was; -1: there was none
+ * @acceptq_peak: the most connections in the accept queue
+ * @synq_peak: the most requests in the SYN queue
+ * @waits: accepted connections by the time that they waited
+ * @waits_ms: the sum of these times
  */
 struct listener_view {
 	u64 cookie;
@@ -214,8 +307,17 @@ struct listener_view {
 	unsigned int synq;
 	unsigned int synq_young;
 	unsigned int drops;
+	struct listen_call call;
+	struct selector rule;
+
 	bool recorded;
-	struct listener record;
+	u64 since_ms;
+	unsigned long counts[TRAFFIC_COUNTS];
+	s64 overflowed_ms;
+	unsigned int acceptq_peak;
+	unsigned int synq_peak;
+	unsigned long waits[TRAFFIC_WAITS];
+	unsigned long waits_ms;
 };
 
 /* A page of /proc holds about this many rows. */
@@ -265,6 +367,58 @@ struct sock *listener_walk_start(struct listener_walk *walk);
 struct sock *listener_walk_next(struct listener_walk *walk);
 void listener_walk_stop(struct listener_walk *walk);
 void listener_read(struct sock *sk, struct listener_view *view);
+void listener_reset_peaks(struct net *net);
+
+struct listener *listener_lookup(const struct sock *sk, u64 cookie);
+void listener_call(struct listener *listener, struct listen_call *call);
+void listener_local(const struct sock *sk, struct sockaddr_in6 *local);
+u64 listener_waited_ms(const struct sock *child);
+
+/**
+ * listener_find() - the record of a listener
+ * @sk: the listener
+ *
+ * Context: any, preemption off, which makes an RCU reader.
+ * Return: the record, to be used as long as preemption is off, or NULL.
+ */
+static inline struct listener *listener_find(const struct sock *sk)
+{
+	return listener_lookup(sk, atomic64_read(&sk->sk_cookie));
+}
+
+/**
+ * synq_length() - how many requests are in the SYN queue
+ * @sk: the listener
+ *
+ * A request may be dropped before the CPU that has made it counts it: the
+ * kernel's own figure is below 0 for a moment then.
+ *
+ * Context: any.
+ */
+static inline unsigned int synq_length(const struct sock *sk)
+{
+	return max(inet_csk_reqsk_queue_len(sk), 0);
+}
+
+/**
+ * listener_raise() - keep the highest of some values
+ * @peak: where
+ * @value: one of them
+ *
+ * Context: any. Writes only what is a new peak.
+ */
+static inline void listener_raise(unsigned int *peak, unsigned int value)
+{
+	unsigned int was = READ_ONCE(*peak);
+	unsigned int is;
+
+	while (was < value) {
+		is = cmpxchg(peak, was, value);
+		if (is == was)
+			break;
+		was = is;
+	}
+}
 
 /* ---- clamp.c ---- */
 
@@ -328,6 +482,27 @@ void clamp_error(struct net *net, char error[CLAMP_ERROR_SIZE]);
 /* ---- listen.c ---- */
 
 extern const struct hook listen_hooks[];
+
+/* ---- traffic.c ---- */
+
+/**
+ * struct traffic_known - which figures have all the hooks that they need
+ * @counts: by &enum traffic_count; accepts stand for the waits too
+ * @acceptq_peak: the accept queue's
+ * @synq_peak: the SYN queue's
+ */
+struct traffic_known {
+	bool counts[TRAFFIC_COUNTS];
+	bool acceptq_peak;
+	bool synq_peak;
+};
+
+extern const struct hook traffic_hooks[];
+
+int traffic_init(const unsigned int *interval);
+void traffic_exit(void);
+struct traffic_known traffic_known(int family);
+unsigned long traffic_total(struct net *net, enum traffic_count what);
 
 /* ---- proc.c ---- */
 

@@ -19,8 +19,13 @@ static unsigned int somaxconn;
 module_param(somaxconn, uint, 0444);
 MODULE_PARM_DESC(somaxconn, "N of a rule '* somaxconn N' in every network namespace, from the start (0 to 2147483647; default 0: none)");
 
+static unsigned int log_interval = 60;
+module_param(log_interval, uint, 0644);
+MODULE_PARM_DESC(log_interval, "seconds between two kernel log lines about one listener whose accept queue overflows (default 60; 0: no lines)");
+
 static const struct hook *const hook_tables[] = {
 	listen_hooks,
+	traffic_hooks,
 };
 
 /* Set when no more files are to be made. */
@@ -89,9 +94,12 @@ static int __init listenq_init(void)
 	err = clamp_init(somaxconn);
 	if (err)
 		goto exit_listener;
-	err = register_pernet_subsys(&namespaces);
+	err = traffic_init(&log_interval);
 	if (err)
 		goto exit_clamp;
+	err = register_pernet_subsys(&namespaces);
+	if (err)
+		goto exit_traffic;
 	err = hook_init(hook_tables, ARRAY_SIZE(hook_tables));
 	if (err)
 		goto exit_namespaces;
@@ -101,6 +109,8 @@ static int __init listenq_init(void)
 exit_namespaces:
 	remove_files();
 	unregister_pernet_subsys(&namespaces);
+exit_traffic:
+	traffic_exit();
 exit_clamp:
 	clamp_exit();
 exit_listener:
@@ -114,6 +124,7 @@ static void __exit listenq_exit(void)
 	hook_exit();
 	remove_files();
 	unregister_pernet_subsys(&namespaces);
+	traffic_exit();
 	clamp_exit();
 	listener_exit();
 }

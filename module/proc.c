@@ -82,21 +82,16 @@ static void put_unsigned(struct seq_file *m, const struct column *column,
 	put_padding(m, column, start);
 }
 
-/*
- * Words may hold anything: a process can name itself with an escape sequence
- * or a line of its own. What isn't printable ASCII, a blank or a backslash
- * goes out in octal, and so does a word that would read as "not known".
- */
+/* A word; one that would read as "not known" is escaped as well. */
 static void put_escaped(struct seq_file *m, const char *word)
 {
 	bool dash = !strcmp(word, "-");
 
-	for (; *word; word++) {
-		if (isascii(*word) && isgraph(*word) && *word != '\\' && !dash)
+	for (; *word; word++)
+		if (is_plain(*word) && !dash)
 			seq_putc(m, *word);
 		else
-			seq_printf(m, "\\%03o", (unsigned char)*word);
-	}
+			seq_printf(m, OCTAL_FORMAT, (unsigned char)*word);
 }
 
 static void put_word(struct seq_file *m, const struct column *column,
@@ -165,25 +160,28 @@ static const struct column columns[] = {
 };
 
 /**
- * struct sockets_reader - somebody who has the file open
+ * struct sockets_reader - somebody who has a file of listeners open
  * @p: the namespace; seq_file_net() wants it first
  * @is_admin: whether the opener has CAP_NET_ADMIN over the namespace
+ * @known: which figures of IPv4's listeners have all their hooks
+ * @known6: the same of IPv6's
  * @walk: where the reader is
  * @pos: the row that @walk is at, the header's being 0
  */
 struct sockets_reader {
 	struct seq_net_private p;
 	bool is_admin;
+	struct traffic_known known;
+	struct traffic_known known6;
 	struct listener_walk walk;
 	loff_t pos;
 };
 
-static void put_header(struct seq_file *m)
+static void put_header(struct seq_file *m, const struct column *column,
+		       unsigned int count)
 {
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(columns); i++)
-		put_word(m, &columns[i], columns[i].name);
+	for (; count--; column++)
+		put_word(m, column, column->name);
 	seq_putc(m, '\n');
 }
 
@@ -300,13 +298,41 @@ static void put_rule_column(struct seq_file *m, struct selector rule)
 	put_padding(m, &columns[RULE], start);
 }
 
+/* A figure, or that it is not known. */
+static void put_if(struct seq_file *m, const struct column *column, bool known,
+		   u64 value)
+{
+	if (known)
+		put_unsigned(m, column, value);
+	else
+		put_unknown(m, column);
+}
+
+/*
+ * Which figures of a listener are known. An MPTCP socket is accepted where
+ * its subflow is not seen.
+ */
+static struct traffic_known known_of(const struct sockets_reader *reader,
+				     const struct sock *sk,
+				     const struct listener_view *view)
+{
+	struct traffic_known known = { };
+
+	if (view->recorded)
+		known = sk->sk_family == AF_INET6 ? reader->known6 :
+						    reader->known;
+	if (sk_is_mptcp(sk))
+		known.counts[TRAFFIC_ACCEPTS] = false;
+	return known;
+}
+
 static void put_listener(struct seq_file *m, struct sock *sk)
 {
+	struct traffic_known known;
 	struct listener_view view;
-	const struct listener *record = &view.record;
-	u64 since;
 
 	listener_read(sk, &view);
+	known = known_of(m->private, sk, &view);
 
 	put_word(m, &columns[PROTO], proto_of(sk));
 	put_local(m, &columns[LOCAL], sk);
@@ -314,39 +340,40 @@ static void put_listener(struct seq_file *m, struct sock *sk)
 	put_unsigned(m, &columns[INODE], sock_i_ino(sk));
 	put_unsigned(m, &columns[UID],
 		     from_kuid_munged(seq_user_ns(m), sk_uid(sk)));
-	put_caller(m, &record->call);
+	put_caller(m, &view.call);
 
-	if (record->call.asked_known)
-		put_signed(m, &columns[ASKED], record->call.asked);
+	if (view.call.asked_known)
+		put_signed(m, &columns[ASKED], view.call.asked);
 	else
 		put_unknown(m, &columns[ASKED]);
-	put_unsigned(m, &columns[GRANTED], record->call.granted);
+	put_unsigned(m, &columns[GRANTED], view.call.granted);
 	put_unsigned(m, &columns[LIMIT], view.limit);
-	put_rule_column(m, record->decision.rule);
+	put_rule_column(m, view.rule);
 
 	put_unsigned(m, &columns[ACCEPTQ], view.acceptq);
-	put_unknown(m, &columns[ACCEPTQ_PEAK]);
-	if (view.oldest_ms >= 0)
-		put_unsigned(m, &columns[ACCEPTQ_OLDEST_MS], view.oldest_ms);
-	else
-		put_unknown(m, &columns[ACCEPTQ_OLDEST_MS]);
+	put_if(m, &columns[ACCEPTQ_PEAK], known.acceptq_peak,
+	       view.acceptq_peak);
+	put_if(m, &columns[ACCEPTQ_OLDEST_MS], view.oldest_ms >= 0,
+	       view.oldest_ms);
 	put_unsigned(m, &columns[SYNQ], view.synq);
 	put_unsigned(m, &columns[SYNQ_YOUNG], view.synq_young);
-	put_unknown(m, &columns[SYNQ_PEAK]);
+	put_if(m, &columns[SYNQ_PEAK], known.synq_peak, view.synq_peak);
 
-	if (view.recorded) {
-		since = get_jiffies_64() - record->since;
-		put_unsigned(m, &columns[SINCE_MS], jiffies64_to_msecs(since));
-	} else {
-		put_unknown(m, &columns[SINCE_MS]);
-	}
-	put_unknown(m, &columns[SYNS]);
-	put_unknown(m, &columns[ACCEPTS]);
-	put_unknown(m, &columns[OVERFLOWS]);
-	put_unknown(m, &columns[SYNQ_DROPS]);
-	put_unknown(m, &columns[SYNCOOKIES]);
+	put_if(m, &columns[SINCE_MS], view.recorded, view.since_ms);
+	put_if(m, &columns[SYNS], known.counts[TRAFFIC_SYNS],
+	       view.counts[TRAFFIC_SYNS]);
+	put_if(m, &columns[ACCEPTS], known.counts[TRAFFIC_ACCEPTS],
+	       view.counts[TRAFFIC_ACCEPTS]);
+	put_if(m, &columns[OVERFLOWS], known.counts[TRAFFIC_OVERFLOWS],
+	       view.counts[TRAFFIC_OVERFLOWS]);
+	put_if(m, &columns[SYNQ_DROPS], known.counts[TRAFFIC_SYNQ_DROPS],
+	       view.counts[TRAFFIC_SYNQ_DROPS]);
+	put_if(m, &columns[SYNCOOKIES], known.counts[TRAFFIC_SYNCOOKIES],
+	       view.counts[TRAFFIC_SYNCOOKIES]);
 	put_unsigned(m, &columns[SK_DROPS], view.drops);
-	put_unknown(m, &columns[SINCE_OVERFLOW_MS]);
+	put_if(m, &columns[SINCE_OVERFLOW_MS],
+	       known.counts[TRAFFIC_OVERFLOWS] && view.overflowed_ms >= 0,
+	       view.overflowed_ms);
 	seq_putc(m, '\n');
 }
 
@@ -365,6 +392,8 @@ static void *sockets_start(struct seq_file *m, loff_t *pos)
 	reader->pos = 0;
 	reader->is_admin = file_ns_capable(m->file, walk->net->user_ns,
 					   CAP_NET_ADMIN);
+	reader->known = traffic_known(AF_INET);
+	reader->known6 = traffic_known(AF_INET6);
 	if (!*pos)
 		return SEQ_START_TOKEN;
 	sk = listener_walk_start(walk);
@@ -393,7 +422,7 @@ static void sockets_stop(struct seq_file *m, void *v)
 static int sockets_show(struct seq_file *m, void *v)
 {
 	if (v == SEQ_START_TOKEN)
-		put_header(m);
+		put_header(m, columns, ARRAY_SIZE(columns));
 	else
 		put_listener(m, v);
 	return 0;
@@ -404,6 +433,103 @@ static const struct seq_operations sockets_ops = {
 	.next	= sockets_next,
 	.stop	= sockets_stop,
 	.show	= sockets_show,
+};
+
+/* Peaks are for who looks on; who administers the namespace may reset them. */
+static int sockets_write(struct file *file, char *text, size_t length)
+{
+	struct seq_file *m = file->private_data;
+	struct net *net = seq_file_net(m);
+
+	if (!file_ns_capable(file, net->user_ns, CAP_NET_ADMIN))
+		return -EPERM;
+	if (length && text[length - 1] == '\n')
+		text[--length] = '\0';
+	if (length != strlen("reset") || strcmp(text, "reset"))
+		return -EINVAL;
+	listener_reset_peaks(net);
+	return 0;
+}
+
+/* ---- totals ---- */
+
+static const struct column totals_columns[] = {
+	{ "syns", 9 }, { "accepts", 9 }, { "overflows", 10 },
+	{ "synq_drops", 11 }, { "syncookies", 0 },
+};
+
+/* What stands in these columns. */
+static const enum traffic_count totals_counts[] = {
+	TRAFFIC_SYNS, TRAFFIC_ACCEPTS, TRAFFIC_OVERFLOWS,
+	TRAFFIC_SYNQ_DROPS, TRAFFIC_SYNCOOKIES,
+};
+
+static int totals_show(struct seq_file *m, void *v)
+{
+	struct traffic_known known = traffic_known(AF_UNSPEC);
+	struct net *net = seq_file_single_net(m);
+	unsigned int i;
+
+	put_header(m, totals_columns, ARRAY_SIZE(totals_columns));
+	for (i = 0; i < ARRAY_SIZE(totals_counts); i++)
+		put_if(m, &totals_columns[i], known.counts[totals_counts[i]],
+		       traffic_total(net, totals_counts[i]));
+	seq_putc(m, '\n');
+	return 0;
+}
+
+/* ---- waits ---- */
+
+enum waits_column {
+	WAITS_COOKIE, WAITS_LOCAL, WAITS_COUNT, WAITS_SUM_MS, WAITS_FIRST,
+	WAITS_COLUMNS = WAITS_FIRST + TRAFFIC_WAITS,
+};
+
+static const struct column waits_columns[WAITS_COLUMNS] = {
+	[WAITS_COOKIE]	= { "cookie", 7 },
+	[WAITS_LOCAL]	= { "local", 22 },
+	[WAITS_COUNT]	= { "count", 9 },
+	[WAITS_SUM_MS]	= { "sum_ms", 11 },
+	[WAITS_FIRST]	= { "4ms", 8 }, { "8ms", 8 }, { "16ms", 8 },
+	{ "32ms", 8 }, { "64ms", 8 }, { "128ms", 8 }, { "256ms", 8 },
+	{ "512ms", 8 }, { "1024ms", 8 }, { "2048ms", 8 }, { "4096ms", 8 },
+	{ "8192ms", 8 }, { "16384ms", 8 }, { "32768ms", 8 }, { "65536ms", 8 },
+	{ "more", 0 },
+};
+
+static void put_waits(struct seq_file *m, struct sock *sk)
+{
+	struct listener_view view;
+	unsigned int i;
+	bool known;
+
+	listener_read(sk, &view);
+	known = known_of(m->private, sk, &view).counts[TRAFFIC_ACCEPTS];
+	put_cookie(m, &waits_columns[WAITS_COOKIE], view.cookie);
+	put_local(m, &waits_columns[WAITS_LOCAL], sk);
+	put_if(m, &waits_columns[WAITS_COUNT], known,
+	       view.counts[TRAFFIC_ACCEPTS]);
+	put_if(m, &waits_columns[WAITS_SUM_MS], known, view.waits_ms);
+	for (i = 0; i < TRAFFIC_WAITS; i++)
+		put_if(m, &waits_columns[WAITS_FIRST + i], known,
+		       view.waits[i]);
+	seq_putc(m, '\n');
+}
+
+static int waits_show(struct seq_file *m, void *v)
+{
+	if (v == SEQ_START_TOKEN)
+		put_header(m, waits_columns, ARRAY_SIZE(waits_columns));
+	else
+		put_waits(m, v);
+	return 0;
+}
+
+static const struct seq_operations waits_ops = {
+	.start	= sockets_start,
+	.next	= sockets_next,
+	.stop	= sockets_stop,
+	.show	= waits_show,
 };
 
 /* ---- clamp ---- */
@@ -663,14 +789,11 @@ static void describe_error(const struct parser *parser,
 	char word[4 * WORD_SHOWN + 1];
 	size_t length = 0;
 	size_t i;
-	char c;
 
-	for (i = 0; i < min_t(size_t, parser->word.length, WORD_SHOWN); i++) {
-		c = parser->word.text[i];
+	for (i = 0; i < min_t(size_t, parser->word.length, WORD_SHOWN); i++)
 		length += scnprintf(word + length, sizeof(word) - length,
-				    isascii(c) && isgraph(c) && c != '\\' ?
-				    "%c" : "\\%03o", (unsigned char)c);
-	}
+				    word_format(parser->word.text[i]),
+				    (unsigned char)parser->word.text[i]);
 	word[length] = '\0';
 	if (length)
 		snprintf(error, CLAMP_ERROR_SIZE, "line %u: '%s'%s: %s",
@@ -828,8 +951,12 @@ int listenq_proc_init(struct net *net)
 	dir = proc_net_mkdir(net, "listenq", net->proc_net);
 	if (!dir)
 		return -ENOMEM;
-	if (!proc_create_net("sockets", 0444, dir, &sockets_ops,
+	if (!proc_create_net_data_write("sockets", 0644, dir, &sockets_ops,
+					sockets_write,
+					sizeof(struct sockets_reader), NULL) ||
+	    !proc_create_net("waits", 0444, dir, &waits_ops,
 			     sizeof(struct sockets_reader)) ||
+	    !proc_create_net_single("totals", 0444, dir, totals_show, NULL) ||
 	    !proc_create_data("clamp", 0644, dir, &clamp_ops, net) ||
 	    !proc_create_net_single("hooks", 0444, dir, hooks_show, NULL)) {
 		listenq_proc_exit(net);

@@ -287,21 +287,31 @@ char *lq_clamp_text(void)
 	return slurp(LQ_CLAMP, SIZE_MAX);
 }
 
-int lq_clamp(const char *text)
+static int write_once(const char *path, const char *text)
 {
 	size_t len = strlen(text);
-	int fd = open(LQ_CLAMP, O_WRONLY | O_CLOEXEC);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	ssize_t done;
 	int error;
 
 	if (fd < 0)
-		err(1, LQ_CLAMP);
+		err(1, "%s", path);
 	done = write(fd, text, len);
 	error = done < 0 ? errno : 0;
 	if (!error && done != (ssize_t)len)
-		errx(1, LQ_CLAMP ": %zd of %zu bytes written", done, len);
+		errx(1, "%s: %zd of %zu bytes written", path, done, len);
 	close(fd);
 	return error;
+}
+
+int lq_clamp(const char *text)
+{
+	return write_once(LQ_CLAMP, text);
+}
+
+int lq_write_sockets(const char *text)
+{
+	return write_once(LQ_SOCKETS, text);
 }
 
 static int split(char *line, char **cells)
@@ -459,6 +469,30 @@ long long lq_hook(const char *symbol, const char *col)
 	return value;
 }
 
+long long lq_total(const char *col)
+{
+	struct lq_table *table = lq_read(LQ_TOTALS);
+	long long value;
+
+	if (table->nrows != 1)
+		errx(1, LQ_TOTALS ": %d lines", table->nrows);
+	value = number(lq_cell(table, 0, col));
+	lq_free(table);
+	return value;
+}
+
+/* The "-" of a hook that isn't on counts nothing. */
+long long lq_missed(void)
+{
+	struct lq_table *table = lq_read(LQ_HOOKS);
+	long long sum = 0;
+
+	for (int i = 0; i < table->nrows; i++)
+		sum += atoll(lq_cell(table, i, "nmissed"));
+	lq_free(table);
+	return sum;
+}
+
 struct lq_addr lq_addr(int family, const char *host, int port)
 {
 	struct lq_addr addr = { .len = 0 };
@@ -503,21 +537,23 @@ void lq_listen(int fd, int backlog)
 		err(1, "listen(%d)", backlog);
 }
 
-/* By the numbers: the headers of older releases don't know this operation. */
+/* By the numbers: the headers of older releases don't know all of these. */
+#define URING_OP_ACCEPT	13
 #define URING_OP_LISTEN	57
 
-int lq_uring_listen(int fd, int backlog)
+/* One operation on a ring of its own; false where there is no io_uring. */
+static bool uring_do(const struct io_uring_sqe *sqe, int *result)
 {
 	struct io_uring_params params = { };
 	struct io_uring_sqe *sqes;
 	struct io_uring_cqe *cqe;
 	unsigned int *tail, *array;
 	char *sq, *cq;
-	int ring, ret;
+	int ring;
 
 	ring = syscall(SYS_io_uring_setup, 1, &params);
 	if (ring < 0)
-		return -1;
+		return false;
 	sq = mmap(NULL, params.sq_off.array + sizeof(*array),
 		  PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQ_RING);
 	cq = mmap(NULL, params.cq_off.cqes + 2 * sizeof(*cqe),
@@ -530,18 +566,37 @@ int lq_uring_listen(int fd, int backlog)
 	array = (void *)(sq + params.sq_off.array);
 	cqe = (void *)(cq + params.cq_off.cqes);
 
-	memset(sqes, 0, sizeof(*sqes));
-	sqes->opcode = URING_OP_LISTEN;
-	sqes->fd = fd;
-	sqes->len = backlog;
+	*sqes = *sqe;
 	array[0] = 0;
 	__atomic_store_n(tail, 1, __ATOMIC_RELEASE);
 	if (syscall(SYS_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS,
 		    NULL, 0) != 1)
 		err(1, "io_uring_enter");
-	ret = -cqe->res;
+	*result = cqe->res;
 	close(ring);
-	return ret;
+	return true;
+}
+
+int lq_uring_listen(int fd, int backlog)
+{
+	const struct io_uring_sqe sqe = {
+		.opcode = URING_OP_LISTEN, .fd = fd, .len = backlog,
+	};
+	int result;
+
+	return uring_do(&sqe, &result) ? -result : -1;
+}
+
+int lq_uring_accept(int fd)
+{
+	const struct io_uring_sqe sqe = { .opcode = URING_OP_ACCEPT, .fd = fd };
+	int result;
+
+	if (!uring_do(&sqe, &result))
+		return -1;
+	if (result < 0)
+		errx(1, "accept by io_uring: %s", strerror(-result));
+	return result;
 }
 
 int lq_listener(int family, int backlog)
@@ -617,21 +672,43 @@ void lq_end_listening(int fd)
 		err(1, "connect(AF_UNSPEC)");
 }
 
+void lq_set_sysctl(const char *name, int value)
+{
+	char path[128], text[16];
+
+	snprintf(path, sizeof(path), "/proc/sys/net/%s", name);
+	snprintf(text, sizeof(text), "%d\n", value);
+	lq_write_file(path, text);
+}
+
 void lq_set_somaxconn(int value)
 {
-	char text[16];
+	lq_set_sysctl("core/somaxconn", value);
+}
 
-	snprintf(text, sizeof(text), "%d\n", value);
-	lq_write_file("/proc/sys/net/core/somaxconn", text);
+void lq_pin(void)
+{
+	cpu_set_t here;
+
+	CPU_ZERO(&here);
+	CPU_SET(sched_getcpu(), &here);
+	if (sched_setaffinity(0, sizeof(here), &here))
+		err(1, "sched_setaffinity");
 }
 
 void lq_dummy_up(void)
 {
+	static const char have_route6[] =
+		"ip -6 route show table local | grep -q " DUMMY_ADDR6;
+
 	if (lq_run("ip link add " DUMMY " type dummy") ||
 	    lq_run("ip link set " DUMMY " up") ||
 	    lq_run("ip addr add " DUMMY_ADDR4 "/16 dev " DUMMY) ||
 	    lq_run("ip addr add " DUMMY_ADDR6 "/64 dev " DUMMY " nodad"))
 		errx(1, "no dummy device");
+	/* A work item of the kernel's adds the route that makes it local. */
+	if (!lq_wait_until(!lq_run(have_route6)))
+		errx(1, "no route to " DUMMY_ADDR6);
 	/* The SYNs come in by lo, their sources are behind the dummy. */
 	lq_write_file("/proc/sys/net/ipv4/conf/all/rp_filter", "0");
 	lq_write_file("/proc/sys/net/ipv4/conf/lo/rp_filter", "0");

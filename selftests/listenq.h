@@ -22,6 +22,8 @@
 #define LQ_SOCKETS	"/proc/net/listenq/sockets"
 #define LQ_HOOKS	"/proc/net/listenq/hooks"
 #define LQ_CLAMP	"/proc/net/listenq/clamp"
+#define LQ_TOTALS	"/proc/net/listenq/totals"
+#define LQ_WAITS	"/proc/net/listenq/waits"
 
 /* What lq_num() gives for "-", and for a listener that isn't listed. */
 #define LQ_NONE		LLONG_MIN
@@ -115,6 +117,12 @@ const char *lq_str(int fd, const char *col);
 long long lq_num(int fd, const char *col);
 bool lq_listed(int fd);
 long long lq_hook(const char *symbol, const char *col);
+/* A cell of this namespace's totals; LQ_NONE for "-". */
+long long lq_total(const char *col);
+/* The hits that all hooks have skipped: while it stands, figures are exact. */
+long long lq_missed(void);
+/* One write() of @text to the listeners' file; 0 or an errno. */
+int lq_write_sockets(const char *text);
 
 /* Sockets. Port 0 leaves the choice to the kernel. */
 struct lq_addr {
@@ -133,6 +141,8 @@ int lq_listener_any(int family, int backlog);
 void lq_listen(int fd, int backlog);
 /* By io_uring: 0, an errno, or -1 where the kernel has no io_uring. */
 int lq_uring_listen(int fd, int backlog);
+/* The accepted connection, or -1 where the kernel has no io_uring. */
+int lq_uring_accept(int fd);
 int lq_port(int fd);
 ino_t lq_inode(int fd);
 int lq_connect(int fd);
@@ -158,5 +168,9 @@ int lq_ss_listeners(struct lq_ss *rows, int max);
 int lq_ss_syn_recv(int port);
 long long lq_netstat(const char *name);
 void lq_set_somaxconn(int value);
+/* @name as below /proc/sys/net/, with slashes. */
+void lq_set_sysctl(const char *name, int value);
+/* This process, and what it forks, stays on one processor from here on. */
+void lq_pin(void);
 
 #endif

@@ -132,20 +132,25 @@ TEST_F(rows, modes_of_the_files)
 {
 	struct stat st;
 
-	/* Everybody may read, and root alone may ever write. */
-	ASSERT_EQ(0, stat(LQ_SOCKETS, &st));
-	EXPECT_EQ(S_IFREG | 0444, (int)st.st_mode & ~0200);
-	EXPECT_EQ(0, (int)st.st_uid);
-	ASSERT_EQ(0, stat(LQ_HOOKS, &st));
-	EXPECT_EQ(S_IFREG | 0444, (int)st.st_mode);
+	static const struct {
+		const char *path;
+		int mode;
+	} files[] = {
+		{ LQ_SOCKETS, 0644 }, { LQ_HOOKS, 0444 }, { LQ_CLAMP, 0644 },
+		{ LQ_TOTALS, 0444 }, { LQ_WAITS, 0444 },
+	};
+
+	for (int i = 0; i < (int)ARRAY_SIZE(files); i++) {
+		ASSERT_EQ(0, stat(files[i].path, &st));
+		EXPECT_EQ(S_IFREG | files[i].mode, (int)st.st_mode);
+		EXPECT_EQ(0, (int)st.st_uid);
+	}
 }
 
-/* What no hook counts yet. */
-TEST_F(rows, what_is_not_known_reads_as_a_dash)
+TEST_F(rows, what_does_not_apply_reads_as_a_dash)
 {
 	static const char * const cols[] = {
-		"rule", "acceptq_peak", "synq_peak", "syns", "accepts",
-		"overflows", "synq_drops", "syncookies", "since_overflow_ms",
+		"rule", "acceptq_oldest_ms", "since_overflow_ms",
 	};
 	int fd = lq_listener(AF_INET, 1);
 

@@ -1,0 +1,1286 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What each counter counts: SYNs and accepted connections against what was
+ * done, overflows, drops and cookies against the kernel's own counters, which
+ * know of no listener but begin at 0 in each network namespace.
+ *
+ * A probe may skip a hit, and the module says how many were: figures are
+ * exact where none was, and that many too low at most where some were. On one
+ * processor, to which each test is pinned, nothing else can part them.
+ */
+
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "listenq.h"
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP	262
+#endif
+
+/* Client and server, and neither of them asks for a cookie. */
+#define FASTOPEN_WITHOUT_COOKIES	0x207
+
+#define FLOOD		scaled(50000)
+#define BURST		500
+#define BLOCKED		scaled(500)
+#define ROUNDS		scaled(200)
+
+/* Where a client sends its SYN again nobody knows how often it will. */
+#define ANY		(-1)
+
+/* A kernel with all checkers on is tenfold slower, and is there to check. */
+static int scaled(int count)
+{
+	return getenv("LISTENQ_SLOW") ? count / 10 : count;
+}
+
+/* The hits that had been skipped when the test began. */
+static long long missed_before;
+
+/* What a row and the totals have in common. */
+struct figures {
+	long long syns;
+	long long accepts;
+	long long overflows;
+	long long synq_drops;
+	long long syncookies;
+};
+
+/* The kernel's. */
+struct host {
+	long long overflows;
+	long long full_drops;
+	long long cookies;
+};
+
+static long long figure(const struct lq_table *table, int row, const char *col)
+{
+	const char *text = lq_cell(table, row, col);
+
+	return strcmp(text, "-") ? atoll(text) : LQ_NONE;
+}
+
+static struct figures figures_in(const struct lq_table *table, int row)
+{
+	return (struct figures) {
+		.syns = figure(table, row, "syns"),
+		.accepts = figure(table, row, "accepts"),
+		.overflows = figure(table, row, "overflows"),
+		.synq_drops = figure(table, row, "synq_drops"),
+		.syncookies = figure(table, row, "syncookies"),
+	};
+}
+
+static struct figures figures_of(int fd)
+{
+	struct lq_table *table = lq_read(LQ_SOCKETS);
+	int row = lq_find(table, "cookie", lq_cookie_str(fd));
+	struct figures figures;
+
+	if (row < 0)
+		errx(1, "a listener that isn't listed");
+	figures = figures_in(table, row);
+	lq_free(table);
+	return figures;
+}
+
+static struct figures totals(void)
+{
+	struct lq_table *table = lq_read(LQ_TOTALS);
+	struct figures figures;
+
+	if (table->nrows != 1)
+		errx(1, LQ_TOTALS ": %d lines", table->nrows);
+	figures = figures_in(table, 0);
+	lq_free(table);
+	return figures;
+}
+
+static struct host host(void)
+{
+	return (struct host) {
+		.overflows = lq_netstat("ListenOverflows"),
+		.full_drops = lq_netstat("TCPReqQFullDrop"),
+		.cookies = lq_netstat("SyncookiesSent"),
+	};
+}
+
+static bool same_host(const struct host *a, const struct host *b)
+{
+	return a->overflows == b->overflows &&
+	       a->full_drops == b->full_drops && a->cookies == b->cookies;
+}
+
+static bool same_figures(const struct figures *a, const struct figures *b)
+{
+	return a->syns == b->syns && a->accepts == b->accepts &&
+	       a->overflows == b->overflows &&
+	       a->synq_drops == b->synq_drops &&
+	       a->syncookies == b->syncookies;
+}
+
+/* Whether nothing moved while @sum, and @row of @fd, were read. */
+static bool settled(int fd, struct figures *row, struct figures *sum,
+		    struct host *theirs)
+{
+	struct host before = host();
+	struct figures again;
+
+	*sum = totals();
+	if (fd >= 0)
+		*row = figures_of(fd);
+	again = totals();
+	*theirs = host();
+	return same_host(&before, theirs) && same_figures(sum, &again);
+}
+
+/* Where the kernel has no place to count accepted connections at. */
+static bool accepts_unknown(void)
+{
+	return lq_hook("__inet_accept", "hits") == LQ_NONE;
+}
+
+/* @shown, of which the hits that were skipped are missing at most. */
+static void check_figure(struct __test_metadata *_metadata, const char *whose,
+			 const char *what, long long expected, long long shown)
+{
+	long long skipped = lq_missed() - missed_before;
+
+	EXPECT_GE(expected, shown) {
+		TH_LOG("%s of the %s: too many", what, whose);
+	}
+	EXPECT_LE(expected - skipped, shown) {
+		TH_LOG("%s of the %s: %lld hits were skipped", what, whose,
+		       skipped);
+	}
+}
+
+static void check_accepts(struct __test_metadata *_metadata, const char *whose,
+			  long long expected, long long shown)
+{
+	if (accepts_unknown()) {
+		EXPECT_EQ(LQ_NONE, shown);
+		return;
+	}
+	check_figure(_metadata, whose, "accepts", expected, shown);
+}
+
+static void check_row(struct __test_metadata *_metadata, int fd,
+		      const struct figures *expected)
+{
+	struct figures shown = figures_of(fd);
+
+	check_figure(_metadata, "listener", "syns", expected->syns,
+		     shown.syns);
+	check_accepts(_metadata, "listener", expected->accepts,
+		      shown.accepts);
+	check_figure(_metadata, "listener", "overflows", expected->overflows,
+		     shown.overflows);
+	check_figure(_metadata, "listener", "synq_drops",
+		     expected->synq_drops, shown.synq_drops);
+	check_figure(_metadata, "listener", "syncookies",
+		     expected->syncookies, shown.syncookies);
+}
+
+/* The namespace's figures, against the kernel's and what the test did. */
+static void check_totals(struct __test_metadata *_metadata, long long syns,
+			 long long accepts)
+{
+	struct figures sum;
+	struct host theirs;
+
+	EXPECT_TRUE(lq_wait_until(settled(-1, NULL, &sum, &theirs)));
+	if (syns != ANY)
+		check_figure(_metadata, "namespace", "syns", syns, sum.syns);
+	check_accepts(_metadata, "namespace", accepts, sum.accepts);
+	check_figure(_metadata, "namespace", "overflows", theirs.overflows,
+		     sum.overflows);
+	check_figure(_metadata, "namespace", "synq_drops", theirs.full_drops,
+		     sum.synq_drops);
+	check_figure(_metadata, "namespace", "syncookies", theirs.cookies,
+		     sum.syncookies);
+}
+
+/* The same of @fd, the only one that anything happened to. */
+static void check_only(struct __test_metadata *_metadata, int fd)
+{
+	struct figures row, sum;
+	struct host theirs;
+
+	EXPECT_TRUE(lq_wait_until(settled(fd, &row, &sum, &theirs)));
+	EXPECT_TRUE(same_figures(&sum, &row));
+	check_figure(_metadata, "listener", "overflows", theirs.overflows,
+		     row.overflows);
+	check_figure(_metadata, "listener", "synq_drops", theirs.full_drops,
+		     row.synq_drops);
+	check_figure(_metadata, "listener", "syncookies", theirs.cookies,
+		     row.syncookies);
+}
+
+static bool same_drops(int fd, long long *ours, long long *theirs)
+{
+	struct lq_ss before, after;
+
+	if (!lq_ss(fd, &before))
+		errx(1, "a listener that ss doesn't list");
+	*ours = lq_num(fd, "sk_drops");
+	lq_ss(fd, &after);
+	*theirs = after.drops;
+	return before.drops == after.drops;
+}
+
+/* The kernel's own count, which needs no hook. */
+static void check_drops(struct __test_metadata *_metadata, int fd)
+{
+	long long ours, theirs;
+
+	EXPECT_TRUE(lq_wait_until(same_drops(fd, &ours, &theirs)));
+	EXPECT_EQ(theirs, ours);
+}
+
+static int new_client(int family, int flags)
+{
+	int client = socket(family, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+
+	if (client < 0)
+		err(1, "socket");
+	return client;
+}
+
+/* The client's end of a connection to @port. */
+static int connect_to(int family, int port)
+{
+	struct lq_addr addr = lq_addr(family, lq_loopback(family), port);
+	int client = new_client(family, 0);
+
+	if (connect(client, &addr.sa, addr.len))
+		err(1, "connect");
+	return client;
+}
+
+/* A byte, which carries the client's ACK again; refused by a reset. */
+static void send_byte(int client)
+{
+	if (send(client, "x", 1, MSG_NOSIGNAL) != 1 && errno != EPIPE &&
+	    errno != ECONNRESET)
+		err(1, "send");
+}
+
+/* Lets SYNs to the listener @fd pass and drops all else, as if lost. */
+static void hold_acks(int fd)
+{
+	/* A filter of TCP begins at its header: these are the flags. */
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x02, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct sock_fprog program = {
+		.len = ARRAY_SIZE(code), .filter = code,
+	};
+
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program,
+		       sizeof(program)))
+		err(1, "SO_ATTACH_FILTER");
+}
+
+static void pass_acks(int fd)
+{
+	const int unused = 0;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused,
+		       sizeof(unused)))
+		err(1, "SO_DETACH_FILTER");
+}
+
+static void close_all(const int *fds, int count)
+{
+	for (int i = 0; i < count; i++)
+		close(fds[i]);
+}
+
+static void begin(void)
+{
+	lq_pin();
+	lq_dummy_up();
+	missed_before = lq_missed();
+}
+
+FIXTURE(counts)
+{
+};
+
+FIXTURE_VARIANT(counts)
+{
+	int server;
+	int client;
+};
+
+FIXTURE_VARIANT_ADD(counts, ipv4)
+{
+	.server = AF_INET,
+	.client = AF_INET,
+};
+
+FIXTURE_VARIANT_ADD(counts, ipv6)
+{
+	.server = AF_INET6,
+	.client = AF_INET6,
+};
+
+/* Through both families' functions, and to be counted once. */
+FIXTURE_VARIANT_ADD(counts, mapped)
+{
+	.server = AF_INET6,
+	.client = AF_INET,
+};
+
+FIXTURE_SETUP(counts)
+{
+	LQ_SETUP();
+	if (access("/proc/sys/net/ipv4/tcp_syncookies", F_OK))
+		SKIP(longjmp(_metadata->env, 1), "no CONFIG_SYN_COOKIES");
+	begin();
+}
+
+FIXTURE_TEARDOWN(counts)
+{
+}
+
+/* How many SYNs, or connections, each part of the matrix makes. */
+#define TO_SYNQ		10
+#define TO_ACCEPTQ	8
+#define TO_ACKS		4
+#define ACCEPTED	4
+
+/* Requests that nobody completes, more than the SYN queue holds. */
+static void full_syn_queue(struct __test_metadata *_metadata, int server,
+			   int client, int cookies)
+{
+	int fd = lq_listener_any(server, 3);
+	long long inside;
+
+	lq_send_syns(client, lq_port(fd), 0, TO_SYNQ);
+	EXPECT_TRUE(lq_wait_until(lq_num(fd, "syns") >= TO_SYNQ));
+	inside = lq_num(fd, "synq");
+	EXPECT_EQ(inside, lq_ss_syn_recv(lq_port(fd)));
+	if (cookies == 2) {
+		EXPECT_EQ(0, inside);
+	} else {
+		/* Kernels differ by one in what a full one is. */
+		EXPECT_LE(3, inside);
+		EXPECT_GE(4, inside);
+	}
+	check_row(_metadata, fd, &(struct figures) {
+		.syns = TO_SYNQ,
+		.synq_drops = cookies ? 0 : TO_SYNQ - inside,
+		.syncookies = cookies ? TO_SYNQ - inside : 0,
+	});
+	check_drops(_metadata, fd);
+	close(fd);
+}
+
+/* Clients that fill the accept queue, and SYNs that find it full. */
+static void full_accept_queue(struct __test_metadata *_metadata, int server,
+			      int client, int cookies)
+{
+	int fd = lq_listener_any(server, 2);
+	int clients[3];
+
+	for (int i = 0; i < 3; i++)
+		clients[i] = connect_to(client, lq_port(fd));
+	EXPECT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == 3));
+	lq_send_syns(client, lq_port(fd), 0, TO_ACCEPTQ - 3);
+	EXPECT_TRUE(lq_wait_until(lq_num(fd, "sk_drops") >= TO_ACCEPTQ - 3));
+	for (int i = 0; i < 3; i++)
+		lq_accept(fd);
+	/* Who finds no room isn't worth a cookie. */
+	check_row(_metadata, fd, &(struct figures) {
+		.syns = TO_ACCEPTQ,
+		.accepts = 3,
+		.overflows = TO_ACCEPTQ - 3,
+		.syncookies = cookies == 2 ? 3 : 0,
+	});
+	check_drops(_metadata, fd);
+	close(fd);
+	close_all(clients, 3);
+}
+
+/*
+ * Half-open requests, or cookies, whose final ACKs come when there is room
+ * for one of them only.
+ */
+static void final_acks(struct __test_metadata *_metadata, int server,
+		       int client, int cookies, int abort_on_overflow)
+{
+	int fd = lq_listener_any(server, 10);
+	bool aborted = abort_on_overflow && cookies < 2;
+	long long before, overflows;
+	struct figures row, sum;
+	int clients[TO_ACKS];
+	struct host theirs;
+
+	EXPECT_TRUE(lq_wait_until(settled(fd, &row, &sum, &theirs)));
+	before = theirs.overflows;
+	hold_acks(fd);
+	for (int i = 0; i < TO_ACKS; i++)
+		clients[i] = connect_to(client, lq_port(fd));
+	EXPECT_EQ(cookies == 2 ? 0 : TO_ACKS, lq_num(fd, "synq"));
+	EXPECT_EQ(0, lq_num(fd, "acceptq"));
+	EXPECT_EQ(0, lq_num(fd, "overflows"));
+
+	lq_listen(fd, 0);
+	pass_acks(fd);
+	for (int i = 0; i < TO_ACKS; i++)
+		send_byte(clients[i]);
+	EXPECT_TRUE(lq_wait_until(lq_netstat("ListenOverflows") - before >=
+				  TO_ACKS - 1));
+	EXPECT_TRUE(lq_wait_until(settled(fd, &row, &sum, &theirs)));
+	overflows = theirs.overflows - before;
+	check_figure(_metadata, "listener", "overflows", overflows,
+		     row.overflows);
+	check_figure(_metadata, "listener", "syns", TO_ACKS, row.syns);
+	EXPECT_EQ(0, row.synq_drops);
+	check_figure(_metadata, "listener", "syncookies",
+		     cookies == 2 ? TO_ACKS : 0, row.syncookies);
+	EXPECT_EQ(1, lq_num(fd, "acceptq"));
+	if (aborted) {
+		/* Each was reset and can't try again. */
+		EXPECT_EQ(TO_ACKS - 1, overflows);
+		EXPECT_EQ(0, lq_num(fd, "synq"));
+	}
+	check_drops(_metadata, fd);
+
+	/* Before there is room for those who go on trying. */
+	close_all(clients, TO_ACKS);
+	lq_accept(fd);
+	close(fd);
+}
+
+/* One namespace for all, so that its totals span listeners that are gone. */
+TEST_F(counts, matrix)
+{
+	int rounds = 0;
+
+	for (int cookies = 0; cookies <= 2; cookies++) {
+		for (int abort = 0; abort <= 1; abort++) {
+			TH_LOG("tcp_syncookies %d, tcp_abort_on_overflow %d",
+			       cookies, abort);
+			lq_set_sysctl("ipv4/tcp_syncookies", cookies);
+			lq_set_sysctl("ipv4/tcp_abort_on_overflow", abort);
+			full_syn_queue(_metadata, variant->server,
+				       variant->client, cookies);
+			full_accept_queue(_metadata, variant->server,
+					  variant->client, cookies);
+			final_acks(_metadata, variant->server,
+				   variant->client, cookies, abort);
+			rounds++;
+			check_totals(_metadata, rounds *
+				     (TO_SYNQ + TO_ACCEPTQ + TO_ACKS),
+				     rounds * ACCEPTED);
+		}
+	}
+	EXPECT_LE(rounds * (TO_ACCEPTQ - 3 + TO_ACKS - 1),
+		  lq_netstat("ListenOverflows"));
+	EXPECT_LT(0, lq_netstat("TCPReqQFullDrop"));
+	EXPECT_LT(0, lq_netstat("SyncookiesSent"));
+}
+
+/* Those that don't depend on the family. */
+FIXTURE(others)
+{
+};
+
+FIXTURE_SETUP(others)
+{
+	LQ_SETUP();
+	begin();
+}
+
+FIXTURE_TEARDOWN(others)
+{
+}
+
+/*
+ * A client whose final ACK is turned away goes on sending, which is counted
+ * each time. It gets in when there is room again.
+ */
+TEST_F(others, final_acks_repeated)
+{
+	int fd = lq_listener_any(AF_INET, 10);
+	struct figures row;
+	int clients[4];
+
+	hold_acks(fd);
+	for (int i = 0; i < 4; i++)
+		clients[i] = connect_to(AF_INET, lq_port(fd));
+	lq_listen(fd, 0);
+	pass_acks(fd);
+	for (int i = 0; i < 4; i++)
+		send_byte(clients[i]);
+	EXPECT_TRUE(lq_wait_until(lq_netstat("ListenOverflows") >= 3 * 3));
+	EXPECT_EQ(1, lq_num(fd, "acceptq"));
+	check_only(_metadata, fd);
+	check_drops(_metadata, fd);
+
+	lq_listen(fd, 10);
+	EXPECT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == 4));
+	for (int i = 0; i < 4; i++)
+		lq_accept(fd);
+	check_only(_metadata, fd);
+	row = figures_of(fd);
+	check_figure(_metadata, "listener", "syns", 4, row.syns);
+	check_accepts(_metadata, "listener", 4, row.accepts);
+	check_totals(_metadata, 4, 4);
+}
+
+/* With TCP_DEFER_ACCEPT the first data ends the handshake, not the ACK. */
+TEST_F(others, deferred_accept)
+{
+	int fd = lq_listener_any(AF_INET, 10);
+	struct figures row;
+	const int s = 30;
+	int clients[3];
+
+	ASSERT_EQ(0, setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &s,
+				sizeof(s)));
+	for (int i = 0; i < 3; i++)
+		clients[i] = connect_to(AF_INET, lq_port(fd));
+	EXPECT_TRUE(lq_wait_until(lq_netstat("TCPDeferAcceptDrop") >= 3));
+	EXPECT_EQ(3, lq_num(fd, "synq"));
+	EXPECT_EQ(0, lq_num(fd, "acceptq"));
+	check_row(_metadata, fd, &(struct figures) { .syns = 3 });
+	check_totals(_metadata, 3, 0);
+
+	lq_listen(fd, 0);
+	for (int i = 0; i < 3; i++)
+		send_byte(clients[i]);
+	EXPECT_TRUE(lq_wait_until(lq_netstat("ListenOverflows") >= 2));
+	EXPECT_EQ(1, lq_num(fd, "acceptq"));
+	check_only(_metadata, fd);
+
+	lq_listen(fd, 10);
+	EXPECT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == 3));
+	EXPECT_EQ(0, lq_num(fd, "synq"));
+	for (int i = 0; i < 3; i++)
+		lq_accept(fd);
+	check_only(_metadata, fd);
+	row = figures_of(fd);
+	check_accepts(_metadata, "listener", 3, row.accepts);
+	check_totals(_metadata, 3, 3);
+	check_drops(_metadata, fd);
+}
+
+/* A client whose SYN has data; it doesn't wait for what comes of it. */
+static int fast_client(int port)
+{
+	struct lq_addr addr = lq_addr(AF_INET, "127.0.0.1", port);
+	int client = new_client(AF_INET, SOCK_NONBLOCK);
+
+	if (sendto(client, "data", 4, MSG_FASTOPEN, &addr.sa, addr.len) != 4 &&
+	    errno != EINPROGRESS)
+		err(1, "MSG_FASTOPEN");
+	return client;
+}
+
+/* With TCP Fast Open a SYN makes the connection. */
+TEST_F(others, fast_open)
+{
+	int fd = lq_listener_any(AF_INET, 1);
+	const int requests = 10;
+	struct figures row;
+	int clients[3];
+
+	lq_set_sysctl("ipv4/tcp_fastopen", FASTOPEN_WITHOUT_COOKIES);
+	ASSERT_EQ(0, setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN, &requests,
+				sizeof(requests)));
+	for (int i = 0; i < 2; i++)
+		clients[i] = fast_client(lq_port(fd));
+	EXPECT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == 2));
+	ASSERT_EQ(2, lq_netstat("TCPFastOpenPassive"));
+	check_row(_metadata, fd, &(struct figures) { .syns = 2 });
+	EXPECT_LE(2, lq_num(fd, "acceptq_peak"));
+	EXPECT_GE(3, lq_num(fd, "acceptq_peak"));
+
+	/* Its SYNs are turned away like any other's, until there is room. */
+	clients[2] = fast_client(lq_port(fd));
+	EXPECT_TRUE(lq_wait_until(lq_netstat("ListenOverflows") >= 1));
+	check_only(_metadata, fd);
+	lq_accept(fd);
+	EXPECT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == 2));
+	lq_accept(fd);
+	lq_accept(fd);
+	check_only(_metadata, fd);
+	row = figures_of(fd);
+	check_figure(_metadata, "listener", "syns",
+		     3 + lq_netstat("ListenOverflows"), row.syns);
+	check_accepts(_metadata, "listener", 3, row.accepts);
+	check_totals(_metadata, ANY, 3);
+	check_drops(_metadata, fd);
+	close_all(clients, 3);
+}
+
+/* A listener that shares its port, 0 for a new one, with others. */
+static int sharing_listener(int port, int backlog)
+{
+	struct lq_addr addr = lq_addr(AF_INET, "127.0.0.1", port);
+	int fd = new_client(AF_INET, 0);
+	const int one = 1;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) ||
+	    bind(fd, &addr.sa, addr.len))
+		err(1, "a shared port");
+	lq_listen(fd, backlog);
+	return fd;
+}
+
+/*
+ * What moves to another listener when its own goes was a SYN to the first
+ * one, and is accepted, or turned away, by the second.
+ */
+TEST_F(others, migrated_connections)
+{
+	int first, second, waiting, half_open, port;
+	struct figures row, sum;
+	struct host theirs;
+
+	if (access("/proc/sys/net/ipv4/tcp_migrate_req", F_OK))
+		SKIP(return, "the kernel doesn't migrate connections");
+	lq_set_sysctl("ipv4/tcp_migrate_req", 1);
+	first = sharing_listener(0, 10);
+	port = lq_port(first);
+	waiting = connect_to(AF_INET, port);
+	EXPECT_TRUE(lq_wait_until(lq_num(first, "acceptq") == 1));
+	hold_acks(first);
+	half_open = connect_to(AF_INET, port);
+	EXPECT_EQ(1, lq_num(first, "acceptq"));
+	EXPECT_EQ(1, lq_num(first, "synq"));
+	check_row(_metadata, first, &(struct figures) { .syns = 2 });
+
+	/* With what comes to it its queue is full. */
+	second = sharing_listener(port, 0);
+	close(first);
+	EXPECT_TRUE(lq_wait_until(lq_num(second, "acceptq") == 1));
+	EXPECT_LE(1, lq_netstat("TCPMigrateReqSuccess"));
+	check_row(_metadata, second, &(struct figures) { });
+	EXPECT_LE(1, lq_num(second, "acceptq_peak"));
+	check_totals(_metadata, 2, 0);
+
+	send_byte(half_open);
+	EXPECT_TRUE(lq_wait_until(lq_netstat("ListenOverflows") >= 1));
+	EXPECT_EQ(1, lq_num(second, "acceptq"));
+	EXPECT_TRUE(lq_wait_until(settled(second, &row, &sum, &theirs)));
+	check_figure(_metadata, "survivor", "overflows", theirs.overflows,
+		     row.overflows);
+
+	lq_accept(second);
+	EXPECT_TRUE(lq_wait_until(lq_num(second, "acceptq") == 1));
+	lq_accept(second);
+	EXPECT_TRUE(lq_wait_until(settled(second, &row, &sum, &theirs)));
+	EXPECT_EQ(0, row.syns);
+	check_accepts(_metadata, "survivor", 2, row.accepts);
+	check_figure(_metadata, "survivor", "overflows", theirs.overflows,
+		     row.overflows);
+	check_totals(_metadata, 2, 2);
+	check_drops(_metadata, second);
+	close(waiting);
+	close(half_open);
+}
+
+/* The row of an MPTCP socket is its subflow's: another cookie than its own. */
+static long long num_at(const char *local, const char *col)
+{
+	struct lq_table *table = lq_read(LQ_SOCKETS);
+	int row = lq_find(table, "local", local);
+	long long value;
+
+	if (row < 0)
+		errx(1, "no listener at %s", local);
+	value = figure(table, row, col);
+	lq_free(table);
+	return value;
+}
+
+/* What an MPTCP socket accepts isn't counted, all else is. */
+TEST_F(others, mptcp)
+{
+	struct lq_addr any = lq_addr(AF_INET, "0.0.0.0", 8080);
+	struct lq_addr here = lq_addr(AF_INET, "127.0.0.1", 8080);
+	int fd = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
+	static const char local[] = "0.0.0.0:8080";
+	int clients[2];
+
+	if (fd < 0)
+		SKIP(return, "the kernel has no MPTCP");
+	ASSERT_EQ(0, bind(fd, &any.sa, any.len));
+	lq_listen(fd, 1);
+
+	/* A client that speaks MPTCP, and one that doesn't. */
+	clients[0] = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
+	ASSERT_EQ(0, connect(clients[0], &here.sa, here.len));
+	clients[1] = connect_to(AF_INET, 8080);
+	EXPECT_TRUE(lq_wait_until(num_at(local, "acceptq") == 2));
+	EXPECT_EQ(LQ_NONE, num_at(local, "accepts"));
+	lq_send_syns(AF_INET, 8080, 0, 3);
+	EXPECT_TRUE(lq_wait_until(lq_netstat("ListenOverflows") >= 3));
+	check_figure(_metadata, "subflow", "syns", 5, num_at(local, "syns"));
+	check_figure(_metadata, "subflow", "overflows", 3,
+		     num_at(local, "overflows"));
+	EXPECT_LE(2, num_at(local, "acceptq_peak"));
+	EXPECT_GE(3, num_at(local, "acceptq_peak"));
+
+	lq_accept(fd);
+	lq_accept(fd);
+	EXPECT_EQ(LQ_NONE, num_at(local, "accepts"));
+	EXPECT_EQ(0, num_at(local, "acceptq"));
+	check_totals(_metadata, 5, 0);
+	EXPECT_EQ(3, lq_netstat("ListenOverflows"));
+	close_all(clients, 2);
+}
+
+/* From as many sources, at a listener whose accept queue is full. */
+TEST_F(others, flood)
+{
+	int fd = lq_listener_any(AF_INET, 0);
+	int client = connect_to(AF_INET, lq_port(fd));
+	long long start = lq_now_ms(), took;
+
+	EXPECT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == 1));
+	/* In bursts that a device's own queue has room for. */
+	for (int sent = 0; sent < FLOOD; sent += BURST) {
+		lq_send_syns(AF_INET, lq_port(fd), sent, BURST);
+		if (!lq_wait_until(lq_netstat("ListenOverflows") >=
+				   sent + BURST))
+			break;
+	}
+	took = lq_now_ms() - start;
+	TH_LOG("%d SYNs in %lld ms", FLOOD, took);
+	EXPECT_EQ(FLOOD, lq_netstat("ListenOverflows"));
+	check_row(_metadata, fd, &(struct figures) {
+		.syns = FLOOD + 1,
+		.overflows = FLOOD,
+	});
+	check_only(_metadata, fd);
+	check_totals(_metadata, FLOOD + 1, 0);
+	EXPECT_EQ(FLOOD, lq_num(fd, "sk_drops"));
+	check_drops(_metadata, fd);
+	EXPECT_EQ(1, lq_num(fd, "acceptq"));
+	EXPECT_EQ(0, lq_num(fd, "synq"));
+	close(client);
+}
+
+/* A bound socket that may use a port of which something is left. */
+static int reusing_client(int port, int flags)
+{
+	struct lq_addr addr = lq_addr(AF_INET, "127.0.0.1", port);
+	int client = new_client(AF_INET, flags);
+	const int one = 1;
+
+	if (setsockopt(client, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
+	    bind(client, &addr.sa, addr.len))
+		err(1, "a client at port %d", port);
+	return client;
+}
+
+/* A connection that the server ends first: it waits; the client's port. */
+static int leave_time_wait(int fd)
+{
+	struct lq_addr addr = lq_addr(AF_INET, "127.0.0.1", lq_port(fd));
+	int client = reusing_client(0, 0);
+	int port = lq_port(client);
+	char byte;
+
+	if (connect(client, &addr.sa, addr.len))
+		err(1, "connect");
+	lq_accept(fd);
+	if (read(client, &byte, 1))
+		errx(1, "the server didn't end the connection");
+	close(client);
+	return port;
+}
+
+/* The same client again. */
+static int take_over(int fd, int port)
+{
+	struct lq_addr addr = lq_addr(AF_INET, "127.0.0.1", lq_port(fd));
+	int client = reusing_client(port, SOCK_NONBLOCK);
+
+	if (connect(client, &addr.sa, addr.len) && errno != EINPROGRESS)
+		err(1, "connect");
+	return client;
+}
+
+/* What the kernel counts of a SYN, as often as the listener does. */
+static void check_like_kernel(struct __test_metadata *_metadata, int fd,
+			      const struct figures *row,
+			      const struct figures *kernel)
+{
+	struct figures after = figures_of(fd);
+
+	check_figure(_metadata, "listener", "synq_drops", row->synq_drops +
+		     lq_netstat("TCPReqQFullDrop") - kernel->synq_drops,
+		     after.synq_drops);
+	check_figure(_metadata, "listener", "syncookies", row->syncookies +
+		     lq_netstat("SyncookiesSent") - kernel->syncookies,
+		     after.syncookies);
+	check_figure(_metadata, "listener", "overflows", row->overflows +
+		     lq_netstat("ListenOverflows") - kernel->overflows,
+		     after.overflows);
+}
+
+/*
+ * Who has just been served is real: the SYN that takes over a socket in
+ * TIME_WAIT passes by the SYN queue's check and gets no cookie, but has no
+ * place in a full accept queue either. Not so on kernels that forget on the
+ * way (5.10, 6.1) that it does: there it is a SYN like others.
+ */
+TEST_F(others, time_wait_takeover)
+{
+	static const char cookies_sysctl[] = "ipv4/tcp_syncookies";
+
+	for (int cookies = 0; cookies <= 2; cookies++) {
+		int fd = lq_listener_any(AF_INET, 3);
+		struct figures row, kernel;
+		int ports[2], client;
+
+		/* A cookie on the first one would be one of the figures. */
+		lq_set_sysctl(cookies_sysctl, 1);
+		for (int i = 0; i < 2; i++)
+			ports[i] = leave_time_wait(fd);
+		lq_set_sysctl(cookies_sysctl, cookies);
+		lq_send_syns(AF_INET, lq_port(fd), 0, 10);
+		EXPECT_TRUE(lq_wait_until(lq_num(fd, "syns") >= 12));
+
+		for (int i = 0; i < 2; i++) {
+			long long syns = lq_num(fd, "syns");
+
+			row = figures_of(fd);
+			kernel.synq_drops = lq_netstat("TCPReqQFullDrop");
+			kernel.syncookies = lq_netstat("SyncookiesSent");
+			kernel.overflows = lq_netstat("ListenOverflows");
+			client = take_over(fd, ports[i]);
+			EXPECT_TRUE(lq_wait_until(lq_num(fd, "syns") > syns));
+			/* Or it sends again, with nothing to take over. */
+			close(client);
+			check_like_kernel(_metadata, fd, &row, &kernel);
+			TH_LOG("tcp_syncookies %d: %lld in the accept queue",
+			       cookies, lq_num(fd, "acceptq"));
+			/* Now the accept queue is full if it let one in. */
+			lq_listen(fd, 0);
+		}
+		close(fd);
+	}
+}
+
+/* Counters go on when listen() is called again, until the listener ends. */
+TEST_F(others, listening_again)
+{
+	int fd = lq_listener_any(AF_INET, 2);
+	const struct figures first = {
+		.syns = 5, .accepts = 1, .overflows = 2,
+	};
+	long long before;
+	int clients[4];
+
+	for (int i = 0; i < 3; i++)
+		clients[i] = connect_to(AF_INET, lq_port(fd));
+	EXPECT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == 3));
+	lq_send_syns(AF_INET, lq_port(fd), 0, 2);
+	EXPECT_TRUE(lq_wait_until(lq_num(fd, "sk_drops") == 2));
+	lq_accept(fd);
+	check_row(_metadata, fd, &first);
+
+	before = lq_num(fd, "since_ms");
+	lq_listen(fd, 10);
+	check_row(_metadata, fd, &first);
+	EXPECT_LE(before, lq_num(fd, "since_ms"));
+	clients[3] = connect_to(AF_INET, lq_port(fd));
+	EXPECT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == 3));
+	check_row(_metadata, fd, &(struct figures) {
+		.syns = 6, .accepts = 1, .overflows = 2,
+	});
+	EXPECT_NE(LQ_NONE, lq_num(fd, "since_overflow_ms"));
+
+	for (int i = 0; i < 2; i++) {
+		before = lq_now_ms();
+		if (i)
+			lq_end_listening(fd);
+		else
+			ASSERT_EQ(0, shutdown(fd, SHUT_RD));
+		lq_listen(fd, 10);
+		check_row(_metadata, fd, &(struct figures) { });
+		EXPECT_EQ(LQ_NONE, lq_num(fd, "since_overflow_ms"));
+		EXPECT_GE(lq_now_ms() - before + LQ_SLACK_MS,
+			  lq_num(fd, "since_ms"));
+		/* The socket's own count is older than this listener. */
+		check_drops(_metadata, fd);
+		check_totals(_metadata, 6, 1);
+	}
+	close_all(clients, 4);
+}
+
+/* How long ago the latest overflow was, in bounds that are measured. */
+TEST_F(others, since_overflow)
+{
+	int fd = lq_listener_any(AF_INET, 0);
+	int client = connect_to(AF_INET, lq_port(fd));
+	long long before, after, asked, since;
+
+	EXPECT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == 1));
+	EXPECT_STREQ("-", lq_str(fd, "since_overflow_ms"));
+	for (int i = 0; i < 2; i++) {
+		before = lq_now_ms();
+		lq_send_syns(AF_INET, lq_port(fd), i, 1);
+		EXPECT_TRUE(lq_wait_until(lq_num(fd, "sk_drops") == i + 1));
+		after = lq_now_ms();
+		since = lq_num(fd, "since_overflow_ms");
+		EXPECT_LE(0, since);
+		EXPECT_GE(lq_now_ms() - before + LQ_SLACK_MS, since);
+
+		/* Enough to tell the second one's age from the first one's. */
+		EXPECT_TRUE(lq_wait_until(lq_now_ms() - after > 300));
+		asked = lq_now_ms();
+		since = lq_num(fd, "since_overflow_ms");
+		EXPECT_LE(asked - after - LQ_SLACK_MS, since);
+		EXPECT_GE(lq_now_ms() - before + LQ_SLACK_MS, since);
+	}
+	close(client);
+}
+
+static int this_netns(void)
+{
+	int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		err(1, "/proc/self/ns/net");
+	return fd;
+}
+
+/* Each namespace counts its own. */
+TEST_F(others, other_namespace)
+{
+	int home = this_netns();
+	int fd = lq_listener(AF_INET, 5);
+	struct figures before, after;
+	int client = lq_connect(fd);
+	int there;
+
+	lq_accept(fd);
+	check_totals(_metadata, 1, 1);
+	before = totals();
+
+	lq_new_netns();
+	lq_dummy_up();
+	check_totals(_metadata, 0, 0);
+	there = lq_listener_any(AF_INET, 0);
+	lq_connect(there);
+	EXPECT_TRUE(lq_wait_until(lq_num(there, "acceptq") == 1));
+	lq_send_syns(AF_INET, lq_port(there), 0, 7);
+	EXPECT_TRUE(lq_wait_until(lq_num(there, "sk_drops") == 7));
+	lq_accept(there);
+	check_totals(_metadata, 8, 1);
+	EXPECT_EQ(7, lq_netstat("ListenOverflows"));
+
+	ASSERT_EQ(0, setns(home, CLONE_NEWNET));
+	after = totals();
+	EXPECT_TRUE(same_figures(&before, &after));
+	check_totals(_metadata, 1, 1);
+	close(client);
+}
+
+/* Away from the test's processor. */
+static void spread_out(void)
+{
+	cpu_set_t all;
+
+	memset(&all, 0xff, sizeof(all));
+	if (sched_setaffinity(0, sizeof(all), &all))
+		err(1, "sched_setaffinity");
+}
+
+/* To one listener that accepts, a full one, and one after another. */
+static pid_t start_traffic(int fd, int full, atomic_int *done)
+{
+	pid_t pid = lq_fork();
+
+	if (pid)
+		return pid;
+	spread_out();
+	for (int i = 0; i < ROUNDS; i++) {
+		int brief = lq_listener(AF_INET, 0);
+		int client = lq_connect(fd);
+
+		lq_accept(fd);
+		close(client);
+		lq_send_syns(AF_INET, lq_port(full), 2 * i, 2);
+		client = lq_connect(brief);
+		close(brief);
+		close(client);
+		/* For the reader to see it on the way. */
+		lq_pause();
+	}
+	*done = 1;
+	_exit(0);
+}
+
+static const char * const counters[] = {
+	"syns", "accepts", "overflows", "synq_drops", "syncookies", "sk_drops",
+};
+
+#define COUNTERS	((int)ARRAY_SIZE(counters))
+
+/* How many of @count counters fell since the read that @before is of. */
+static int fallen(const struct lq_table *table, int row, long long *before,
+		  int count)
+{
+	int fell = 0;
+
+	for (int i = 0; i < count; i++) {
+		long long now = figure(table, row, counters[i]);
+
+		fell += now < before[i];
+		before[i] = now;
+	}
+	return fell;
+}
+
+TEST_F(others, counters_never_fall)
+{
+	long long rows[2][COUNTERS] = { }, sum[COUNTERS] = { };
+	atomic_int *done = lq_shared(sizeof(*done));
+	int fds[2], client, fell = 0, reads = 0;
+	bool last = false;
+	pid_t pid;
+
+	fds[0] = lq_listener(AF_INET, 100);
+	fds[1] = lq_listener_any(AF_INET, 0);
+	client = lq_connect(fds[1]);
+	EXPECT_TRUE(lq_wait_until(lq_num(fds[1], "acceptq") == 1));
+	for (int i = 0; accepts_unknown() && i < 2; i++)
+		rows[i][1] = LQ_NONE;
+	if (accepts_unknown())
+		sum[1] = LQ_NONE;
+
+	pid = start_traffic(fds[0], fds[1], done);
+	while (!last) {
+		struct lq_table *table;
+
+		last = *done;
+		table = lq_read(LQ_SOCKETS);
+		for (int i = 0; i < 2; i++) {
+			int row = lq_find(table, "cookie",
+					  lq_cookie_str(fds[i]));
+
+			ASSERT_LE(0, row);
+			fell += fallen(table, row, rows[i], COUNTERS);
+		}
+		lq_free(table);
+		/* The totals know no drops of sockets. */
+		table = lq_read(LQ_TOTALS);
+		fell += fallen(table, 0, sum, COUNTERS - 1);
+		lq_free(table);
+		reads++;
+	}
+	EXPECT_EQ(0, lq_reap(pid));
+	EXPECT_EQ(0, fell);
+	EXPECT_LT(ROUNDS / 10, reads);
+	EXPECT_TRUE(lq_wait_until(lq_netstat("ListenOverflows") >=
+				  2 * ROUNDS));
+
+	check_row(_metadata, fds[0], &(struct figures) {
+		.syns = ROUNDS, .accepts = ROUNDS,
+	});
+	check_row(_metadata, fds[1], &(struct figures) {
+		.syns = 2 * ROUNDS + 1, .overflows = 2 * ROUNDS,
+	});
+	/* One SYN each to those that are gone. */
+	check_totals(_metadata, 4 * ROUNDS + 1, ROUNDS);
+	close(client);
+}
+
+static struct {
+	int fd;
+	atomic_int entered;
+	atomic_int accepted;
+} at_accept;
+
+static void *accept_one(void *arg)
+{
+	int child;
+
+	at_accept.entered++;
+	child = accept4(at_accept.fd, NULL, NULL, SOCK_CLOEXEC);
+	if (child >= 0)
+		at_accept.accepted++;
+	close(child);
+	return arg;
+}
+
+/* How many threads of this process sleep. */
+static int sleeping(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *entry;
+	int count = 0;
+
+	if (!dir)
+		err(1, "/proc/self/task");
+	while ((entry = readdir(dir))) {
+		char path[300], line[512];
+		char *state;
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/stat",
+			 entry->d_name);
+		file = fopen(path, "r");
+		if (!file)
+			continue;
+		/* The state follows the name, which is in parentheses. */
+		if (fgets(line, sizeof(line), file)) {
+			state = strrchr(line, ')');
+			count += state && state[2] == 'S';
+		}
+		fclose(file);
+	}
+	closedir(dir);
+	return count;
+}
+
+/* A probe that held something for each call would run out of it. */
+TEST_F(others, many_blocked_in_accept)
+{
+	const struct rlimit files = { 2048, 2048 };
+	int *clients = calloc(BLOCKED, sizeof(*clients));
+	pthread_t *threads = calloc(BLOCKED, sizeof(*threads));
+	bool known = !accepts_unknown();
+	pthread_attr_t small;
+	long long missed = 0;
+
+	if (!clients || !threads || setrlimit(RLIMIT_NOFILE, &files))
+		err(1, "room for %d threads", BLOCKED);
+	lq_set_somaxconn(2 * BLOCKED);
+	at_accept.fd = lq_listener(AF_INET, 2 * BLOCKED);
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, 65536);
+	if (known)
+		missed = lq_hook("__inet_accept", "nmissed");
+	for (int i = 0; i < BLOCKED; i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], &small, accept_one,
+					    NULL));
+	EXPECT_TRUE(lq_wait_until(at_accept.entered == BLOCKED));
+	EXPECT_TRUE(lq_wait_until(sleeping() == BLOCKED));
+	check_row(_metadata, at_accept.fd, &(struct figures) { });
+
+	for (int i = 0; i < BLOCKED; i++)
+		clients[i] = lq_connect(at_accept.fd);
+	for (int i = 0; i < BLOCKED; i++)
+		pthread_join(threads[i], NULL);
+	EXPECT_EQ(BLOCKED, at_accept.accepted);
+	check_row(_metadata, at_accept.fd, &(struct figures) {
+		.syns = BLOCKED, .accepts = BLOCKED,
+	});
+	check_totals(_metadata, BLOCKED, BLOCKED);
+	if (known) {
+		EXPECT_EQ(BLOCKED, lq_num(at_accept.fd, "accepts"));
+		EXPECT_EQ(missed, lq_hook("__inet_accept", "nmissed"));
+	}
+	close_all(clients, BLOCKED);
+	free(threads);
+	free(clients);
+}
+
+/* The module is taken out and in again, and is left as it was. */
+FIXTURE(before_the_load)
+{
+	bool loaded;
+};
+
+FIXTURE_SETUP(before_the_load)
+{
+	self->loaded = lq_loaded();
+	LQ_SETUP();
+	begin();
+}
+
+FIXTURE_TEARDOWN(before_the_load)
+{
+	int error = 0;
+
+	if (self->loaded && !lq_loaded())
+		error = lq_load();
+	else if (!self->loaded && lq_loaded())
+		error = lq_unload();
+	EXPECT_EQ(0, error);
+}
+
+static bool ss_acceptq(int fd, int count)
+{
+	struct lq_ss ss;
+
+	return lq_ss(fd, &ss) && ss.recvq == count;
+}
+
+/* Also before the first look at the file. */
+TEST_F(before_the_load, counts_from_the_load)
+{
+	long long load;
+	int clients[4];
+	int fd;
+
+	ASSERT_EQ(0, lq_unload());
+	fd = lq_listener_any(AF_INET, 2);
+	for (int i = 0; i < 3; i++)
+		clients[i] = connect_to(AF_INET, lq_port(fd));
+	EXPECT_TRUE(lq_wait_until(ss_acceptq(fd, 3)));
+	lq_send_syns(AF_INET, lq_port(fd), 0, 2);
+	EXPECT_TRUE(lq_wait_until(lq_netstat("ListenOverflows") == 2));
+	load = lq_now_ms();
+	ASSERT_EQ(0, lq_load());
+	missed_before = lq_missed();
+
+	lq_send_syns(AF_INET, lq_port(fd), 2, 3);
+	EXPECT_TRUE(lq_wait_until(lq_netstat("ListenOverflows") == 5));
+	lq_accept(fd);
+	lq_accept(fd);
+	clients[3] = connect_to(AF_INET, lq_port(fd));
+	EXPECT_TRUE(lq_wait_until(ss_acceptq(fd, 2)));
+	check_row(_metadata, fd, &(struct figures) {
+		.syns = 4, .accepts = 2, .overflows = 3,
+	});
+	check_figure(_metadata, "namespace", "syns", 4, lq_total("syns"));
+	check_accepts(_metadata, "namespace", 2, lq_total("accepts"));
+	check_figure(_metadata, "namespace", "overflows", 3,
+		     lq_total("overflows"));
+	EXPECT_LE(0, lq_num(fd, "since_ms"));
+	EXPECT_GE(lq_now_ms() - load + LQ_SLACK_MS, lq_num(fd, "since_ms"));
+	EXPECT_LE(0, lq_num(fd, "since_overflow_ms"));
+	/* It isn't known whether anybody saw the three at the load. */
+	EXPECT_LE(2, lq_num(fd, "acceptq_peak"));
+	EXPECT_GE(4, lq_num(fd, "acceptq_peak"));
+	/* The kernel's count of drops goes back to the socket's beginning. */
+	EXPECT_EQ(5, lq_num(fd, "sk_drops"));
+	check_drops(_metadata, fd);
+	close_all(clients, 4);
+}
+
+TEST_HARNESS_MAIN
