@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")/demo"
 sockets=/proc/net/listenq/sockets
 columns='local comm asked granted limit rule acceptq acceptq_peak acceptq_oldest_ms
-	synq syns accepts overflows sk_drops'
+	synq syns accepts overflows'
 
 tell()
 {
@@ -101,11 +101,11 @@ tell 'Ten more come. A queue with a limit of 8 holds 9, then it is full: the ker
 ./clients 8080 10 &
 ten=$!
 wait_for 8080 acceptq -eq 9
-wait_for 8080 sk_drops -ge 1
+wait_for 8080 overflows -ge 1
 show
 
 tell 'Two seconds later nothing has moved but the clock: acceptq_oldest_ms is how long the connection' \
-	'at the head has been waiting, and sk_drops counts the clients that knocked again in vain.'
+	'at the head has been waiting, and overflows counts how often somebody has knocked in vain.'
 sleep 2
 show
 
