@@ -49,7 +49,7 @@
 #define MANY		scaled(1000)
 /* The kernel lets ten pass in five seconds. */
 #define MOST_LINES	40
-#define UNLOADS		20
+#define UNLOADS		scaled(20)
 
 #define INSTANCE	"lqtest"
 #define MOST_EVENTS	64

@@ -58,6 +58,9 @@ boot()
 	esac
 	append="console=$console ignore_loglevel printk.devkmsg=on"
 	append+=" panic_on_warn=1 oops=panic panic=-1 softlockup_panic=1"
+	# tomoyo would take a socket's lock before listen() asks for it, where
+	# tests want it to wait.
+	append+=" lsm=apparmor"
 	append+=" vm_mode=$mode vm_verdict=$verdict vm_tests=\"${TESTS:-}\""
 	qemu+=(-nodefaults -no-user-config -display none -no-reboot -smp 2
 		-m "$memory" -kernel "$out/vmlinuz" -initrd "$out/initramfs")
