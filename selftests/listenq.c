@@ -24,6 +24,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -234,23 +235,34 @@ void lq_new_netns(void)
 	lo_up();
 }
 
-const char *lq_setup(void)
+bool lq_have_module(void)
 {
 	int error;
 
+	if (lq_loaded())
+		return true;
+	error = lq_load();
+	/* A module that is there and can't be loaded is a failure. */
+	if (error && getenv("LISTENQ_KO"))
+		errx(1, "%s: %s", getenv("LISTENQ_KO"), strerror(error));
+	return !error;
+}
+
+const char *lq_setup_plain(void)
+{
 	if (geteuid())
 		return "needs root";
-	if (!lq_loaded()) {
-		error = lq_load();
-		/* A module that is there and can't be loaded is a failure. */
-		if (error && getenv("LISTENQ_KO"))
-			errx(1, "%s: %s", getenv("LISTENQ_KO"),
-			     strerror(error));
-		if (error)
-			return "no listenq module: install it or set LISTENQ_KO";
-	}
 	lq_new_netns();
 	return NULL;
+}
+
+const char *lq_setup(void)
+{
+	if (geteuid())
+		return "needs root";
+	if (!lq_have_module())
+		return "no listenq module: install it or set LISTENQ_KO";
+	return lq_setup_plain();
 }
 
 static char *slurp(const char *path, size_t chunk)
@@ -615,7 +627,7 @@ int lq_listener_any(int family, int backlog)
 	return fd;
 }
 
-static struct lq_addr name_of(int fd)
+struct lq_addr lq_name(int fd)
 {
 	struct lq_addr addr = { .len = sizeof(addr.ss) };
 
@@ -626,7 +638,7 @@ static struct lq_addr name_of(int fd)
 
 int lq_port(int fd)
 {
-	struct lq_addr addr = name_of(fd);
+	struct lq_addr addr = lq_name(fd);
 
 	return ntohs(addr.ss.ss_family == AF_INET ?
 		     ((struct sockaddr_in *)&addr.ss)->sin_port :
@@ -645,7 +657,7 @@ ino_t lq_inode(int fd)
 /* The client's end of a connection that waits to be accepted at @fd. */
 int lq_connect(int fd)
 {
-	struct lq_addr addr = name_of(fd);
+	struct lq_addr addr = lq_name(fd);
 	int client = socket(addr.ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (client < 0 || connect(client, &addr.sa, addr.len))
@@ -670,6 +682,128 @@ void lq_end_listening(int fd)
 
 	if (connect(fd, &addr, sizeof(addr)))
 		err(1, "connect(AF_UNSPEC)");
+}
+
+int lq_kind_socket(const struct lq_kind *kind, int flags)
+{
+	return socket(kind->family, kind->type | SOCK_CLOEXEC | flags,
+		      kind->protocol);
+}
+
+int lq_kind_bound(const struct lq_kind *kind, int port)
+{
+	int fd = lq_kind_socket(kind, 0);
+	struct lq_addr addr = { .len = sizeof(sa_family_t) };
+
+	if (kind->family == AF_UNIX)
+		addr.ss.ss_family = AF_UNIX;
+	else
+		addr = lq_addr(kind->family, lq_loopback(kind->family), port);
+	if (fd < 0 || bind(fd, &addr.sa, addr.len))
+		err(1, "a socket of family %d, type %d, protocol %d",
+		    kind->family, kind->type, kind->protocol);
+	return fd;
+}
+
+int lq_kind_listener(const struct lq_kind *kind, int backlog)
+{
+	int fd = lq_kind_bound(kind, 0);
+
+	lq_listen(fd, backlog);
+	return fd;
+}
+
+struct lq_addr lq_reach(int fd)
+{
+	struct lq_addr addr = lq_name(fd);
+	int family = addr.ss.ss_family;
+
+	if (family == AF_UNIX)
+		return addr;
+	return lq_addr(family, lq_loopback(family), lq_port(fd));
+}
+
+int lq_try_listen(int fd, int backlog)
+{
+	return listen(fd, backlog) ? errno : 0;
+}
+
+int lq_try_connect(int client, int fd)
+{
+	struct lq_addr addr = lq_reach(fd);
+
+	return connect(client, &addr.sa, addr.len) ? errno : 0;
+}
+
+bool lq_tcp_queue(int fd, int *waiting, int *limit)
+{
+	struct tcp_info info = { };
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(fd, SOL_TCP, TCP_INFO, &info, &len)) {
+		if (errno == EOPNOTSUPP && lq_kernel_before(5, 13))
+			return false;
+		err(1, "TCP_INFO");
+	}
+	if (info.tcpi_state != TCP_LISTEN)
+		errx(1, "TCP_INFO of a socket that doesn't listen");
+	*waiting = info.tcpi_unacked;
+	*limit = info.tcpi_sacked;
+	return true;
+}
+
+/* As the column has it. */
+static void local_of(int fd, char *text, size_t size)
+{
+	struct lq_addr addr = lq_name(fd);
+	char host[INET6_ADDRSTRLEN];
+	bool v4 = addr.ss.ss_family == AF_INET;
+	const void *bytes = v4 ?
+		(void *)&((struct sockaddr_in *)&addr.ss)->sin_addr :
+		(void *)&((struct sockaddr_in6 *)&addr.ss)->sin6_addr;
+
+	inet_ntop(addr.ss.ss_family, bytes, host, sizeof(host));
+	snprintf(text, size, v4 ? "%s:%d" : "[%s]:%d", host, lq_port(fd));
+}
+
+long long lq_num_at(int fd, const char *col)
+{
+	struct lq_table *table = lq_read(LQ_SOCKETS);
+	long long value = LQ_NONE;
+	char local[64];
+	int row;
+
+	local_of(fd, local, sizeof(local));
+	row = lq_find(table, "local", local);
+	if (row >= 0)
+		value = number(lq_cell(table, row, col));
+	lq_free(table);
+	return value;
+}
+
+int lq_listed_at(int fd)
+{
+	struct lq_table *table = lq_read(LQ_SOCKETS);
+	char local[64];
+	int count = 0;
+
+	local_of(fd, local, sizeof(local));
+	for (int row = 0; row < table->nrows; row++)
+		count += !strcmp(lq_cell(table, row, "local"), local);
+	lq_free(table);
+	return count;
+}
+
+bool lq_kernel_before(int major, int minor)
+{
+	struct utsname name;
+	int version[2];
+
+	if (uname(&name) ||
+	    sscanf(name.release, "%d.%d", &version[0], &version[1]) != 2)
+		errx(1, "which kernel is this?");
+	return version[0] < major ||
+	       (version[0] == major && version[1] < minor);
 }
 
 void lq_set_sysctl(const char *name, int value)

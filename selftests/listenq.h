@@ -54,12 +54,25 @@ do {									\
 		SKIP(longjmp(_metadata->env, 1), "%s", __why);		\
 } while (0)
 
+/* The same for tests that also have something to say without the module. */
+#define LQ_SETUP_PLAIN()						\
+do {									\
+	const char *__why = lq_setup_plain();				\
+									\
+	if (__why)							\
+		SKIP(longjmp(_metadata->env, 1), "%s", __why);		\
+} while (0)
+
 long long lq_now_ms(void);
 void lq_pause(void);
 
 /* Root, the module and a namespace; the reason if they can't be had. */
 const char *lq_setup(void);
+/* Root and a namespace, with the module or without it. */
+const char *lq_setup_plain(void);
 void lq_new_netns(void);
+/* The module is loaded, or could be loaded just now. */
+bool lq_have_module(void);
 
 /* The module itself. All return 0 or an errno, as the system call does. */
 bool lq_loaded(void);
@@ -148,6 +161,38 @@ ino_t lq_inode(int fd);
 int lq_connect(int fd);
 void lq_accept(int fd);
 void lq_end_listening(int fd);
+
+/* One of the kinds of sockets that can listen; @type without flags. */
+struct lq_kind {
+	int family;
+	int type;
+	int protocol;
+};
+
+/* -1 where the kernel doesn't have that kind. */
+int lq_kind_socket(const struct lq_kind *kind, int flags);
+/* At the loopback address; of AF_UNIX, at a name that the kernel chooses. */
+int lq_kind_bound(const struct lq_kind *kind, int port);
+int lq_kind_listener(const struct lq_kind *kind, int backlog);
+/* Where @fd is bound to; where to reach it if that is no address. */
+struct lq_addr lq_name(int fd);
+struct lq_addr lq_reach(int fd);
+/* 0 or an errno. */
+int lq_try_listen(int fd, int backlog);
+int lq_try_connect(int client, int fd);
+
+/*
+ * What TCP_INFO says of a listener, module or not: how many wait in its
+ * accept queue, and the limit. False where the kernel's MPTCP doesn't tell.
+ */
+bool lq_tcp_queue(int fd, int *waiting, int *limit);
+/* A figure of the only listener at @fd's address: MPTCP's has its own cookie. */
+long long lq_num_at(int fd, const char *col);
+/* How many listeners the file has at @fd's address. */
+int lq_listed_at(int fd);
+
+/* The running kernel is older than that. */
+bool lq_kernel_before(int major, int minor);
 
 /* A device behind which nobody answers, and SYNs that come from there. */
 void lq_dummy_up(void);

@@ -93,6 +93,16 @@ oldest_kernel()
 		grep -q "running kernel, $version or later" README.md
 }
 
+# Each claim of listen.rst has a test that begins with its id, and no such test
+# is without a row.
+claims()
+{
+	diff <(sed -nE 's/^   \* - ([a-z]+-[0-9]+)$/\1/p' \
+			Documentation/listen.rst | sort -u) \
+		<(sed -nE 's/^TEST(_F|_F_TIMEOUT|)\(([a-z_]+, )?([a-z]+)_([0-9]+)[,_)].*/\3-\4/p' \
+			selftests/listen_*.c | sort -u)
+}
+
 spelling()
 {
 	files | xargs -d '\n' codespell
@@ -106,6 +116,7 @@ check 'sparse and W=1' sparse
 check shellcheck shellcheck --external-sources --check-sourced --source-path="$vm" "${shell[@]}"
 check codespell spelling
 check 'oldest kernel: compat.h, kernels.rst, README.md' oldest_kernel
+check 'claims and tests: listen.rst' claims
 
-[ "$findings" -eq 0 ] || die "lint: $findings of 5 checks have findings, above: fix them"
+[ "$findings" -eq 0 ] || die "lint: $findings of 6 checks have findings, above: fix them"
 echo "lint: no finding in $((${#c[@]} + 2)) C files and ${#shell[@]} shell scripts"

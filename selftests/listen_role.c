@@ -1,0 +1,746 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What listen() and accept() are said to do with a socket: claims role-1 to
+ * role-6, accept-1 to accept-3, ret-1 and hdr-1 of Documentation/listen.rst.
+ * Each test asserts what Linux does; where that isn't the claim, the test
+ * refutes it. They run without the module, whose columns are further evidence.
+ */
+
+#define _GNU_SOURCE
+/* hdr-1: alone and before all others, see listen_by_one_header(). */
+#include <sys/socket.h>
+
+static int listen_by_one_header(int fd, int backlog)
+{
+	return listen(fd, backlog);
+}
+
+#include <arpa/inet.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "listenq.h"
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP	262
+#endif
+
+/* From where listen() takes a port where there was no bind(). */
+#define FIRST_PORT	40000
+#define LAST_PORT	40099
+
+FIXTURE(listen)
+{
+	bool have_module;
+};
+
+FIXTURE_VARIANT(listen)
+{
+	struct lq_kind kind;
+};
+
+FIXTURE_VARIANT_ADD(listen, ipv4)
+{
+	.kind = { AF_INET, SOCK_STREAM, 0 },
+};
+
+FIXTURE_VARIANT_ADD(listen, ipv6)
+{
+	.kind = { AF_INET6, SOCK_STREAM, 0 },
+};
+
+FIXTURE_VARIANT_ADD(listen, mptcp)
+{
+	.kind = { AF_INET, SOCK_STREAM, IPPROTO_MPTCP },
+};
+
+FIXTURE_VARIANT_ADD(listen, unix_stream)
+{
+	.kind = { AF_UNIX, SOCK_STREAM, 0 },
+};
+
+FIXTURE_VARIANT_ADD(listen, unix_seqpacket)
+{
+	.kind = { AF_UNIX, SOCK_SEQPACKET, 0 },
+};
+
+FIXTURE_SETUP(listen)
+{
+	int fd;
+
+	LQ_SETUP_PLAIN();
+	self->have_module = lq_have_module();
+	fd = lq_kind_socket(&variant->kind, 0);
+	if (fd < 0)
+		SKIP(longjmp(_metadata->env, 1), "the kernel has no MPTCP");
+	close(fd);
+}
+
+FIXTURE_TEARDOWN(listen)
+{
+}
+
+/* A client's connect() may return before its ACK has arrived. */
+static bool queue_is(int fd, int waiting, int limit)
+{
+	int now, its_limit;
+
+	return !lq_tcp_queue(fd, &now, &its_limit) ||
+	       (now == waiting && its_limit == limit);
+}
+
+static void check_queue(struct __test_metadata *_metadata, bool have_module,
+			int fd, int waiting, int limit)
+{
+	if (lq_name(fd).ss.ss_family == AF_UNIX)
+		return;
+	EXPECT_TRUE(lq_wait_until(queue_is(fd, waiting, limit)));
+	if (!have_module)
+		return;
+	/* For the kernel whose MPTCP doesn't tell by itself. */
+	EXPECT_TRUE(lq_wait_until(lq_num_at(fd, "acceptq") == waiting));
+	EXPECT_EQ(limit, lq_num_at(fd, "limit"));
+}
+
+static int option(int fd, int name)
+{
+	socklen_t len = sizeof(int);
+	int value;
+
+	if (getsockopt(fd, SOL_SOCKET, name, &value, &len))
+		err(1, "getsockopt");
+	return value;
+}
+
+static int new_client(const struct lq_kind *kind, int flags)
+{
+	int client = lq_kind_socket(kind, flags);
+
+	if (client < 0)
+		err(1, "socket");
+	return client;
+}
+
+static int client_of(const struct lq_kind *kind, int fd)
+{
+	int client = new_client(kind, 0);
+	int error = lq_try_connect(client, fd);
+
+	if (error)
+		errx(1, "connect: %s", strerror(error));
+	return client;
+}
+
+static void say(int fd, char byte)
+{
+	if (send(fd, &byte, 1, MSG_NOSIGNAL) != 1)
+		err(1, "send");
+}
+
+static char hear(int fd)
+{
+	char byte = 0;
+
+	if (recv(fd, &byte, 1, 0) != 1)
+		err(1, "recv");
+	return byte;
+}
+
+/* 0 or an errno, whatever else it returns. */
+static int try_accept(int fd)
+{
+	int child;
+
+	errno = 0;
+	child = accept(fd, NULL, NULL);
+	if (child >= 0)
+		close(child);
+	return errno;
+}
+
+static void set_nonblocking(int fd)
+{
+	if (fcntl(fd, F_SETFL, O_NONBLOCK))
+		err(1, "O_NONBLOCK");
+}
+
+static bool connected(int client)
+{
+	struct pollfd poll_out = { .fd = client, .events = POLLOUT };
+
+	return poll(&poll_out, 1, 0) == 1 && poll_out.revents == POLLOUT;
+}
+
+static bool same_address(const struct lq_addr *a, const struct lq_addr *b)
+{
+	return a->len == b->len && !memcmp(&a->ss, &b->ss, a->len);
+}
+
+static struct lq_addr peer_of(int fd)
+{
+	struct lq_addr addr = { .len = sizeof(addr.ss) };
+
+	if (getpeername(fd, &addr.sa, &addr.len))
+		err(1, "getpeername");
+	return addr;
+}
+
+/*
+ * Bound alone, a socket refuses; listening, it queues those who come, and
+ * is no use as a client any more.
+ */
+TEST_F(listen, role_1)
+{
+	bool is_unix = variant->kind.family == AF_UNIX;
+	int fd = lq_kind_bound(&variant->kind, 0);
+	int other = lq_kind_listener(&variant->kind, 1);
+	int client = new_client(&variant->kind, 0);
+	int clients[3];
+
+	EXPECT_EQ(0, option(fd, SO_ACCEPTCONN));
+	EXPECT_EQ(ECONNREFUSED, lq_try_connect(client, fd));
+	EXPECT_EQ(EINVAL, try_accept(fd));
+
+	ASSERT_EQ(0, lq_try_listen(fd, 5));
+	EXPECT_EQ(1, option(fd, SO_ACCEPTCONN));
+	check_queue(_metadata, self->have_module, fd, 0, 5);
+	for (int i = 0; i < 3; i++)
+		clients[i] = client_of(&variant->kind, fd);
+	check_queue(_metadata, self->have_module, fd, 3, 5);
+
+	EXPECT_EQ(is_unix ? EINVAL : EISCONN, lq_try_connect(fd, other));
+	EXPECT_EQ(1, option(fd, SO_ACCEPTCONN));
+	for (int i = 0; i < 3; i++) {
+		int child = accept(fd, NULL, NULL);
+
+		ASSERT_LE(0, child);
+		say(clients[i], 'a' + i);
+		EXPECT_EQ('a' + i, hear(child));
+	}
+	check_queue(_metadata, self->have_module, fd, 0, 5);
+}
+
+/*
+ * Under a backlog of 2, three connect() succeed while nobody accepts, and
+ * what those clients send is acknowledged; the fourth is the first to wait.
+ */
+TEST_F(listen, role_2)
+{
+	bool is_unix = variant->kind.family == AF_UNIX;
+	int fd = lq_kind_listener(&variant->kind, 2);
+	int fourth = new_client(&variant->kind, SOCK_NONBLOCK);
+	int clients[3];
+
+	for (int i = 0; i < 3; i++) {
+		struct lq_addr to = lq_reach(fd), peer;
+
+		clients[i] = client_of(&variant->kind, fd);
+		peer = peer_of(clients[i]);
+		EXPECT_TRUE(same_address(&to, &peer));
+		say(clients[i], 'a' + i);
+	}
+	check_queue(_metadata, self->have_module, fd, 3, 2);
+	for (int i = 0; i < 3; i++) {
+		int unacknowledged = 1;
+
+		/* AF_UNIX counts what has not been read; MPTCP, nothing. */
+		if (is_unix ||
+		    (variant->kind.protocol && lq_kernel_before(5, 17)))
+			break;
+		EXPECT_TRUE(lq_wait_until(!ioctl(clients[i], SIOCOUTQ,
+						 &unacknowledged) &&
+					  !unacknowledged));
+	}
+
+	EXPECT_EQ(is_unix ? EAGAIN : EINPROGRESS, lq_try_connect(fourth, fd));
+	if (!is_unix) {
+		EXPECT_TRUE(lq_wait_until(lq_netstat("ListenOverflows") > 0));
+		EXPECT_FALSE(connected(fourth));
+	}
+	check_queue(_metadata, self->have_module, fd, 3, 2);
+
+	/* It only takes room, and for TCP the client's next SYN. */
+	for (int i = 0; i < 3; i++) {
+		int child = accept(fd, NULL, NULL);
+
+		ASSERT_LE(0, child);
+		EXPECT_EQ('a' + i, hear(child));
+	}
+	EXPECT_TRUE(is_unix ? !lq_try_connect(fourth, fd) :
+			      lq_wait_until(connected(fourth)));
+	check_queue(_metadata, self->have_module, fd, 1, 2);
+}
+
+/*
+ * accept() needs listen() before it, and bind() can't come after it; but
+ * listen() without bind() is an error of AF_UNIX alone.
+ */
+TEST_F(listen, role_3)
+{
+	bool is_unix = variant->kind.family == AF_UNIX;
+	struct lq_addr addr = { .len = sizeof(sa_family_t) };
+	int fd = lq_kind_socket(&variant->kind, 0);
+	int client = new_client(&variant->kind, 0);
+	int child;
+
+	if (is_unix)
+		addr.ss.ss_family = AF_UNIX;
+	else
+		addr = lq_addr(variant->kind.family,
+			       lq_loopback(variant->kind.family), 0);
+
+	/* socket, accept, listen, bind. */
+	EXPECT_EQ(EINVAL, try_accept(fd));
+	EXPECT_EQ(is_unix ? EINVAL : 0, lq_try_listen(fd, 5));
+	EXPECT_EQ(is_unix ? 0 : EINVAL,
+		  bind(fd, &addr.sa, addr.len) ? errno : 0);
+	close(fd);
+
+	/* socket, bind, accept, listen, bind, accept. */
+	fd = lq_kind_bound(&variant->kind, 0);
+	EXPECT_EQ(EINVAL, try_accept(fd));
+	EXPECT_EQ(ECONNREFUSED, lq_try_connect(client, fd));
+	EXPECT_EQ(0, lq_try_listen(fd, 5));
+	/* To ask AF_UNIX for any name at all is no error, for another one is. */
+	EXPECT_EQ(is_unix ? 0 : EINVAL,
+		  bind(fd, &addr.sa, addr.len) ? errno : 0);
+	if (is_unix)
+		addr.len += sizeof("x");
+	EXPECT_EQ(EINVAL, bind(fd, &addr.sa, addr.len) ? errno : 0);
+	close(client);
+	client = client_of(&variant->kind, fd);
+	child = accept(fd, NULL, NULL);
+	ASSERT_LE(0, child);
+	say(client, 'a');
+	EXPECT_EQ('a', hear(child));
+	check_queue(_metadata, self->have_module, fd, 0, 5);
+}
+
+/*
+ * Not so but for AF_UNIX: without bind(), listen() takes a free port of
+ * ip_local_port_range, at all addresses.
+ */
+TEST_F(listen, role_4)
+{
+	int family = variant->kind.family;
+	int fd = lq_kind_socket(&variant->kind, 0);
+	int other = lq_kind_socket(&variant->kind, 0);
+	struct lq_addr any, now;
+
+	if (family == AF_UNIX) {
+		struct sockaddr_un nameless = { .sun_family = AF_UNIX };
+
+		EXPECT_EQ(EINVAL, lq_try_listen(fd, 5));
+		EXPECT_EQ(0, option(fd, SO_ACCEPTCONN));
+		EXPECT_EQ(sizeof(sa_family_t), lq_name(fd).len);
+		ASSERT_EQ(0, bind(fd, (struct sockaddr *)&nameless,
+				  sizeof(sa_family_t)));
+		EXPECT_LT(sizeof(sa_family_t), lq_name(fd).len);
+		EXPECT_EQ(0, lq_try_listen(fd, 5));
+		EXPECT_EQ(1, option(fd, SO_ACCEPTCONN));
+		return;
+	}
+
+	lq_write_file("/proc/sys/net/ipv4/ip_local_port_range", "40000 40099");
+	EXPECT_EQ(0, lq_port(fd));
+	ASSERT_EQ(0, lq_try_listen(fd, 5));
+	EXPECT_LE(FIRST_PORT, lq_port(fd));
+	EXPECT_GE(LAST_PORT, lq_port(fd));
+	any = lq_addr(family, family == AF_INET ? "0.0.0.0" : "::",
+		      lq_port(fd));
+	now = lq_name(fd);
+	EXPECT_TRUE(same_address(&any, &now));
+
+	ASSERT_EQ(0, lq_try_listen(other, 5));
+	EXPECT_NE(lq_port(fd), lq_port(other));
+	client_of(&variant->kind, fd);
+	check_queue(_metadata, self->have_module, fd, 1, 5);
+	check_queue(_metadata, self->have_module, other, 0, 5);
+}
+
+/* In order of arrival, and each by a socket and a descriptor of its own. */
+TEST_F(listen, accept_1)
+{
+	int fd = lq_kind_listener(&variant->kind, 5);
+	int clients[3], children[3], lowest;
+
+	for (int i = 0; i < 3; i++) {
+		clients[i] = client_of(&variant->kind, fd);
+		say(clients[i], 'a' + i);
+		check_queue(_metadata, self->have_module, fd, i + 1, 5);
+	}
+	/* A file's flags, unlike options, aren't passed on. */
+	set_nonblocking(fd);
+	for (int i = 0; i < 3; i++) {
+		lowest = dup(fd);
+		close(lowest);
+		children[i] = accept(fd, NULL, NULL);
+		EXPECT_EQ(lowest, children[i]);
+		EXPECT_EQ('a' + i, hear(children[i]));
+		EXPECT_EQ(0, option(children[i], SO_ACCEPTCONN));
+		EXPECT_EQ(0, fcntl(children[i], F_GETFL) & O_NONBLOCK);
+		EXPECT_NE(lq_inode(fd), lq_inode(children[i]));
+		if (i)
+			EXPECT_NE(lq_inode(children[0]),
+				  lq_inode(children[i]));
+		check_queue(_metadata, self->have_module, fd, 2 - i, 5);
+	}
+	EXPECT_EQ(1, option(fd, SO_ACCEPTCONN));
+	EXPECT_EQ(EAGAIN, try_accept(fd));
+
+	/* They outlive the listener. */
+	close(fd);
+	for (int i = 0; i < 3; i++) {
+		say(children[i], 'A' + i);
+		EXPECT_EQ('A' + i, hear(clients[i]));
+	}
+}
+
+/* It is the peer's address; the new socket's own is the listener's. */
+TEST_F(listen, accept_2)
+{
+	int fd = lq_kind_listener(&variant->kind, 5);
+	struct lq_addr reported = { .len = sizeof(reported.ss) };
+	struct lq_addr part = { .len = sizeof(sa_family_t) };
+	int client = lq_kind_bound(&variant->kind, 0);
+	struct lq_addr clients, own_name, listeners;
+	int child;
+
+	ASSERT_EQ(0, lq_try_connect(client, fd));
+	child = accept(fd, &reported.sa, &reported.len);
+	ASSERT_LE(0, child);
+	clients = lq_name(client);
+	own_name = lq_name(child);
+	listeners = lq_name(fd);
+	EXPECT_TRUE(same_address(&reported, &clients));
+	EXPECT_FALSE(same_address(&reported, &own_name));
+	EXPECT_TRUE(same_address(&listeners, &own_name));
+
+	/* What doesn't fit is cut off, and the length says what there is. */
+	client = lq_kind_bound(&variant->kind, 0);
+	ASSERT_EQ(0, lq_try_connect(client, fd));
+	memset(&part.ss, 0xff, sizeof(part.ss));
+	child = accept(fd, &part.sa, &part.len);
+	ASSERT_LE(0, child);
+	EXPECT_EQ(lq_name(client).len, part.len);
+	EXPECT_EQ(variant->kind.family, part.ss.ss_family);
+	EXPECT_EQ(0xff, ((unsigned char *)&part.ss)[sizeof(sa_family_t)]);
+
+	if (variant->kind.family != AF_UNIX)
+		return;
+	/* A client without a name has no address to report. */
+	reported.len = sizeof(reported.ss);
+	client_of(&variant->kind, fd);
+	child = accept(fd, &reported.sa, &reported.len);
+	ASSERT_LE(0, child);
+	EXPECT_EQ(sizeof(sa_family_t), reported.len);
+	EXPECT_EQ(AF_UNIX, reported.ss.ss_family);
+}
+
+/* -1, which is what Winsock's INVALID_SOCKET is as an int; no such name. */
+TEST_F(listen, accept_3)
+{
+	const struct lq_kind datagram = {
+		.family = variant->kind.family, .type = SOCK_DGRAM,
+	};
+	int fd = lq_kind_listener(&variant->kind, 5);
+	int pipes[2], wrong = new_client(&datagram, 0);
+	int idle = lq_kind_bound(&variant->kind, 0);
+	int client;
+
+#ifdef INVALID_SOCKET
+	EXPECT_TRUE(false);
+#endif
+	ASSERT_EQ(0, pipe(pipes));
+	EXPECT_EQ(-1, accept(-1, NULL, NULL));
+	EXPECT_EQ(EBADF, errno);
+	EXPECT_EQ(-1, accept(pipes[0], NULL, NULL));
+	EXPECT_EQ(ENOTSOCK, errno);
+	EXPECT_EQ(-1, accept(wrong, NULL, NULL));
+	EXPECT_EQ(EOPNOTSUPP, errno);
+	EXPECT_EQ(-1, accept(idle, NULL, NULL));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, accept4(fd, NULL, NULL, INT_MAX));
+	EXPECT_EQ(EINVAL, errno);
+	set_nonblocking(fd);
+	EXPECT_EQ(-1, accept(fd, NULL, NULL));
+	EXPECT_EQ(EAGAIN, errno);
+	/* So too where a client waits, who isn't accepted by any of them. */
+	client = client_of(&variant->kind, fd);
+	check_queue(_metadata, self->have_module, fd, 1, 5);
+	EXPECT_EQ(-1, accept4(fd, NULL, NULL, INT_MAX));
+	EXPECT_EQ(EINVAL, errno);
+	check_queue(_metadata, self->have_module, fd, 1, 5);
+	close(client);
+}
+
+/* One failure costs a connection: where its address can't be written. */
+TEST_F(listen, accept_3_bad_address)
+{
+	int fd = lq_kind_listener(&variant->kind, 5);
+	int client = client_of(&variant->kind, fd);
+	struct lq_addr addr = { .len = sizeof(addr.ss) };
+	int negative = -1;
+	char byte;
+
+	check_queue(_metadata, self->have_module, fd, 1, 5);
+	EXPECT_EQ(-1, accept(fd, (struct sockaddr *)1, &addr.len));
+	EXPECT_EQ(EFAULT, errno);
+	check_queue(_metadata, self->have_module, fd, 0, 5);
+	EXPECT_EQ(0, recv(client, &byte, 1, 0));
+
+	client = client_of(&variant->kind, fd);
+	EXPECT_EQ(-1, accept(fd, &addr.sa, (socklen_t *)&negative));
+	EXPECT_EQ(EINVAL, errno);
+	check_queue(_metadata, self->have_module, fd, 0, 5);
+	EXPECT_EQ(0, recv(client, &byte, 1, 0));
+}
+
+TEST_F(listen, ret_1)
+{
+	static const int backlogs[] = { 5, 0, -1, INT_MIN, INT_MAX, 1 };
+	int fd = lq_kind_bound(&variant->kind, 0);
+	int closed = dup(fd);
+
+	close(closed);
+	/* Success leaves errno alone, on the first call and on others. */
+	for (size_t i = 0; i < ARRAY_SIZE(backlogs); i++) {
+		errno = ENOTTY;
+		EXPECT_EQ(0, listen(fd, backlogs[i]));
+		EXPECT_EQ(ENOTTY, errno);
+	}
+	check_queue(_metadata, self->have_module, fd, 0, 1);
+	if (self->have_module && variant->kind.family != AF_UNIX)
+		EXPECT_EQ(1, lq_num_at(fd, "asked"));
+
+	EXPECT_EQ(-1, listen(closed, 5));
+	EXPECT_EQ(EBADF, errno);
+	/* A failure leaves the socket alone. */
+	close(fd);
+	fd = lq_kind_socket(&variant->kind, 0);
+	if (variant->kind.family == AF_UNIX) {
+		EXPECT_EQ(-1, listen(fd, 5));
+		EXPECT_EQ(EINVAL, errno);
+		EXPECT_EQ(0, option(fd, SO_ACCEPTCONN));
+	}
+}
+
+/* See the top of this file: that it compiles is half of the test. */
+TEST_F(listen, hdr_1)
+{
+	int fd = lq_kind_bound(&variant->kind, 0);
+
+	EXPECT_EQ(0, listen_by_one_header(fd, 5));
+	EXPECT_EQ(1, option(fd, SO_ACCEPTCONN));
+	check_queue(_metadata, self->have_module, fd, 0, 5);
+	EXPECT_EQ(-1, listen_by_one_header(-1, 5));
+	EXPECT_EQ(EBADF, errno);
+}
+
+/* What doesn't go by the family, or is TCP's alone. */
+FIXTURE(role)
+{
+	bool have_module;
+};
+
+FIXTURE_SETUP(role)
+{
+	LQ_SETUP_PLAIN();
+	self->have_module = lq_have_module();
+}
+
+FIXTURE_TEARDOWN(role)
+{
+}
+
+static const struct lq_kind tcp = { AF_INET, SOCK_STREAM, 0 };
+
+/* Servers without TCP do, and a socket that was TCP's client before. */
+TEST_F(role, role_5)
+{
+	static const struct lq_kind others[] = {
+		{ AF_UNIX, SOCK_STREAM, 0 }, { AF_UNIX, SOCK_SEQPACKET, 0 },
+	};
+	int fd = lq_kind_listener(&tcp, 5);
+	int client, child;
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		int local = lq_kind_listener(&others[i], 5);
+
+		EXPECT_EQ(others[i].type, option(local, SO_TYPE));
+		EXPECT_EQ(1, option(local, SO_ACCEPTCONN));
+		client = client_of(&others[i], local);
+		child = accept(local, NULL, NULL);
+		ASSERT_LE(0, child);
+		say(client, 'a');
+		EXPECT_EQ('a', hear(child));
+	}
+
+	client = client_of(&tcp, fd);
+	check_queue(_metadata, self->have_module, fd, 1, 5);
+	EXPECT_EQ(EINVAL, lq_try_listen(client, 5));
+	lq_end_listening(client);
+	ASSERT_EQ(0, lq_try_listen(client, 3));
+	client_of(&tcp, client);
+	check_queue(_metadata, self->have_module, client, 1, 3);
+}
+
+/*
+ * SOCK_STREAM of TCP and AF_UNIX, SOCK_SEQPACKET of AF_UNIX; TCP has no
+ * SOCK_SEQPACKET (where there is one, it is SCTP's), and no other type can.
+ */
+TEST_F(role, role_6)
+{
+	static const struct {
+		struct lq_kind kind;
+		int of_socket;
+		int of_listen;
+	} types[] = {
+		{ { AF_INET, SOCK_STREAM, 0 }, 0, 0 },
+		{ { AF_INET6, SOCK_STREAM, 0 }, 0, 0 },
+		{ { AF_UNIX, SOCK_STREAM, 0 }, 0, 0 },
+		{ { AF_UNIX, SOCK_SEQPACKET, 0 }, 0, 0 },
+		{ { AF_INET, SOCK_DGRAM, 0 }, 0, EOPNOTSUPP },
+		{ { AF_INET6, SOCK_DGRAM, 0 }, 0, EOPNOTSUPP },
+		{ { AF_INET, SOCK_RAW, IPPROTO_TCP }, 0, EOPNOTSUPP },
+		{ { AF_INET6, SOCK_RAW, IPPROTO_TCP }, 0, EOPNOTSUPP },
+		{ { AF_UNIX, SOCK_DGRAM, 0 }, 0, EOPNOTSUPP },
+		{ { AF_NETLINK, SOCK_RAW, 0 }, 0, EOPNOTSUPP },
+		{ { AF_INET, SOCK_SEQPACKET, 0 }, ESOCKTNOSUPPORT, 0 },
+		{ { AF_INET6, SOCK_SEQPACKET, 0 }, ESOCKTNOSUPPORT, 0 },
+		{ { AF_INET, SOCK_SEQPACKET, IPPROTO_TCP },
+		  ESOCKTNOSUPPORT, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		const struct lq_kind *kind = &types[i].kind;
+		int fd = lq_kind_socket(kind, 0);
+		struct sockaddr_un nameless = { .sun_family = AF_UNIX };
+
+		if (fd >= 0 && types[i].of_socket) {
+			EXPECT_EQ(IPPROTO_SCTP, option(fd, SO_PROTOCOL));
+			EXPECT_EQ(0, lq_try_listen(fd, 5));
+			close(fd);
+			continue;
+		}
+		EXPECT_EQ(types[i].of_socket, fd < 0 ? errno : 0) {
+			TH_LOG("family %d, type %d, protocol %d", kind->family,
+			       kind->type, kind->protocol);
+		}
+		if (fd < 0)
+			continue;
+		if (kind->family == AF_UNIX)
+			ASSERT_EQ(0, bind(fd, (struct sockaddr *)&nameless,
+					  sizeof(sa_family_t)));
+		EXPECT_EQ(types[i].of_listen, lq_try_listen(fd, 5)) {
+			TH_LOG("family %d, type %d, protocol %d", kind->family,
+			       kind->type, kind->protocol);
+		}
+		EXPECT_EQ(!types[i].of_listen, option(fd, SO_ACCEPTCONN));
+		close(fd);
+	}
+}
+
+/*
+ * The first is who was the first to finish: a server may ask the kernel to
+ * wait for data, and a client that sends some overtakes one that is silent.
+ */
+TEST_F(role, accept_1_first_to_finish)
+{
+	static const int families[] = { AF_INET, AF_INET6 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		const struct lq_kind kind = { families[i], SOCK_STREAM, 0 };
+		int fd = lq_kind_bound(&kind, 0);
+		int silent, eager, child;
+		const int seconds = 30;
+
+		ASSERT_EQ(0, setsockopt(fd, SOL_TCP, TCP_DEFER_ACCEPT,
+					&seconds, sizeof(seconds)));
+		ASSERT_EQ(0, lq_try_listen(fd, 5));
+		silent = client_of(&kind, fd);
+		check_queue(_metadata, self->have_module, fd, 0, 5);
+		if (self->have_module)
+			EXPECT_EQ(1, lq_num_at(fd, "synq"));
+		eager = client_of(&kind, fd);
+		say(eager, 'b');
+		check_queue(_metadata, self->have_module, fd, 1, 5);
+		say(silent, 'a');
+		check_queue(_metadata, self->have_module, fd, 2, 5);
+
+		child = accept(fd, NULL, NULL);
+		ASSERT_LE(0, child);
+		EXPECT_EQ('b', hear(child));
+		child = accept(fd, NULL, NULL);
+		ASSERT_LE(0, child);
+		EXPECT_EQ('a', hear(child));
+	}
+}
+
+/* The peer of an IPv6 socket may be an IPv4 one, and reads like that. */
+TEST_F(role, accept_2_mapped)
+{
+	static const struct lq_kind tcp6 = { AF_INET6, SOCK_STREAM, 0 };
+	struct lq_addr reported = { .len = sizeof(reported.ss) };
+	int fd = lq_kind_socket(&tcp6, 0), client, child;
+	const int both = 0;
+	struct lq_addr to, mapped;
+
+	ASSERT_EQ(0, setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &both,
+				sizeof(both)));
+	ASSERT_EQ(0, lq_try_listen(fd, 5));
+	client = new_client(&tcp, 0);
+	to = lq_addr(AF_INET, "127.0.0.1", lq_port(fd));
+	ASSERT_EQ(0, connect(client, &to.sa, to.len));
+	child = accept(fd, &reported.sa, &reported.len);
+	ASSERT_LE(0, child);
+	mapped = lq_addr(AF_INET6, "::ffff:127.0.0.1", lq_port(client));
+	EXPECT_TRUE(same_address(&mapped, &reported));
+}
+
+/*
+ * A client that has gone again, by RST even, is accepted all the same: there
+ * is no ECONNABORTED, the error is the new socket's.
+ */
+TEST_F(role, accept_3_never_aborted)
+{
+	static const int families[] = { AF_INET, AF_INET6 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		const struct lq_kind kind = { families[i], SOCK_STREAM, 0 };
+		const struct linger now = { .l_onoff = 1 };
+		struct lq_addr reported = { .len = sizeof(reported.ss) };
+		int fd = lq_kind_listener(&kind, 5);
+		int client = client_of(&kind, fd);
+		struct lq_addr clients = lq_name(client);
+		int child;
+		char byte;
+
+		check_queue(_metadata, self->have_module, fd, 1, 5);
+		ASSERT_EQ(0, setsockopt(client, SOL_SOCKET, SO_LINGER, &now,
+					sizeof(now)));
+		close(client);
+		check_queue(_metadata, self->have_module, fd, 1, 5);
+		child = accept(fd, &reported.sa, &reported.len);
+		ASSERT_LE(0, child);
+		EXPECT_TRUE(same_address(&clients, &reported));
+		EXPECT_EQ(-1, recv(child, &byte, 1, 0));
+		EXPECT_EQ(ECONNRESET, errno);
+	}
+}
+
+TEST_HARNESS_MAIN
