@@ -33,7 +33,7 @@ struct probe {
 
 /*
  * Set before the first probe fires and freed after the last one did, under the
- * mutex, which keeps those who ask for hook_status() out meanwhile.
+ * mutex, which keeps those who ask how hooks fare out meanwhile.
  */
 static DEFINE_MUTEX(probes_mutex);
 static struct probe *probes;
@@ -264,6 +264,7 @@ unlock:
  * @symbol: its function
  *
  * Context: process context; waits for those who place or remove hooks.
+ * Return: whether it is; false where no table has it.
  */
 bool hook_is_on(const char *symbol)
 {
