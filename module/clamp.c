@@ -13,7 +13,6 @@
 #include <linux/string.h>
 #include <net/inet_sock.h>
 #include <net/net_namespace.h>
-#include <net/netns/generic.h>
 
 #include "compat.h"
 #include "listenq.h"
@@ -101,7 +100,7 @@ static bool clamp_decide(const struct sock *sk, const struct listen_call *call,
 	struct clamp_net *clamp;
 
 	/* Met in a namespace that is still being made, it has none yet. */
-	clamp = clamp_net(sock_net(sk));
+	clamp = net_generic_atomic(sock_net(sk), clamp_net_id);
 	rules = clamp ? rcu_dereference_sched(clamp->rules) : NULL;
 	if (decision->serial == (rules ? rules->serial : 0))
 		return false;

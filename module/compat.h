@@ -65,11 +65,24 @@ static inline int sk_drops_read(const struct sock *sk)
 }
 #endif
 
-/* 6.17 took the lock away from reading a socket's owner. */
+/*
+ * Before 6.17 a listener's user is that of its inode, which the kernel reads
+ * under a lock. That lock is not needed: the inode is there as long as the
+ * socket is in the listening hash, and a grace period longer (net/socket.c,
+ * sock_free_inode()).
+ */
 #ifndef HAVE_sk_uid
 static inline kuid_t sk_uid(const struct sock *sk)
 {
-	return sock_i_uid((struct sock *)sk);
+	kuid_t uid = GLOBAL_ROOT_UID;
+	struct socket *socket;
+
+	rcu_read_lock();
+	socket = READ_ONCE(sk->sk_socket);
+	if (socket)
+		uid = READ_ONCE(SOCK_INODE(socket)->i_uid);
+	rcu_read_unlock();
+	return uid;
 }
 #endif
 

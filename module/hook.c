@@ -21,12 +21,14 @@
  * struct probe - a hook and what became of it
  * @hook: the hook
  * @state: written by hook_init() and hook_exit() only
+ * @enter: a copy of hook->enter, which saves a hit a cache line
  * @hits: per CPU, so that a hit writes no shared cache line
  * @kretprobe: the probe; without hook->leave only the kprobe in it is used
  */
 struct probe {
 	const struct hook *hook;
 	enum hook_state state;
+	bool (*enter)(struct pt_regs *regs, void *data);
 	unsigned long __percpu *hits;
 	struct kretprobe kretprobe;
 };
@@ -45,7 +47,7 @@ static int probe_hit(struct kprobe *kp, struct pt_regs *regs)
 	struct probe *probe = container_of(kp, struct probe, kretprobe.kp);
 
 	this_cpu_inc(*probe->hits);
-	probe->hook->enter(regs, NULL);
+	probe->enter(regs, NULL);
 	return 0;
 }
 
@@ -70,7 +72,7 @@ static int probe_enter(struct kretprobe_instance *ri, struct pt_regs *regs)
 		return 1;
 	this_cpu_inc(*probe->hits);
 	memset(ri->data, 0, probe->hook->data_size);
-	return !probe->hook->enter(regs, ri->data);
+	return !probe->enter(regs, ri->data);
 }
 
 static int probe_leave(struct kretprobe_instance *ri, struct pt_regs *regs)
@@ -196,6 +198,7 @@ int hook_init(const struct hook *const tables[], unsigned int count)
 	for (i = 0; i < count; i++) {
 		for (hook = tables[i]; hook->symbol; hook++) {
 			probes[probes_count].hook = hook;
+			probes[probes_count].enter = hook->enter;
 			err = probe_init(&probes[probes_count++]);
 			if (err)
 				goto remove;

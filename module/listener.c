@@ -25,8 +25,7 @@
  * Locks, innermost last: a bucket of the kernel's listening hash (spinlock_t,
  * process context only), a bucket of records (raw, interrupts off), the
  * pool's (raw, interrupts off). Taken alone inside the first: the accept
- * queue's rskq_lock and, by sock_i_ino() before 6.17, sk_callback_lock (both
- * sleep on PREEMPT_RT, bottom halves off).
+ * queue's rskq_lock (sleeps on PREEMPT_RT, bottom halves off).
  */
 #include <linux/hash.h>
 #include <linux/in6.h>
@@ -168,10 +167,14 @@ static void pool_drain(void)
 
 /* ---- records ---- */
 
+/* A socket gets its cookie when somebody asks for it first. */
 static u64 cookie_of(const struct sock *sk)
 {
+	u64 cookie = atomic64_read(&sk->sk_cookie);
 	u32 words[2];
 
+	if (cookie)
+		return cookie;
 	sock_diag_save_cookie((struct sock *)sk, words);
 	return words[0] | (u64)words[1] << 32;
 }
@@ -320,17 +323,23 @@ static void call_forget(struct listen_call *call, unsigned int granted)
  * a listen() that was not seen, for one. It is left alone, until the rules
  * change.
  */
-static void record_notice(struct listener *listener, struct sock *sk)
+static noinline void record_replace(struct listener *listener,
+				    unsigned int limit)
 {
-	unsigned int limit = READ_ONCE(sk->sk_max_ack_backlog);
 	u32 serial = listener->decision.serial;
 	struct listen_call call;
 
-	if (limit == listener->decision.limit)
-		return;
 	call_forget(&call, limit);
 	record_call(listener, &call);
 	listener->decision.serial = serial;
+}
+
+static void record_notice(struct listener *listener, const struct sock *sk)
+{
+	unsigned int limit = READ_ONCE(sk->sk_max_ack_backlog);
+
+	if (limit != listener->decision.limit)
+		record_replace(listener, limit);
 }
 
 /*
@@ -374,21 +383,6 @@ static void record_decide(struct listener *listener, struct sock *sk)
 }
 
 /* ---- what the hooks tell ---- */
-
-/**
- * listener_is_tcp() - whether a socket is one of those that listenq is about
- * @sk: a socket that somebody listens on or wants to
- *
- * An MPTCP listener's is its TCP subflow. DCCP, SMC and SCTP pass through the
- * same functions of the kernel.
- *
- * Context: any.
- */
-bool listener_is_tcp(const struct sock *sk)
-{
-	return sk->sk_protocol == IPPROTO_TCP && sk->sk_type == SOCK_STREAM &&
-	       (sk->sk_family == AF_INET || sk->sk_family == AF_INET6);
-}
 
 /**
  * listener_lookup() - the record of what may be a listener
@@ -682,6 +676,21 @@ static bool is_owned(const struct sock *sk)
 	return data_race(sock_owned_by_user_nocheck(sk));
 }
 
+/* A record for a listener whose listen() was not seen. */
+static noinline struct listener *record_found(struct bucket *bucket,
+					      struct sock *sk, u64 cookie)
+{
+	struct listener *listener = record_add(bucket, sk, cookie);
+	struct listen_call call;
+
+	if (!listener)
+		return NULL;
+	atomic_long_inc(&unrecorded);
+	call_forget(&call, READ_ONCE(sk->sk_max_ack_backlog));
+	record_call(listener, &call);
+	return listener;
+}
+
 /*
  * A walk has met a listener, whose bucket in the listening hash is locked.
  * Find its record, or annotate it where its listen() was not seen. The caller
@@ -699,17 +708,10 @@ static struct listener *record_meet(struct bucket *bucket, struct sock *sk,
 {
 	bool owned = is_owned(sk);
 	struct listener *listener;
-	struct listen_call call;
 
 	listener = record_find(bucket, sk, cookie);
-	if (!listener && !owned) {
-		listener = record_add(bucket, sk, cookie);
-		if (listener) {
-			atomic_long_inc(&unrecorded);
-			call_forget(&call, READ_ONCE(sk->sk_max_ack_backlog));
-			record_call(listener, &call);
-		}
-	}
+	if (!listener && !owned)
+		listener = record_found(bucket, sk, cookie);
 	if (!listener)
 		return NULL;
 	listener->seen = READ_ONCE(sweeps);
@@ -763,17 +765,16 @@ static void traffic_read(struct listener *listener,
 	struct listener_traffic *traffic = &listener->traffic;
 	unsigned long overflowed = READ_ONCE(traffic->overflowed);
 	struct listener_waits *waits = &listener->waits;
+	unsigned long accepts = 0;
 	unsigned int i;
 	long age;
 
 	view->since_ms = jiffies64_to_msecs(get_jiffies_64() - listener->since);
 	for (i = 0; i < TRAFFIC_ACCEPTS; i++)
 		view->counts[i] = atomic_long_read(&traffic->counts[i]);
-	for (i = 0; i < TRAFFIC_WAITS; i++) {
-		view->waits[i] = atomic_long_read(&waits->counts[i]);
-		view->counts[TRAFFIC_ACCEPTS] += view->waits[i];
-	}
-	view->waits_ms = atomic_long_read(&waits->ms);
+	for (i = 0; i < TRAFFIC_WAITS; i++)
+		accepts += atomic_long_read(&waits->counts[i]);
+	view->counts[TRAFFIC_ACCEPTS] = accepts;
 
 	/* Set again at this very moment, perhaps. */
 	age = max_t(long, jiffies - overflowed, 0);
@@ -797,19 +798,21 @@ void listener_read(struct sock *sk, struct listener_view *view)
 	const struct request_sock_queue *queue =
 		&inet_csk(sk)->icsk_accept_queue;
 	struct bucket *bucket = bucket_of(sk);
+	u64 cookie = cookie_of(sk);
 	struct listener *listener;
 	unsigned long flags;
 
-	memset(view, 0, sizeof(*view));
-	view->cookie = cookie_of(sk);
+	raw_spin_lock_irqsave(&bucket->lock, flags);
+	listener = record_meet(bucket, sk, cookie);
+	/* With a record, each of its fields is written below. */
+	if (!listener)
+		memset(view, 0, sizeof(*view));
+
+	view->cookie = cookie;
 	view->acceptq = READ_ONCE(sk->sk_ack_backlog);
 	view->synq = synq_length(sk);
 	view->synq_young = max(reqsk_queue_len_young(queue), 0);
 	view->drops = sk_drops_read(sk);
-
-	raw_spin_lock_irqsave(&bucket->lock, flags);
-	listener = record_meet(bucket, sk, view->cookie);
-	view->recorded = listener;
 	view->limit = READ_ONCE(sk->sk_max_ack_backlog);
 	if (listener && listener->decision.limit == view->limit) {
 		view->call = listener->call;
@@ -817,12 +820,41 @@ void listener_read(struct sock *sk, struct listener_view *view)
 	} else {
 		/* A limit that is not known is what the kernel just stored. */
 		call_forget(&view->call, view->limit);
+		view->rule = (struct selector) { };
 	}
+	view->recorded = listener;
 	if (listener)
 		traffic_read(listener, view);
 	raw_spin_unlock_irqrestore(&bucket->lock, flags);
 
 	view->oldest_ms = view->acceptq ? acceptq_oldest_ms(sk) : -1;
+}
+
+/**
+ * listener_read_waits() - how long connections have waited for accept()
+ * @sk: the listener, just returned by a walk
+ * @counts: where to write how many have, by &struct listener_waits
+ * @ms: where to write the sum
+ *
+ * Context: process context, the walk's lock held.
+ * Return: false where nothing is noted of the listener, nor written.
+ */
+bool listener_read_waits(const struct sock *sk,
+			 unsigned long counts[TRAFFIC_WAITS],
+			 unsigned long *ms)
+{
+	const struct listener *listener;
+	unsigned int i;
+
+	rcu_read_lock();
+	listener = listener_lookup(sk, cookie_of(sk));
+	if (listener) {
+		for (i = 0; i < TRAFFIC_WAITS; i++)
+			counts[i] = atomic_long_read(&listener->waits.counts[i]);
+		*ms = atomic_long_read(&listener->waits.ms);
+	}
+	rcu_read_unlock();
+	return listener;
 }
 
 /**

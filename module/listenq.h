@@ -21,7 +21,6 @@
 #include <linux/atomic.h>
 #include <linux/cache.h>
 #include <linux/cred.h>
-#include <linux/ctype.h>
 #include <linux/in6.h>
 #include <linux/kprobes.h>
 #include <linux/llist.h>
@@ -29,6 +28,7 @@
 #include <linux/sched.h>
 #include <linux/seq_file_net.h>
 #include <net/inet_connection_sock.h>
+#include <net/netns/generic.h>
 #include <net/sock.h>
 
 #define LISTENQ_VERSION "0.1.0"
@@ -40,7 +40,7 @@
  */
 static inline bool is_plain(char c)
 {
-	return isascii(c) && isgraph(c) && c != '\\';
+	return c > ' ' && c <= '~' && c != '\\';
 }
 
 #define OCTAL_FORMAT "\\%03o"
@@ -48,6 +48,22 @@ static inline bool is_plain(char c)
 static inline const char *word_format(char c)
 {
 	return is_plain(c) ? "%c" : OCTAL_FORMAT;
+}
+
+/**
+ * net_generic_atomic() - net_generic() where preemption is off
+ * @net: the namespace
+ * @id: of the room's pernet_operations
+ *
+ * Preemption that is off makes an RCU reader, so that the calls are saved by
+ * which net_generic() becomes one (include/net/netns/generic.h).
+ *
+ * Context: any, preemption off.
+ * Return: the room's part of the namespace; NULL while that is being made.
+ */
+static inline void *net_generic_atomic(const struct net *net, unsigned int id)
+{
+	return rcu_dereference_sched(net->gen)->ptr[id];
 }
 
 /* ---- hook.c ---- */
@@ -296,8 +312,6 @@ struct listener {
  * @overflowed_ms: how long ago the latest overflow was; -1: there was none
  * @acceptq_peak: the most connections in the accept queue
  * @synq_peak: the most requests in the SYN queue
- * @waits: accepted connections by the time that they waited
- * @waits_ms: the sum of these times
  */
 struct listener_view {
 	u64 cookie;
@@ -316,11 +330,9 @@ struct listener_view {
 	s64 overflowed_ms;
 	unsigned int acceptq_peak;
 	unsigned int synq_peak;
-	unsigned long waits[TRAFFIC_WAITS];
-	unsigned long waits_ms;
 };
 
-/* A page of /proc holds about this many rows. */
+/* So many rows a walk takes in while it holds a bucket's lock. */
 #define LISTENER_BATCH 16
 
 /**
@@ -355,7 +367,6 @@ void listener_sweep(void);
 void listener_decide_by(listener_decide_t *by);
 unsigned long listener_unrecorded(void);
 
-bool listener_is_tcp(const struct sock *sk);
 void listener_begin(struct sock *sk, const struct listen_call *call);
 struct listener_change *listener_change_begin(const struct sock *sk,
 					      unsigned int granted);
@@ -367,12 +378,30 @@ struct sock *listener_walk_start(struct listener_walk *walk);
 struct sock *listener_walk_next(struct listener_walk *walk);
 void listener_walk_stop(struct listener_walk *walk);
 void listener_read(struct sock *sk, struct listener_view *view);
+bool listener_read_waits(const struct sock *sk,
+			 unsigned long counts[TRAFFIC_WAITS],
+			 unsigned long *ms);
 void listener_reset_peaks(struct net *net);
 
 struct listener *listener_lookup(const struct sock *sk, u64 cookie);
 void listener_call(struct listener *listener, struct listen_call *call);
 void listener_local(const struct sock *sk, struct sockaddr_in6 *local);
 u64 listener_waited_ms(const struct sock *child);
+
+/**
+ * listener_is_tcp() - whether a socket is one of those that listenq is about
+ * @sk: a socket that somebody listens on or wants to
+ *
+ * An MPTCP listener's is its TCP subflow. DCCP, SMC and SCTP pass through the
+ * same functions of the kernel.
+ *
+ * Context: any.
+ */
+static inline bool listener_is_tcp(const struct sock *sk)
+{
+	return sk->sk_protocol == IPPROTO_TCP && sk->sk_type == SOCK_STREAM &&
+	       (sk->sk_family == AF_INET || sk->sk_family == AF_INET6);
+}
 
 /**
  * listener_find() - the record of a listener

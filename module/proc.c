@@ -13,6 +13,7 @@
 #include <linux/err.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
+#include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/netdevice.h>
 #include <linux/pid.h>
@@ -32,7 +33,13 @@
 #include "compat.h"
 #include "listenq.h"
 
-/* ---- values ---- */
+/* ---- rows ---- */
+
+/*
+ * A row is written where the file keeps its text, value by value: each
+ * function writes at @at and returns where the next one goes on. Formats that
+ * are parsed for each value would be most of what a reader pays for.
+ */
 
 /* What a column's values are set apart by, and padded to. */
 struct column {
@@ -41,82 +48,182 @@ struct column {
 };
 
 /*
- * A blank, and what is missing to the width of the column, after a value that
- * began when @m held @start bytes. The last column has no width.
+ * No row is longer, with what pads it: an address with a device's name, both
+ * that and the process' in octal, and all numbers at their longest make 531.
  */
-static void put_padding(struct seq_file *m, const struct column *column,
-			size_t start)
-{
-	size_t length = m->count - start;
+#define ROW_SIZE 640
 
-	if (seq_has_overflowed(m) || !column->width)
-		return;
-	do
-		seq_putc(m, ' ');
-	while (++length < column->width);
+/* What a file of listeners holds at a time: to resume a walk costs as well. */
+#define READ_SIZE 16384
+
+/*
+ * Where to write a row, if there are @size bytes for it. With NULL the reader
+ * has to take what there is, or, where that is nothing, the file gets twice
+ * the room (fs/seq_file.c, seq_read_iter()).
+ */
+static char *row_begin(struct seq_file *m, size_t size)
+{
+	char *at;
+
+	if (seq_get_buf(m, &at) >= size)
+		return at;
+	seq_commit(m, -1);
+	return NULL;
 }
 
-static void put_unknown(struct seq_file *m, const struct column *column)
+/* A blank is behind each value. */
+static void row_end(struct seq_file *m, char *at)
 {
-	size_t start = m->count;
+	char *row;
 
-	seq_putc(m, '-');
-	put_padding(m, column, start);
+	at[-1] = '\n';
+	seq_get_buf(m, &row);
+	seq_commit(m, at - row);
 }
 
-static void put_signed(struct seq_file *m, const struct column *column,
-		       s64 value)
+static __always_inline char *put_char(char *at, char c)
 {
-	size_t start = m->count;
-
-	seq_put_decimal_ll(m, NULL, value);
-	put_padding(m, column, start);
+	*at = c;
+	return at + 1;
 }
 
-static void put_unsigned(struct seq_file *m, const struct column *column,
-			 u64 value)
+/*
+ * A blank, and what is missing to the width of the column, behind a value
+ * from @start to @at. Eight blanks at a time: those that are too many are
+ * written over.
+ */
+static __always_inline char *pad(char *at, const char *start,
+				 const struct column *column)
 {
-	size_t start = m->count;
+	int missing = max_t(int, column->width - (at - start), 1);
+	int i;
 
-	seq_put_decimal_ull(m, NULL, value);
-	put_padding(m, column, start);
+	for (i = 0; i < missing; i += 8)
+		memset(at + i, ' ', 8);
+	return at + missing;
+}
+
+/* A number below 100, with both digits. */
+static __always_inline char *put_pair(char *at, unsigned int value)
+{
+	return put_char(put_char(at, '0' + value / 10), '0' + value % 10);
+}
+
+static char *put_digits(char *at, u64 value);
+
+static __always_inline char *put_decimal(char *at, u64 value)
+{
+	if (value < 10)
+		return put_char(at, '0' + value);
+	return put_digits(at, value);
+}
+
+/* A number from 10 on. */
+static noinline char *put_digits(char *at, u64 value)
+{
+	unsigned int low;
+	u64 high;
+
+	if (value >= 10000) {
+		high = div_u64(value, 10000);
+		low = value - 10000 * high;
+		at = put_decimal(at, high);
+		at = put_pair(at, low / 100);
+		return put_pair(at, low % 100);
+	}
+	low = value;
+	if (low >= 1000)
+		at = put_pair(at, low / 100);
+	else if (low >= 100)
+		at = put_char(at, '0' + low / 100);
+	return put_pair(at, low % 100);
+}
+
+/* A figure, or that it is not known. Most have one digit. */
+static __always_inline char *put_if(char *at, const struct column *column,
+				    bool known, u64 value)
+{
+	if (likely(!known || value < 10))
+		return pad(put_char(at, known ? '0' + value : '-'), at, column);
+	return pad(put_digits(at, value), at, column);
+}
+
+static __always_inline char *put_unsigned(char *at, const struct column *column,
+					  u64 value)
+{
+	return put_if(at, column, true, value);
+}
+
+static __always_inline char *put_unknown(char *at, const struct column *column)
+{
+	return put_if(at, column, false, 0);
+}
+
+static char *put_signed(char *at, const struct column *column, s64 value)
+{
+	char *start = at;
+
+	if (value < 0)
+		at = put_char(at, '-');
+	return pad(put_decimal(at, abs(value)), start, column);
+}
+
+static char *put_octal(char *at, char c)
+{
+	return at + sprintf(at, OCTAL_FORMAT, (unsigned char)c);
 }
 
 /* A word; one that would read as "not known" is escaped as well. */
-static void put_escaped(struct seq_file *m, const char *word)
+static char *put_escaped(char *at, const char *word)
 {
-	bool dash = !strcmp(word, "-");
-
+	if (word[0] == '-' && !word[1])
+		return put_octal(at, *word);
 	for (; *word; word++)
-		if (is_plain(*word) && !dash)
-			seq_putc(m, *word);
+		if (likely(is_plain(*word)))
+			at = put_char(at, *word);
 		else
-			seq_printf(m, OCTAL_FORMAT, (unsigned char)*word);
+			at = put_octal(at, *word);
+	return at;
 }
 
-static void put_word(struct seq_file *m, const struct column *column,
-		     const char *word)
+static char *put_word(char *at, const struct column *column, const char *word)
 {
-	size_t start = m->count;
+	if (!*word)
+		return put_unknown(at, column);
+	return pad(put_escaped(at, word), at, column);
+}
 
-	if (!*word) {
-		put_unknown(m, column);
-		return;
-	}
-	put_escaped(m, word);
-	put_padding(m, column, start);
+/* A word that needs no look. */
+static char *put_plain(char *at, const struct column *column, const char *word)
+{
+	char *start = at;
+
+	while (*word)
+		at = put_char(at, *word++);
+	return pad(at, start, column);
 }
 
 /* A rule's selector as it is written; all ports are 0 to 65535. */
-static void put_selector(struct seq_file *m, struct selector selector)
+static char *put_selector(char *at, struct selector selector)
 {
-	if (!selector.first) {
-		seq_putc(m, '*');
-		return;
-	}
-	seq_put_decimal_ull(m, NULL, selector.first);
+	if (!selector.first)
+		return put_char(at, '*');
+	at = put_decimal(at, selector.first);
 	if (selector.last != selector.first)
-		seq_put_decimal_ull(m, "-", selector.last);
+		at = put_decimal(put_char(at, '-'), selector.last);
+	return at;
+}
+
+static void put_header(struct seq_file *m, size_t size,
+		       const struct column *column, unsigned int count)
+{
+	char *at = row_begin(m, size);
+
+	if (!at)
+		return;
+	for (; count--; column++)
+		at = put_plain(at, column, column->name);
+	row_end(m, at);
 }
 
 /* ---- sockets ---- */
@@ -167,6 +274,10 @@ static const struct column columns[] = {
  * @known6: the same of IPv6's
  * @walk: where the reader is
  * @pos: the row that @walk is at, the header's being 0
+ * @caller: the process that was looked up last in this read, in the initial
+ *	PID namespace; 0: none was
+ * @caller_started: when it started
+ * @caller_pid: its number as the reader's PID namespace sees it, 0: it doesn't
  */
 struct sockets_reader {
 	struct seq_net_private p;
@@ -175,15 +286,10 @@ struct sockets_reader {
 	struct traffic_known known6;
 	struct listener_walk walk;
 	loff_t pos;
+	pid_t caller;
+	u64 caller_started;
+	pid_t caller_pid;
 };
-
-static void put_header(struct seq_file *m, const struct column *column,
-		       unsigned int count)
-{
-	for (; count--; column++)
-		put_word(m, column, column->name);
-	seq_putc(m, '\n');
-}
 
 static const char *proto_of(const struct sock *sk)
 {
@@ -194,46 +300,78 @@ static const char *proto_of(const struct sock *sk)
 	return v6 ? "tcp6" : "tcp";
 }
 
-static void put_bound_device(struct seq_file *m, const struct sock *sk)
+static char *put_bound_device(char *at, const struct sock *sk)
 {
 	int index = READ_ONCE(sk->sk_bound_dev_if);
 	const struct net_device *dev;
 
 	if (!index)
-		return;
-	seq_putc(m, '%');
+		return at;
+	at = put_char(at, '%');
 	rcu_read_lock();
 	dev = dev_get_by_index_rcu(sock_net(sk), index);
 	if (dev)
-		put_escaped(m, dev->name);
+		at = put_escaped(at, dev->name);
 	else
-		seq_put_decimal_ll(m, NULL, index);
+		at = put_decimal(at, index);
 	rcu_read_unlock();
+	return at;
 }
 
-static void put_local(struct seq_file *m, const struct column *column,
-		      const struct sock *sk)
+static char *put_ipv4(char *at, __be32 address)
 {
-	size_t start = m->count;
+	const u8 *bytes = (const u8 *)&address;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(address); i++) {
+		if (i)
+			at = put_char(at, '.');
+		at = put_decimal(at, bytes[i]);
+	}
+	return at;
+}
+
+static char *put_local(char *at, const struct column *column,
+		       const struct sock *sk)
+{
+	char *start = at;
 
 #if IS_ENABLED(CONFIG_IPV6)
 	if (sk->sk_family == AF_INET6)
-		seq_printf(m, "[%pI6c]", &sk->sk_v6_rcv_saddr);
+		at += sprintf(at, "[%pI6c]", &sk->sk_v6_rcv_saddr);
 	else
 #endif
-		seq_printf(m, "%pI4", &sk->sk_rcv_saddr);
-	put_bound_device(m, sk);
-	seq_put_decimal_ull(m, ":", ntohs(inet_sk(sk)->inet_sport));
-	put_padding(m, column, start);
+		at = put_ipv4(at, sk->sk_rcv_saddr);
+	at = put_bound_device(at, sk);
+	at = put_decimal(put_char(at, ':'), ntohs(inet_sk(sk)->inet_sport));
+	return pad(at, start, column);
 }
 
-static void put_cookie(struct seq_file *m, const struct column *column,
-		       u64 cookie)
+static char *put_cookie(char *at, const struct column *column, u64 cookie)
 {
-	size_t start = m->count;
+	char *start = at;
+	int shift;
 
-	seq_printf(m, "%llx", cookie);
-	put_padding(m, column, start);
+	for (shift = (fls64(cookie | 1) - 1) & ~3; shift >= 0; shift -= 4)
+		at = put_char(at, "0123456789abcdef"[(cookie >> shift) & 15]);
+	return pad(at, start, column);
+}
+
+/*
+ * The number of a listener's inode, which the kernel reads under a lock before
+ * 6.18. It never changes, and an inode is freed behind a grace period
+ * (net/socket.c, sock_free_inode()).
+ */
+static u64 inode_of(const struct sock *sk)
+{
+	struct socket *socket;
+	u64 number;
+
+	rcu_read_lock();
+	socket = READ_ONCE(sk->sk_socket);
+	number = socket ? SOCK_INODE(socket)->i_ino : 0;
+	rcu_read_unlock();
+	return number;
 }
 
 /*
@@ -242,7 +380,7 @@ static void put_cookie(struct seq_file *m, const struct column *column,
  * nobody's by now, which leaves the initial namespace's as it was, or that of
  * another process or thread, which must not be taken for the caller.
  */
-static pid_t caller_pid(const struct listen_call *call)
+static pid_t find_caller(const struct listen_call *call)
 {
 	struct pid_namespace *ns = task_active_pid_ns(current);
 	const struct task_struct *task;
@@ -262,119 +400,121 @@ static pid_t caller_pid(const struct listen_call *call)
 	return nr;
 }
 
+/* A process may have many listeners: the one that was found last is kept. */
+static pid_t caller_pid(struct sockets_reader *reader,
+			const struct listen_call *call)
+{
+	if (reader->caller != call->pid ||
+	    reader->caller_started != call->started) {
+		reader->caller = call->pid;
+		reader->caller_started = call->started;
+		reader->caller_pid = find_caller(call);
+	}
+	return reader->caller_pid;
+}
+
 /*
  * A process' number and name are for its user, as far as the user's own PID
  * namespace reaches, and for who administers the network namespace: others may
  * not see them in /proc either. As with other files, the credentials are the
  * opener's.
  */
-static void put_caller(struct seq_file *m, const struct listen_call *call)
+static char *put_caller(char *at, struct sockets_reader *reader,
+			const struct cred *opener,
+			const struct listen_call *call)
 {
-	const struct sockets_reader *reader = m->private;
 	pid_t pid = 0;
 	bool known;
 
 	known = call->pid && (reader->is_admin ||
-			      uid_eq(m->file->f_cred->fsuid, call->uid));
+			      uid_eq(opener->fsuid, call->uid));
 	if (known)
-		pid = caller_pid(call);
-	if (pid)
-		put_unsigned(m, &columns[PID], pid);
-	else
-		put_unknown(m, &columns[PID]);
+		pid = caller_pid(reader, call);
+	at = put_if(at, &columns[PID], pid, pid);
 	known = known && (pid || reader->is_admin);
-	put_word(m, &columns[COMM], known ? call->comm : "");
+	return put_word(at, &columns[COMM], known ? call->comm : "");
 }
 
-static void put_rule_column(struct seq_file *m, struct selector rule)
+static char *put_rule_column(char *at, struct selector rule)
 {
-	size_t start = m->count;
-
-	if (!rule.last) {
-		put_unknown(m, &columns[RULE]);
-		return;
-	}
-	put_selector(m, rule);
-	put_padding(m, &columns[RULE], start);
+	if (!rule.last)
+		return put_unknown(at, &columns[RULE]);
+	return pad(put_selector(at, rule), at, &columns[RULE]);
 }
 
-/* A figure, or that it is not known. */
-static void put_if(struct seq_file *m, const struct column *column, bool known,
-		   u64 value)
+/* Which figures of a listener are known. */
+static const struct traffic_known *
+known_of(const struct sockets_reader *reader, const struct sock *sk,
+	 const struct listener_view *view)
 {
-	if (known)
-		put_unsigned(m, column, value);
-	else
-		put_unknown(m, column);
+	static const struct traffic_known nothing;
+
+	if (!view->recorded)
+		return &nothing;
+	return sk->sk_family == AF_INET6 ? &reader->known6 : &reader->known;
 }
 
-/*
- * Which figures of a listener are known. An MPTCP socket is accepted where
- * its subflow is not seen.
- */
-static struct traffic_known known_of(const struct sockets_reader *reader,
-				     const struct sock *sk,
-				     const struct listener_view *view)
+/* An MPTCP socket is accepted where its subflow is not seen. */
+static bool accepts_known(const struct traffic_known *known,
+			  const struct sock *sk)
 {
-	struct traffic_known known = { };
-
-	if (view->recorded)
-		known = sk->sk_family == AF_INET6 ? reader->known6 :
-						    reader->known;
-	if (sk_is_mptcp(sk))
-		known.counts[TRAFFIC_ACCEPTS] = false;
-	return known;
+	return known->counts[TRAFFIC_ACCEPTS] && !sk_is_mptcp(sk);
 }
 
 static void put_listener(struct seq_file *m, struct sock *sk)
 {
-	struct traffic_known known;
+	char *at = row_begin(m, ROW_SIZE);
+	const struct traffic_known *known;
 	struct listener_view view;
 
+	if (!at)
+		return;
 	listener_read(sk, &view);
 	known = known_of(m->private, sk, &view);
 
-	put_word(m, &columns[PROTO], proto_of(sk));
-	put_local(m, &columns[LOCAL], sk);
-	put_cookie(m, &columns[COOKIE], view.cookie);
-	put_unsigned(m, &columns[INODE], sock_i_ino(sk));
-	put_unsigned(m, &columns[UID],
-		     from_kuid_munged(seq_user_ns(m), sk_uid(sk)));
-	put_caller(m, &view.call);
+	at = put_plain(at, &columns[PROTO], proto_of(sk));
+	at = put_local(at, &columns[LOCAL], sk);
+	at = put_cookie(at, &columns[COOKIE], view.cookie);
+	at = put_unsigned(at, &columns[INODE], inode_of(sk));
+	at = put_unsigned(at, &columns[UID],
+			  from_kuid_munged(seq_user_ns(m), sk_uid(sk)));
+	at = put_caller(at, m->private, m->file->f_cred, &view.call);
 
 	if (view.call.asked_known)
-		put_signed(m, &columns[ASKED], view.call.asked);
+		at = put_signed(at, &columns[ASKED], view.call.asked);
 	else
-		put_unknown(m, &columns[ASKED]);
-	put_unsigned(m, &columns[GRANTED], view.call.granted);
-	put_unsigned(m, &columns[LIMIT], view.limit);
-	put_rule_column(m, view.rule);
+		at = put_unknown(at, &columns[ASKED]);
+	at = put_unsigned(at, &columns[GRANTED], view.call.granted);
+	at = put_unsigned(at, &columns[LIMIT], view.limit);
+	at = put_rule_column(at, view.rule);
 
-	put_unsigned(m, &columns[ACCEPTQ], view.acceptq);
-	put_if(m, &columns[ACCEPTQ_PEAK], known.acceptq_peak,
-	       view.acceptq_peak);
-	put_if(m, &columns[ACCEPTQ_OLDEST_MS], view.oldest_ms >= 0,
-	       view.oldest_ms);
-	put_unsigned(m, &columns[SYNQ], view.synq);
-	put_unsigned(m, &columns[SYNQ_YOUNG], view.synq_young);
-	put_if(m, &columns[SYNQ_PEAK], known.synq_peak, view.synq_peak);
+	at = put_unsigned(at, &columns[ACCEPTQ], view.acceptq);
+	at = put_if(at, &columns[ACCEPTQ_PEAK], known->acceptq_peak,
+		    view.acceptq_peak);
+	at = put_if(at, &columns[ACCEPTQ_OLDEST_MS], view.oldest_ms >= 0,
+		    view.oldest_ms);
+	at = put_unsigned(at, &columns[SYNQ], view.synq);
+	at = put_unsigned(at, &columns[SYNQ_YOUNG], view.synq_young);
+	at = put_if(at, &columns[SYNQ_PEAK], known->synq_peak, view.synq_peak);
 
-	put_if(m, &columns[SINCE_MS], view.recorded, view.since_ms);
-	put_if(m, &columns[SYNS], known.counts[TRAFFIC_SYNS],
-	       view.counts[TRAFFIC_SYNS]);
-	put_if(m, &columns[ACCEPTS], known.counts[TRAFFIC_ACCEPTS],
-	       view.counts[TRAFFIC_ACCEPTS]);
-	put_if(m, &columns[OVERFLOWS], known.counts[TRAFFIC_OVERFLOWS],
-	       view.counts[TRAFFIC_OVERFLOWS]);
-	put_if(m, &columns[SYNQ_DROPS], known.counts[TRAFFIC_SYNQ_DROPS],
-	       view.counts[TRAFFIC_SYNQ_DROPS]);
-	put_if(m, &columns[SYNCOOKIES], known.counts[TRAFFIC_SYNCOOKIES],
-	       view.counts[TRAFFIC_SYNCOOKIES]);
-	put_unsigned(m, &columns[SK_DROPS], view.drops);
-	put_if(m, &columns[SINCE_OVERFLOW_MS],
-	       known.counts[TRAFFIC_OVERFLOWS] && view.overflowed_ms >= 0,
-	       view.overflowed_ms);
-	seq_putc(m, '\n');
+	at = put_if(at, &columns[SINCE_MS], view.recorded, view.since_ms);
+	at = put_if(at, &columns[SYNS], known->counts[TRAFFIC_SYNS],
+		    view.counts[TRAFFIC_SYNS]);
+	at = put_if(at, &columns[ACCEPTS], accepts_known(known, sk),
+		    view.counts[TRAFFIC_ACCEPTS]);
+	at = put_if(at, &columns[OVERFLOWS], known->counts[TRAFFIC_OVERFLOWS],
+		    view.counts[TRAFFIC_OVERFLOWS]);
+	at = put_if(at, &columns[SYNQ_DROPS],
+		    known->counts[TRAFFIC_SYNQ_DROPS],
+		    view.counts[TRAFFIC_SYNQ_DROPS]);
+	at = put_if(at, &columns[SYNCOOKIES],
+		    known->counts[TRAFFIC_SYNCOOKIES],
+		    view.counts[TRAFFIC_SYNCOOKIES]);
+	at = put_unsigned(at, &columns[SK_DROPS], view.drops);
+	at = put_if(at, &columns[SINCE_OVERFLOW_MS],
+		    known->counts[TRAFFIC_OVERFLOWS] && view.overflowed_ms >= 0,
+		    view.overflowed_ms);
+	row_end(m, at);
 }
 
 static void *sockets_start(struct seq_file *m, loff_t *pos)
@@ -383,6 +523,7 @@ static void *sockets_start(struct seq_file *m, loff_t *pos)
 	struct listener_walk *walk = &reader->walk;
 	struct sock *sk;
 
+	reader->caller = 0;
 	if (*pos && *pos == reader->pos)
 		return listener_walk_start(walk);
 
@@ -422,7 +563,7 @@ static void sockets_stop(struct seq_file *m, void *v)
 static int sockets_show(struct seq_file *m, void *v)
 {
 	if (v == SEQ_START_TOKEN)
-		put_header(m, columns, ARRAY_SIZE(columns));
+		put_header(m, READ_SIZE, columns, ARRAY_SIZE(columns));
 	else
 		put_listener(m, v);
 	return 0;
@@ -469,12 +610,17 @@ static int totals_show(struct seq_file *m, void *v)
 	struct traffic_known known = traffic_known(AF_UNSPEC);
 	struct net *net = seq_file_single_net(m);
 	unsigned int i;
+	char *at;
 
-	put_header(m, totals_columns, ARRAY_SIZE(totals_columns));
+	put_header(m, ROW_SIZE, totals_columns, ARRAY_SIZE(totals_columns));
+	at = row_begin(m, ROW_SIZE);
+	if (!at)
+		return 0;
 	for (i = 0; i < ARRAY_SIZE(totals_counts); i++)
-		put_if(m, &totals_columns[i], known.counts[totals_counts[i]],
-		       traffic_total(net, totals_counts[i]));
-	seq_putc(m, '\n');
+		at = put_if(at, &totals_columns[i],
+			    known.counts[totals_counts[i]],
+			    traffic_total(net, totals_counts[i]));
+	row_end(m, at);
 	return 0;
 }
 
@@ -499,27 +645,35 @@ static const struct column waits_columns[WAITS_COLUMNS] = {
 
 static void put_waits(struct seq_file *m, struct sock *sk)
 {
+	unsigned long counts[TRAFFIC_WAITS] = { };
+	unsigned long count = 0, ms = 0;
+	char *at = row_begin(m, ROW_SIZE);
 	struct listener_view view;
 	unsigned int i;
 	bool known;
 
+	if (!at)
+		return;
 	listener_read(sk, &view);
-	known = known_of(m->private, sk, &view).counts[TRAFFIC_ACCEPTS];
-	put_cookie(m, &waits_columns[WAITS_COOKIE], view.cookie);
-	put_local(m, &waits_columns[WAITS_LOCAL], sk);
-	put_if(m, &waits_columns[WAITS_COUNT], known,
-	       view.counts[TRAFFIC_ACCEPTS]);
-	put_if(m, &waits_columns[WAITS_SUM_MS], known, view.waits_ms);
+	known = accepts_known(known_of(m->private, sk, &view), sk) &&
+		listener_read_waits(sk, counts, &ms);
 	for (i = 0; i < TRAFFIC_WAITS; i++)
-		put_if(m, &waits_columns[WAITS_FIRST + i], known,
-		       view.waits[i]);
-	seq_putc(m, '\n');
+		count += counts[i];
+
+	at = put_cookie(at, &waits_columns[WAITS_COOKIE], view.cookie);
+	at = put_local(at, &waits_columns[WAITS_LOCAL], sk);
+	at = put_if(at, &waits_columns[WAITS_COUNT], known, count);
+	at = put_if(at, &waits_columns[WAITS_SUM_MS], known, ms);
+	for (i = 0; i < TRAFFIC_WAITS; i++)
+		at = put_if(at, &waits_columns[WAITS_FIRST + i], known,
+			    counts[i]);
+	row_end(m, at);
 }
 
 static int waits_show(struct seq_file *m, void *v)
 {
 	if (v == SEQ_START_TOKEN)
-		put_header(m, waits_columns, ARRAY_SIZE(waits_columns));
+		put_header(m, READ_SIZE, waits_columns, ARRAY_SIZE(waits_columns));
 	else
 		put_waits(m, v);
 	return 0;
@@ -543,24 +697,29 @@ static void put_clause(struct seq_file *m, const char *verb, int number)
 		seq_printf(m, " %s %d", verb, number);
 }
 
+static void put_rule(struct seq_file *m, const struct clamp_rule *rule)
+{
+	char selector[sizeof("65535-65535")];
+
+	*put_selector(selector, rule->selector) = '\0';
+	seq_puts(m, selector);
+	put_clause(m, "force", rule->force);
+	put_clause(m, "somaxconn", rule->somaxconn);
+	put_clause(m, "floor", rule->floor);
+	seq_putc(m, '\n');
+}
+
 static int clamp_show(struct seq_file *m, void *v)
 {
 	struct net *net = m->private;
 	const struct clamp_rules *rules;
-	const struct clamp_rule *rule;
 	char error[CLAMP_ERROR_SIZE];
 	unsigned int i;
 
 	rcu_read_lock();
 	rules = clamp_rules(net);
-	for (i = 0; rules && i < rules->count; i++) {
-		rule = &rules->rule[i];
-		put_selector(m, rule->selector);
-		put_clause(m, "force", rule->force);
-		put_clause(m, "somaxconn", rule->somaxconn);
-		put_clause(m, "floor", rule->floor);
-		seq_putc(m, '\n');
-	}
+	for (i = 0; rules && i < rules->count; i++)
+		put_rule(m, &rules->rule[i]);
 	rcu_read_unlock();
 
 	clamp_error(net, error);

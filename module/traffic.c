@@ -25,7 +25,6 @@
 #include <linux/tcp.h>
 #include <linux/workqueue.h>
 #include <net/inet_connection_sock.h>
-#include <net/netns/generic.h>
 #include <net/tcp.h>
 
 #include "compat.h"
@@ -51,19 +50,34 @@ struct traffic_net {
 
 static unsigned int traffic_net_id;
 
-/* @listener: the socket's record, or NULL where it has none. */
-static void count(const struct sock *sk, struct listener *listener,
-		  enum traffic_count what)
-{
-	struct traffic_net *traffic = net_generic(sock_net(sk), traffic_net_id);
+/**
+ * struct counters - where a handler counts
+ * @listener: the socket's record, or NULL where it has none
+ * @totals: the namespace's, or NULL
+ */
+struct counters {
+	struct listener *listener;
 	struct traffic_counts __percpu *totals;
+};
 
-	totals = traffic ? READ_ONCE(traffic->totals) : NULL;
-	if (totals)
-		this_cpu_inc(totals->counts[what]);
+static struct counters counters_of(const struct sock *sk)
+{
+	const struct traffic_net *traffic =
+		net_generic_atomic(sock_net(sk), traffic_net_id);
+
+	return (struct counters) {
+		.listener = listener_find(sk),
+		.totals = traffic ? READ_ONCE(traffic->totals) : NULL,
+	};
+}
+
+static void count(struct counters where, enum traffic_count what)
+{
+	if (where.totals)
+		this_cpu_inc(where.totals->counts[what]);
 	/* Of accepts, a record knows more. */
-	if (listener && what < TRAFFIC_ACCEPTS)
-		atomic_long_inc(&listener->traffic.counts[what]);
+	if (where.listener && what < TRAFFIC_ACCEPTS)
+		atomic_long_inc(&where.listener->traffic.counts[what]);
 }
 
 /* ---- the log line ---- */
@@ -200,15 +214,15 @@ static void report(struct work_struct *work)
 /* ---- the hooks ---- */
 
 /* The accept queue is full, and somebody is turned away. */
-static void overflow(const struct sock *sk, struct listener *listener,
+static void overflow(const struct sock *sk, struct counters where,
 		     bool on_ack)
 {
-	count(sk, listener, TRAFFIC_OVERFLOWS);
+	count(where, TRAFFIC_OVERFLOWS);
 	trace_listenq_overflow(sk, on_ack);
-	if (!listener)
+	if (!where.listener)
 		return;
-	WRITE_ONCE(listener->traffic.overflowed, jiffies ?: 1);
-	report_later(sk, listener);
+	WRITE_ONCE(where.listener->traffic.overflowed, jiffies ?: 1);
+	report_later(sk, where.listener);
 }
 
 /* tcp_conn_request(rsk_ops, af_ops, struct sock *sk, struct sk_buff *skb) */
@@ -216,41 +230,44 @@ static bool syn_enter(struct pt_regs *regs, void *data)
 {
 	struct sock *sk = (void *)regs_get_kernel_argument(regs, 2);
 	struct sk_buff *skb = (void *)regs_get_kernel_argument(regs, 3);
-	struct listener *listener = listener_find(sk);
+	struct counters where = counters_of(sk);
 	bool want_cookie = false;
 	int syncookies;
 
-	count(sk, listener, TRAFFIC_SYNS);
+	count(where, TRAFFIC_SYNS);
 	if (!takes_over_time_wait(skb)) {
 		syncookies = READ_ONCE(sock_net(sk)->ipv4.sysctl_tcp_syncookies);
 		if (syncookies == 2 || inet_csk_reqsk_queue_is_full(sk)) {
 			want_cookie = IS_ENABLED(CONFIG_SYN_COOKIES) &&
 				      syncookies;
 			if (!want_cookie) {
-				count(sk, listener, TRAFFIC_SYNQ_DROPS);
+				count(where, TRAFFIC_SYNQ_DROPS);
 				return false;
 			}
 		}
 	}
 	if (sk_acceptq_is_full(sk)) {
-		overflow(sk, listener, false);
+		overflow(sk, where, false);
 		return false;
 	}
 	if (want_cookie)
-		count(sk, listener, TRAFFIC_SYNCOOKIES);
-	else if (listener)
-		listener_raise(&listener->traffic.synq_peak,
+		count(where, TRAFFIC_SYNCOOKIES);
+	else if (where.listener)
+		listener_raise(&where.listener->traffic.synq_peak,
 			       synq_length(sk) + 1);
 	return false;
 }
 
-static void ack(const struct sock *sk)
+static __always_inline void ack(const struct sock *sk)
 {
-	struct listener *listener = listener_find(sk);
+	struct listener *listener;
 
-	if (sk_acceptq_is_full(sk))
-		overflow(sk, listener, true);
-	else if (listener)
+	if (sk_acceptq_is_full(sk)) {
+		overflow(sk, counters_of(sk), true);
+		return;
+	}
+	listener = listener_find(sk);
+	if (listener)
 		listener_raise(&listener->traffic.acceptq_peak,
 			       READ_ONCE(sk->sk_ack_backlog) + 1);
 }
@@ -286,23 +303,26 @@ static unsigned int wait_column(u64 ms)
  * __inet_accept(struct socket *sock, struct socket *newsock,
  *		 struct sock *newsk)
  *
- * MPTCP's sockets come through here too, and are not ours to look into.
+ * MPTCP's sockets come through here too, and are not ours to look into: those
+ * that a listener of TCP's gives are its own kind.
  */
 static bool accept_enter(struct pt_regs *regs, void *data)
 {
 	struct socket *sock = (void *)regs_get_kernel_argument(regs, 0);
 	struct sock *child = (void *)regs_get_kernel_argument(regs, 2);
-	struct listener *listener;
+	struct counters where;
+	struct listener_waits *waits;
 	u64 ms;
 
-	if (!listener_is_tcp(sock->sk) || !listener_is_tcp(child))
+	if (!listener_is_tcp(sock->sk))
 		return false;
-	listener = listener_find(sock->sk);
-	count(sock->sk, listener, TRAFFIC_ACCEPTS);
-	if (listener) {
+	where = counters_of(sock->sk);
+	count(where, TRAFFIC_ACCEPTS);
+	if (where.listener) {
+		waits = &where.listener->waits;
 		ms = listener_waited_ms(child);
-		atomic_long_inc(&listener->waits.counts[wait_column(ms)]);
-		atomic_long_add(ms, &listener->waits.ms);
+		atomic_long_inc(&waits->counts[wait_column(ms)]);
+		atomic_long_add(ms, &waits->ms);
 	}
 	return false;
 }
