@@ -870,66 +870,77 @@ static in_port_t tcp_check(const void *saddr, const void *daddr, size_t len,
 	return htons(~total);
 }
 
+/* Where the dummy device's listeners are reached. */
+struct lq_addr lq_dummy_addr(int family)
+{
+	return lq_addr(family, family == AF_INET ? DUMMY_ADDR4 : DUMMY_ADDR6, 0);
+}
+
+/* A SYN to @port, from the source number @i. Returns its length. */
+size_t lq_make_syn(int family, int port, int i, char packet[LQ_SYN_SIZE])
+{
+	struct lq_addr from, to = lq_dummy_addr(family);
+	struct tcphdr th = {
+		.source = htons(20000 + i % 20000),
+		.dest = htons(port),
+		.seq = htonl(i),
+		.doff = sizeof(th) / 4,
+		.syn = 1,
+		.window = htons(64240),
+	};
+	char host[INET6_ADDRSTRLEN];
+	size_t len;
+
+	if (family == AF_INET) {
+		struct iphdr ip = {
+			.version = 4, .ihl = 5, .ttl = 64,
+			.protocol = IPPROTO_TCP,
+		};
+
+		snprintf(host, sizeof(host), "10.9.%d.%d",
+			 i / 250 % 250, 1 + i % 250);
+		from = lq_addr(family, host, 0);
+		ip.saddr = ((struct sockaddr_in *)&from.ss)->sin_addr.s_addr;
+		ip.daddr = ((struct sockaddr_in *)&to.ss)->sin_addr.s_addr;
+		th.check = tcp_check(&ip.saddr, &ip.daddr, sizeof(ip.saddr),
+				     &th);
+		len = sizeof(ip);
+		memcpy(packet, &ip, len);
+	} else {
+		struct ip6_hdr ip6 = {
+			.ip6_plen = htons(sizeof(th)),
+			.ip6_nxt = IPPROTO_TCP, .ip6_hlim = 64,
+		};
+
+		ip6.ip6_vfc = 6 << 4;
+		snprintf(host, sizeof(host), "fd09::%x:%x",
+			 i / 250 + 1, 1 + i % 250);
+		from = lq_addr(family, host, 0);
+		ip6.ip6_src = ((struct sockaddr_in6 *)&from.ss)->sin6_addr;
+		ip6.ip6_dst = ((struct sockaddr_in6 *)&to.ss)->sin6_addr;
+		th.check = tcp_check(&ip6.ip6_src, &ip6.ip6_dst,
+				     sizeof(ip6.ip6_src), &th);
+		len = sizeof(ip6);
+		memcpy(packet, &ip6, len);
+	}
+	memcpy(packet + len, &th, sizeof(th));
+	return len + sizeof(th);
+}
+
 /* @count SYNs to @port, from the sources number @first and up. */
 void lq_send_syns(int family, int port, int first, int count)
 {
 	int fd = socket(family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
-	struct lq_addr to;
+	struct lq_addr to = lq_dummy_addr(family);
 
 	if (fd < 0)
 		err(1, "raw socket");
-	to = lq_addr(family, family == AF_INET ? DUMMY_ADDR4 : DUMMY_ADDR6, 0);
-
 	for (int i = first; i < first + count; i++) {
-		struct tcphdr th = {
-			.source = htons(20000 + i % 20000),
-			.dest = htons(port),
-			.seq = htonl(i),
-			.doff = sizeof(th) / 4,
-			.syn = 1,
-			.window = htons(64240),
-		};
-		char packet[sizeof(struct ip6_hdr) + sizeof(th)];
-		char host[INET6_ADDRSTRLEN];
-		struct lq_addr from;
-		size_t len;
+		char packet[LQ_SYN_SIZE];
+		size_t len = lq_make_syn(family, port, i, packet);
 
-		if (family == AF_INET) {
-			struct iphdr ip = {
-				.version = 4, .ihl = 5, .ttl = 64,
-				.protocol = IPPROTO_TCP,
-			};
-
-			snprintf(host, sizeof(host), "10.9.%d.%d",
-				 i / 250 % 250, 1 + i % 250);
-			from = lq_addr(family, host, 0);
-			ip.saddr = ((struct sockaddr_in *)&from.ss)->sin_addr.s_addr;
-			ip.daddr = ((struct sockaddr_in *)&to.ss)->sin_addr.s_addr;
-			th.check = tcp_check(&ip.saddr, &ip.daddr,
-					     sizeof(ip.saddr), &th);
-			len = sizeof(ip);
-			memcpy(packet, &ip, len);
-		} else {
-			struct ip6_hdr ip6 = {
-				.ip6_plen = htons(sizeof(th)),
-				.ip6_nxt = IPPROTO_TCP, .ip6_hlim = 64,
-			};
-
-			ip6.ip6_vfc = 6 << 4;
-			snprintf(host, sizeof(host), "fd09::%x:%x",
-				 i / 250 + 1, 1 + i % 250);
-			from = lq_addr(family, host, 0);
-			ip6.ip6_src = ((struct sockaddr_in6 *)&from.ss)->sin6_addr;
-			ip6.ip6_dst = ((struct sockaddr_in6 *)&to.ss)->sin6_addr;
-			th.check = tcp_check(&ip6.ip6_src, &ip6.ip6_dst,
-					     sizeof(ip6.ip6_src), &th);
-			len = sizeof(ip6);
-			memcpy(packet, &ip6, len);
-		}
-		memcpy(packet + len, &th, sizeof(th));
-		len += sizeof(th);
 		if (sendto(fd, packet, len, 0, &to.sa, to.len) != (ssize_t)len)
-			err(1, "SYN from %s", host);
+			err(1, "SYN number %d", i);
 	}
 	close(fd);
 }

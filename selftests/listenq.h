@@ -197,6 +197,10 @@ bool lq_kernel_before(int major, int minor);
 /* A device behind which nobody answers, and SYNs that come from there. */
 void lq_dummy_up(void);
 void lq_send_syns(int family, int port, int first, int count);
+/* One such SYN, to be sent to lq_dummy_addr() by a raw socket. */
+#define LQ_SYN_SIZE	60
+size_t lq_make_syn(int family, int port, int i, char packet[LQ_SYN_SIZE]);
+struct lq_addr lq_dummy_addr(int family);
 
 /* Somebody else's figures. */
 struct lq_ss {
