@@ -7,7 +7,7 @@ VM := selftests/vm
 
 # Those that the scripts take, so that `make check KERNELS=...` works as
 # `KERNELS=... make check` does.
-export KERNELS KERNEL KSFT TESTS LISTENQ_CACHE
+export KERNELS KERNEL KSFT TESTS PARTS LISTENQ_CACHE
 ifneq ($(KERNEL),)
 export KDIR
 endif
@@ -29,6 +29,14 @@ check: ## run the selftests in a VM: KERNELS="name ..."|all, TESTS="name ...", K
 	@$(VM)/deps.sh check
 	@$(VM)/check.sh
 
+bench: ## what the module costs, in instructions, beside what people use instead: KERNELS=
+	@$(VM)/deps.sh bench
+	@$(VM)/bench.sh path read change rate || echo "listenq: a budget is broken, see above" >&2
+
+bench-check: ## the same, and fail when a budget is broken
+	@$(VM)/deps.sh bench
+	@$(VM)/bench.sh path read change
+
 lint: ## checkpatch, sparse, W=1, shellcheck, codespell
 	@$(VM)/deps.sh lint
 	@$(VM)/lint.sh
@@ -42,6 +50,6 @@ clean: ## remove what make built here; the cache in ~/.cache/listenq stays
 		-o -name modules.order \) -type f -exec rm -f {} +
 
 help: ## this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' Makefile | expand -t 12
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' Makefile | expand -t 12
 
-.PHONY: module demo shell check lint deps clean help
+.PHONY: module demo shell check bench bench-check lint deps clean help

@@ -30,14 +30,20 @@ emulation()
 	fi
 }
 
-# boot NAME MODE OUT: the console goes to OUT/console.log, the verdict port to
+# boot NAME MODE OUT: with $memory MB and $processors, or with one whose clock
+# counts instructions where $icount is not empty. The console goes to OUT/console.log, the verdict port to
 # stdout. In mode shell the console is the terminal's.
 boot()
 {
 	local name=$1 mode=$2 out=$3 accel console verdict append status=0
 	local limit=${VM_TIMEOUT:-900} qemu
 
-	accel=$(accelerator)
+	# The clock counts instructions, a nanosecond each; waiting takes none.
+	if [ -n "$icount" ]; then
+		accel=icount
+	else
+		accel=$(accelerator)
+	fi
 	case $arch in
 	amd64)
 		need qemu-system-x86_64
@@ -46,15 +52,19 @@ boot()
 		if [ "$accel" = kvm ]; then
 			qemu+=(-cpu host -accel kvm)
 		else
-			qemu+=(-cpu max -accel "$(emulation "${qemu[0]}")")
+			qemu+=(-cpu max)
 		fi
 		;;
 	arm64)
 		need qemu-system-aarch64
-		qemu=(qemu-system-aarch64 -machine virt -cpu cortex-a57
-			-accel "$(emulation qemu-system-aarch64)")
+		qemu=(qemu-system-aarch64 -machine virt -cpu cortex-a57)
 		console=ttyAMA0 verdict=ttyS0
 		;;
+	esac
+	case $accel in
+	icount) qemu+=(-accel tcg -icount 'shift=0,sleep=off' -smp 1) ;;
+	tcg) qemu+=(-accel "$(emulation "${qemu[0]}")" -smp "$processors") ;;
+	kvm) qemu+=(-smp "$processors") ;;
 	esac
 	append="console=$console ignore_loglevel printk.devkmsg=on"
 	append+=" panic_on_warn=1 oops=panic panic=-1 softlockup_panic=1"
@@ -62,7 +72,7 @@ boot()
 	# tests want it to wait.
 	append+=" lsm=apparmor"
 	append+=" vm_mode=$mode vm_verdict=$verdict vm_tests=\"${TESTS:-}\""
-	qemu+=(-nodefaults -no-user-config -display none -no-reboot -smp 2
+	qemu+=(-nodefaults -no-user-config -display none -no-reboot
 		-m "$memory" -kernel "$out/vmlinuz" -initrd "$out/initramfs")
 
 	if [ "$mode" = shell ]; then
@@ -80,7 +90,7 @@ boot()
 		esac
 	fi
 	say "$name: booting in QEMU ($accel$(
-		[ "$accel" = kvm ] || echo ', emulated: no usable KVM'))"
+		[ "$accel" != tcg ] || echo ', emulated: no usable KVM'))"
 	timeout --foreground -k 5 "$limit" "${qemu[@]}" -append "$append" ||
 		status=$?
 	[ "$status" -ne 124 ] || say "$name: the VM was stopped after $limit s"

@@ -33,10 +33,10 @@ warnings()
 		grep -vE 'warning: the compiler differs from the one used to build'
 }
 
-# build NAME OUT: leaves vmlinuz and initramfs in OUT.
+# build NAME MODE OUT: leaves vmlinuz and initramfs in OUT.
 build()
 {
-	local name=$1 out=$2 log=$2/build.log root=$cache/$folder/root
+	local name=$1 mode=$2 out=$3 log=$3/build.log root=$cache/$folder/root
 
 	say "$name: building module, tests and initramfs"
 	rm -rf "$out"
@@ -46,7 +46,7 @@ build()
 		own_module "$root" "$log"
 		cp "$KERNEL" "$out/vmlinuz"
 	fi
-	in_folder "$root" bash /build/src/selftests/vm/inside.sh "$arch" \
+	in_folder "$root" bash /build/src/selftests/vm/inside.sh "$arch" "$mode" \
 		>"$out/initramfs" 2>>"$log" || {
 		warnings "$log" >&2 || tail -n 20 "$log" >&2
 		die "$name: the build failed, its log is $log"

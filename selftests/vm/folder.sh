@@ -90,6 +90,22 @@ add_architecture()
 			depmod -b /$arch \$(ls /$arch/lib/modules)" 2>>"$2"
 }
 
+# make_peers NAME: what the benchmark measures beside us, in ROOT/peers.
+make_peers()
+{
+	local dir=$cache/$1
+
+	[ -n "$peers" ] && [ ! -d "$dir/root/peers" ] || return 0
+	need_space 800 'the tools to measure beside'
+	say "$1: downloading about 70 MB of tools to measure beside: $peers"
+	debian "$suite" --variant=extract --format=tar \
+		--include="${peers// /,}" - 2>"$dir/peers.log" </dev/null |
+		in_folder "$dir/root" sh -c 'rm -rf /peers.tmp && mkdir /peers.tmp &&
+			tar -x -C /peers.tmp && mv /peers.tmp /peers' \
+			2>>"$dir/peers.log" ||
+		folder_failed "$dir/peers.log" 'the tools to measure beside'
+}
+
 # add_kernel ROOT LOG: a kernel built from Debian's source, configured by
 # $fragments.
 add_kernel()

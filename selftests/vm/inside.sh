@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Runs inside a kernel's folder, as `inside.sh ARCH`: builds /build/src (module
-# with W=1, tests and demo static), writes the VM's initramfs to stdout and
-# leaves the kernel as /build/vmlinuz. What is said on the way goes to stderr.
+# Runs inside a kernel's folder, as `inside.sh ARCH MODE`: builds /build/src
+# (module with W=1, tests and demo static), writes the VM's initramfs to stdout
+# and leaves the kernel as /build/vmlinuz. What is said on the way goes to stderr.
 
 set -euo pipefail
 
@@ -142,9 +142,43 @@ add_tests()
 	install "$selftests/vm/init" "$root/init"
 }
 
+# add_peer FILE PLACE: if there is one; Debian has renamed some.
+add_peer()
+{
+	[ ! -e "/peers/$1" ] || add_elf "/peers/$1" "$2"
+}
+
+# The benchmark, and those that it measures beside us: /peers holds what this
+# Debian has of them, unpacked.
+add_bench()
+{
+	local bench=$src/selftests/bench to=$root/bench file
+
+	make -C "/usr/src/linux-headers-$release" "M=$bench" "ARCH=$karch" \
+		"CROSS_COMPILE=$cross" W=1 cmd_checkdoc= modules
+	mkdir "$to"
+	cp "$bench/bench.sh" "$bench/empty_probes.ko" "$to"
+	"${cross}gcc" -O2 -Wall -Wextra -Wno-unused-parameter -static -pthread \
+		-o "$to/bench" "$bench/bench.c" "$src/selftests/listenq.c"
+	sys=/peers
+	add_peer usr/bin/bpftrace usr/bin/bpftrace
+	for file in tcpsynbl solisten; do
+		add_peer "usr/sbin/$file" "usr/sbin/$file"
+		add_peer "usr/sbin/$file-libbpf" "usr/sbin/$file"
+	done
+	# A script, which wants the C library's headers.
+	file=usr/sbin/tcpaccept.bt
+	if [ -e "/peers/$file" ]; then
+		install -D "/peers/$file" "$root/$file"
+		mkdir -p "$root/usr/include"
+		cp -r /usr/include/. "$root/usr/include"
+	fi
+}
+
 build
 add_programs
 add_modules
 add_tests
+[ "$2" != bench ] || add_bench
 cd "$root"
 find . | busybox cpio -o -H newc >&3

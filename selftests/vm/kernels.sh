@@ -20,17 +20,18 @@ hand_kernels='debug-rt experimental'	# not part of KERNELS=all
 describe()
 {
 	suite=$1 release='' arch=amd64 image=linux-image-amd64 extra='' fragments=() share=4
+	peers='bpftrace libbpf-tools'
 
 	case $1 in
-	bullseye) ;;
+	bullseye) peers=bpftrace ;;
 	trixie) extra='clang lld llvm' ;;	# must not warn either
 	bookworm) extra='sparse' ;;	# make lint works in this folder
 	trixie-backports) suite=trixie release=$1 ;;
 	trixie-rt) suite=trixie image=linux-image-rt-amd64 ;;
 	experimental) suite=sid release=$1 ;;
-	arm64) suite=trixie arch=arm64 image=linux-image-arm64 share=3 ;;
-	debug) suite=trixie image='' share=1 fragments=(debug.config) ;;
-	debug-rt) suite=trixie image='' share=1 fragments=(debug.config debug-rt.config) ;;
+	arm64) suite=trixie arch=arm64 image=linux-image-arm64 share=3 peers='' ;;
+	debug) suite=trixie image='' peers='' share=1 fragments=(debug.config) ;;
+	debug-rt) suite=trixie image='' peers='' share=1 fragments=(debug.config debug-rt.config) ;;
 	*) die "no kernel '$1': known are $all_kernels $hand_kernels, and all" ;;
 	esac
 	release=${release:-$suite}

@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# vm.sh check|demo|shell [NAME]: makes what kernel NAME needs, builds the
+# vm.sh check|demo|shell|bench [NAME]: makes what kernel NAME needs, builds the
 # working tree for it, boots it and does the named thing in it.
 # KERNEL=bzImage KDIR=build takes a kernel of one's own.
 #
-# check leaves "PASSED FAILED SKIPPED" in the file result. Status 4: this
-# kernel can't be had.
+# check leaves "PASSED FAILED SKIPPED" in the file result. bench prints what
+# bench.sh measures, or the PARTS of it, and fails when a budget is broken.
+# Status 4: this kernel can't be had.
 
 . "$(dirname "$0")/lib.sh"
 . "$vm/kernels.sh"
@@ -16,7 +17,7 @@
 
 mode=$1 name=${2:-$default_kernel}
 folder=$name
-memory=1024
+memory=1024 processors=2 icount=''
 if [ -n "${KERNEL:-}" ]; then
 	[ -f "$KERNEL" ] || die "KERNEL=$KERNEL is no file: name a bzImage"
 	[ -f "${KDIR:-}/Makefile" ] ||
@@ -25,6 +26,7 @@ if [ -n "${KERNEL:-}" ]; then
 	memory=2048	# it may be a debug kernel
 fi
 describe "$folder"
+[ "$mode" != bench ] || memory=3072	# bpftrace's compiler is 200 MB
 if [ -z "$image" ]; then
 	# Checkers cost memory and time.
 	memory=2048
@@ -36,7 +38,8 @@ lock "$name-$mode"
 lock "$folder"
 make_folder "$folder"
 make_ksft
-build "$name" "$out"
+[ "$mode" != bench ] || make_peers "$folder"
+build "$name" "$mode" "$out"
 unlock "$folder"
 
 # piped OUT: what is piped into make shell, from the moment there is someone to
@@ -88,6 +91,22 @@ if [ "$mode" = demo ]; then
 	judge_log "$out/console.log"
 	grep -qx 'vm: end 0' "$out/verdict" ||
 		die "the demo stopped early; the kernel's log is $out/console.log"
+	exit
+fi
+
+if [ "$mode" = bench ]; then
+	rm -f "$out"/verdict.*
+	for part in ${PARTS:-path read change}; do
+		say "$name: measuring: $part"
+		if [ "$part" = rate ]; then icount='' processors=4; else icount=yes; fi
+		run "$part" | { grep --line-buffered '^#' || :; } >&2
+		judge_log "$out/console.log" >&2
+		grep -qx 'vm: end 0' "$out/verdict" ||
+			die "$name: the benchmark stopped early, see $out/verdict"
+		mv "$out/verdict" "$out/verdict.$part"
+	done
+	cat "$out"/verdict.* | grep -v '^vm:' >"$out/measured"
+	awk -v kernel="$name" -f "$top/selftests/bench/table.awk" "$out/measured"
 	exit
 fi
 

@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What one piece of work costs, in nanoseconds, which are instructions where
+ * the machine's clock counts those (bench.sh):
+ *
+ *	bench connect		connect, accept and close of one connection
+ *	bench listen		listen and close of one listener
+ *	bench syn accept|SYN COOKIES	a SYN for a listener whose accept queue,
+ *				or SYN queue, is full, with tcp_syncookies as
+ *				said; the sender's part included
+ *	bench write FILE TEXT	a write() of TEXT to FILE
+ *	bench run COMMAND...	a command, its output thrown away
+ *	bench rate SECONDS	how many connections a second all processors make
+ *	bench hold LISTENERS ESTABLISHED	holds that many sockets until
+ *				its standard input ends; says when it has them
+ *
+ * The first three print the first decile of many, in a network namespace of
+ * their own: what happens now and then (a timer's tick, a slab that is full)
+ * is not part of the work. Their own clock is subtracted. Write and run print
+ * the processor time that the process was given, so waiting is free.
+ */
+
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <err.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../listenq.h"
+
+#define ROUNDS		2000
+#define PORT		80
+
+static long long now(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	const long long *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static void nothing(int round)
+{
+}
+
+static long long time_of(void (*work)(int round), int round)
+{
+	long long start = now(CLOCK_MONOTONIC);
+
+	work(round);
+	return now(CLOCK_MONOTONIC) - start;
+}
+
+/*
+ * What @work(round) costs when nothing comes between: the first decile. Each
+ * round is after @prepare(round).
+ */
+static long long cost_of(void (*work)(int round), void (*prepare)(int round))
+{
+	static long long cost[ROUNDS];
+
+	for (int round = 0; round < ROUNDS; round++) {
+		prepare(round);
+		/* ksoftirqd may have some of the last round's work left. */
+		sched_yield();
+		cost[round] = time_of(work, round) - time_of(nothing, round);
+	}
+	qsort(cost, ROUNDS, sizeof(*cost), by_value);
+	return cost[ROUNDS / 10];
+}
+
+static void allow_files(rlim_t count)
+{
+	const struct rlimit files = { count, count };
+
+	if (setrlimit(RLIMIT_NOFILE, &files))
+		err(1, "RLIMIT_NOFILE");
+}
+
+/* ---- connect ---- */
+
+static int listener;
+
+static void connection(int i)
+{
+	const struct linger abort = { .l_onoff = 1 };
+	struct lq_addr from = lq_addr(AF_INET, "127.0.0.1", 10000 + i);
+	struct lq_addr to = lq_addr(AF_INET, "127.0.0.1", PORT);
+	int client = socket(AF_INET, SOCK_STREAM, 0);
+	int server;
+
+	if (bind(client, &from.sa, from.len) ||
+	    connect(client, &to.sa, to.len))
+		err(1, "connect");
+	server = accept(listener, NULL, NULL);
+	if (server < 0)
+		err(1, "accept");
+	/* Nothing is left in TIME_WAIT for later rounds to meet. */
+	if (setsockopt(server, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort)))
+		err(1, "SO_LINGER");
+	close(server);
+	close(client);
+}
+
+static void bench_connect(void)
+{
+	listener = lq_bound(AF_INET, "127.0.0.1", PORT);
+	lq_listen(listener, 100);
+	printf("%lld\n", cost_of(connection, nothing));
+}
+
+/* ---- listen ---- */
+
+/* Bound ones, made before the clock runs. */
+static int bound[ROUNDS];
+
+static void listen_and_close(int i)
+{
+	listen(bound[i], 100);
+	close(bound[i]);
+}
+
+static void bench_listen(void)
+{
+	allow_files(ROUNDS + 100);
+	for (int i = 0; i < ROUNDS; i++)
+		bound[i] = lq_bound(AF_INET, "127.0.0.1", 1024 + i);
+	printf("%lld\n", cost_of(listen_and_close, nothing));
+}
+
+/* ---- syn ---- */
+
+/* As many as are timed at once, made before the clock runs. */
+#define SYNS	16
+
+static struct {
+	int fd;
+	struct lq_addr to;
+	char packets[SYNS][LQ_SYN_SIZE];
+	size_t length;
+} flood;
+
+static void prepare_syns(int round)
+{
+	for (int i = 0; i < SYNS; i++)
+		flood.length = lq_make_syn(AF_INET, PORT, round * SYNS + i,
+					   flood.packets[i]);
+}
+
+static void send_syns(int round)
+{
+	for (int i = 0; i < SYNS; i++)
+		sendto(flood.fd, flood.packets[i], flood.length, 0,
+		       &flood.to.sa, flood.to.len);
+}
+
+static void bench_syn(const char *queue, int cookies)
+{
+	const int backlog = 4;
+
+	lq_dummy_up();
+	flood.fd = socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
+	if (flood.fd < 0)
+		err(1, "raw socket");
+	flood.to = lq_dummy_addr(AF_INET);
+
+	listener = lq_bound(AF_INET, "0.0.0.0", PORT);
+	lq_listen(listener, backlog);
+	lq_set_sysctl("ipv4/tcp_syncookies", cookies);
+	if (!strcmp(queue, "SYN")) {
+		lq_send_syns(AF_INET, PORT, ROUNDS * SYNS, 2 * backlog);
+	} else {
+		for (int i = 0; i <= backlog; i++)
+			lq_connect(listener);
+	}
+	printf("%lld\n", cost_of(send_syns, prepare_syns) / SYNS);
+}
+
+/* ---- commands ---- */
+
+static void bench_write(const char *file, const char *text)
+{
+	int fd = open(file, O_WRONLY);
+	size_t length = strlen(text);
+	long long start;
+
+	if (fd < 0)
+		err(1, "%s", file);
+	start = now(CLOCK_THREAD_CPUTIME_ID);
+	if (write(fd, text, length) != (ssize_t)length)
+		err(1, "write %s", file);
+	printf("%lld\n", now(CLOCK_THREAD_CPUTIME_ID) - start);
+}
+
+static long long microseconds(struct timeval time)
+{
+	return time.tv_sec * 1000000LL + time.tv_usec;
+}
+
+static void bench_run(char *argv[])
+{
+	struct rusage usage;
+	pid_t pid = fork();
+	int status;
+
+	if (pid < 0)
+		err(1, "fork");
+	if (!pid) {
+		int null = open("/dev/null", O_WRONLY);
+
+		dup2(null, STDOUT_FILENO);
+		execvp(argv[0], argv);
+		err(1, "%s", argv[0]);
+	}
+	if (wait4(pid, &status, 0, &usage) != pid || status)
+		errx(1, "%s failed", argv[0]);
+	printf("%lld\n", 1000 * (microseconds(usage.ru_utime) +
+				 microseconds(usage.ru_stime)));
+}
+
+/* ---- rate ---- */
+
+/* A server and a client on each processor, all of them at the same time. */
+static long connections(int cpu, long long end)
+{
+	const struct linger abort = { .l_onoff = 1 };
+	struct lq_addr to = lq_addr(AF_INET, "127.0.0.1", PORT + cpu);
+	int server = lq_bound(AF_INET, "127.0.0.1", PORT + cpu);
+	cpu_set_t cpus;
+	long count;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	sched_setaffinity(0, sizeof(cpus), &cpus);
+	lq_listen(server, 100);
+	for (count = 0; now(CLOCK_MONOTONIC) < end; count++) {
+		int client = socket(AF_INET, SOCK_STREAM, 0);
+		int accepted;
+
+		if (connect(client, &to.sa, to.len))
+			err(1, "connect");
+		accepted = accept(server, NULL, NULL);
+		if (accepted < 0)
+			err(1, "accept");
+		setsockopt(accepted, SOL_SOCKET, SO_LINGER, &abort,
+			   sizeof(abort));
+		close(accepted);
+		close(client);
+	}
+	return count;
+}
+
+static void bench_rate(int seconds)
+{
+	long long start = now(CLOCK_MONOTONIC);
+	int cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	long *counts = lq_shared(cpus * sizeof(*counts));
+	pid_t pids[cpus];
+	long sum = 0;
+
+	for (int cpu = 0; cpu < cpus; cpu++) {
+		pids[cpu] = lq_fork();
+		if (!pids[cpu]) {
+			counts[cpu] = connections(cpu, start +
+						  seconds * 1000000000LL);
+			_exit(0);
+		}
+	}
+	for (int cpu = 0; cpu < cpus; cpu++) {
+		if (lq_reap(pids[cpu]))
+			errx(1, "a client failed");
+		sum += counts[cpu];
+	}
+	printf("%ld\n", sum / seconds);
+}
+
+/* ---- hold ---- */
+
+/* An address and a port of its own for each. */
+static struct lq_addr nth(int net, int i)
+{
+	char host[INET_ADDRSTRLEN];
+
+	snprintf(host, sizeof(host), "127.%d.%d.1", net, 1 + i / 1000);
+	return lq_addr(AF_INET, host, 10000 + i % 1000);
+}
+
+static int socket_at(struct lq_addr addr)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (fd < 0 || bind(fd, &addr.sa, addr.len))
+		err(1, "a socket");
+	return fd;
+}
+
+/* Established without a peer, as checkpoint/restore does it (TCP_REPAIR). */
+static void establish(int i)
+{
+	struct lq_addr to = lq_addr(AF_INET, "127.0.0.1", 9);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	struct lq_addr from = nth(2, i);
+	int on = 1;
+
+	if (fd < 0 ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on)) ||
+	    bind(fd, &from.sa, from.len) || connect(fd, &to.sa, to.len))
+		err(1, "an established socket");
+}
+
+static void bench_hold(int listeners, int established)
+{
+	char byte;
+
+	allow_files(listeners + established + 100);
+	for (int i = 0; i < listeners; i++)
+		lq_listen(socket_at(nth(1, i)), 100);
+	for (int i = 0; i < established; i++)
+		establish(i);
+	puts("held");
+	fflush(stdout);
+	while (read(STDIN_FILENO, &byte, 1) > 0)
+		;
+}
+
+int main(int argc, char *argv[])
+{
+	const char *what = argc > 1 ? argv[1] : "";
+
+	if (!strcmp(what, "run") && argc > 2) {
+		bench_run(argv + 2);
+	} else if (!strcmp(what, "write") && argc == 4) {
+		bench_write(argv[2], argv[3]);
+	} else if (!strcmp(what, "hold") && argc == 4) {
+		bench_hold(atoi(argv[2]), atoi(argv[3]));
+	} else {
+		lq_new_netns();
+		if (!strcmp(what, "connect"))
+			bench_connect();
+		else if (!strcmp(what, "listen"))
+			bench_listen();
+		else if (!strcmp(what, "syn") && argc == 4)
+			bench_syn(argv[2], atoi(argv[3]));
+		else if (!strcmp(what, "rate") && argc == 3)
+			bench_rate(atoi(argv[2]));
+		else
+			errx(2, "see the top of bench.c");
+	}
+	return 0;
+}

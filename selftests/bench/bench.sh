@@ -1,0 +1,317 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# bench.sh PART...: run in the VM of `make bench`, whose clock counts
+# instructions. Prints a line for each measurement, in three fields set apart
+# by tabs: the work, by whom it was done or who was attached, and its cost.
+# Peers that the kernel's Debian does not have are left out.
+#
+#	path	connections, SYNs, listen()
+#	read	all listeners, with the module and its peers
+#	change	rules, load and unload, memory
+#	large	read, with 100,000 listeners
+#	rate	connections a second; in a VM with an ordinary clock
+
+set -eu
+PATH=/bench:$PATH
+sockets=/proc/net/listenq/sockets
+clamp=/proc/net/listenq/clamp
+many=10000
+pipes=$(mktemp -d)
+mkfifo "$pipes/release" "$pipes/held"
+
+result()
+{
+	printf '%s\t%s\t%s\n' "$1" "$2" "$3"
+}
+
+# have COMMAND: where it comes from is the kernel's own Debian.
+have()
+{
+	command -v "$1" >/dev/null
+}
+
+# hold LISTENERS ESTABLISHED, until release.
+hold()
+{
+	local held
+
+	bench hold "$@" <"$pipes/release" >"$pipes/held" &
+	holder=$!
+	exec 3>"$pipes/release"
+	read -r held <"$pipes/held"
+	[ "$held" = held ]
+}
+
+release()
+{
+	exec 3>&-
+	wait "$holder"
+}
+
+# ---- attaching ----
+
+traced=/sys/kernel/debug/tracing/enabled_functions
+
+# attach FUNCTION COMMAND...: starts it, returns when it has hooked FUNCTION.
+attach()
+{
+	local function=$1 tries=0
+
+	shift
+	echo "# $1" >&2
+	"$@" >/dev/null 2>/tmp/peer &
+	peer=$!
+	until grep -q "^$function " "$traced"; do
+		tries=$((tries + 1))
+		if [ "$tries" -ge 600 ] || ! kill -0 "$peer" 2>/dev/null; then
+			echo "bench: $1 did not attach: $(cat /tmp/peer)" >&2
+			exit 1
+		fi
+		sleep 0.1
+	done
+}
+
+detach()
+{
+	kill "$peer"
+	wait "$peer" || :
+}
+
+# The functions that listenq hooks on this kernel, by the kind of its probe.
+hooked()
+{
+	local returns='__sys_listen|__sys_listen_socket|__inet_listen_sk|inet_listen|inet_csk_listen_start'
+
+	awk -v returns="^($returns)\$" -v kind="$1" '
+		$2 == "on" && ($1 ~ returns) == (kind == "leave") {
+			list = list sep $1
+			sep = ","
+		}
+		END { print kind "=" list }' /proc/net/listenq/hooks
+}
+
+# ---- the parts ----
+
+measure()
+{
+	echo "# $1: $2" >&2
+	case $1 in
+	connection)
+		result 'connect, accept, close' "$2" "$(bench connect)"
+		;;
+	listener)
+		result 'listen, close' "$2" "$(bench listen)"
+		;;
+	syn)
+		local cookies queue
+
+		for queue in accept SYN; do
+			for cookies in 1 0; do
+				result "SYN, $queue queue full, syncookies=$cookies" \
+					"$2" "$(bench syn $queue $cookies)"
+			done
+		done
+		;;
+	esac
+}
+
+path()
+{
+	local work count_syns
+
+	for work in connection listener syn; do
+		measure $work without
+	done
+
+	modprobe listenq
+	set -- "$(hooked enter)" "$(hooked leave)"
+	for work in connection listener syn; do
+		measure $work listenq
+	done
+	rmmod listenq
+
+	insmod /bench/empty_probes.ko "$@"
+	for work in connection listener syn; do
+		measure $work 'empty probes'
+	done
+	rmmod empty_probes
+
+	if have tcpsynbl; then
+		attach tcp_v4_syn_recv_sock tcpsynbl
+		measure connection tcpsynbl
+		measure syn tcpsynbl
+		detach
+	fi
+	if have solisten; then
+		attach inet_listen solisten
+		measure listener solisten
+		detach
+	fi
+	if have bpftrace; then
+		attach inet_csk_accept tcpaccept.bt
+		measure connection tcpaccept.bt
+		detach
+		# shellcheck disable=SC2016 # bpftrace's own
+		count_syns='kprobe:tcp_conn_request {
+			$sk = (struct sock *)arg2;
+			@syns[$sk] = count();
+			if ($sk->sk_ack_backlog > $sk->sk_max_ack_backlog) {
+				@overflows[$sk] = count();
+			}
+		}'
+		attach tcp_conn_request bpftrace -e "$count_syns"
+		measure syn bpftrace
+		detach
+	fi
+}
+
+# What each reader takes where there are no listeners.
+declare -A none
+
+# readers WORK LISTENERS: what each takes for a listener.
+readers()
+{
+	local work=$1 count=$2 who cost
+
+	for who in "$sockets" /proc/net/tcp 'ss -ltnH' 'ss -ltnmpe'; do
+		case $who in
+		/*) set -- cat "$who" ;;
+		*)
+			# shellcheck disable=SC2086 # its arguments
+			set -- $who
+			;;
+		esac
+		cost=$(bench run "$@")
+		if [ "$count" -eq 0 ]; then
+			none[$who]=$cost
+		else
+			result "$work" "$who" "$(((cost - ${none[$who]}) / count))"
+		fi
+	done
+}
+
+read_listeners()
+{
+	local count
+
+	modprobe -a inet_diag tcp_diag listenq
+	# Twice: the programs' pages have been read then.
+	readers '' 0
+	readers '' 0
+	for count in "$@"; do
+		hold "$count" 0
+		readers "read, a listener of $count" "$count"
+		release
+	done
+	rmmod listenq
+}
+
+read_established()
+{
+	modprobe -a inet_diag tcp_diag listenq
+	hold $many 50000
+	readers "read, a listener of $many, 50000 connections beside" $many
+	release
+	rmmod listenq
+}
+
+# median COMMAND...: of what it prints in seven runs.
+median()
+{
+	local _
+
+	for _ in 1 2 3 4 5 6 7; do
+		"$@"
+	done | sort -n | sed -n 4p
+}
+
+load()
+{
+	bench run modprobe listenq
+	rmmod listenq
+}
+
+unload()
+{
+	modprobe listenq
+	bench run rmmod listenq
+}
+
+# A rule that changes each limit.
+rule()
+{
+	bench write $clamp '* somaxconn 50'
+	echo flush >$clamp
+}
+
+# Bytes of slab that records take.
+slab()
+{
+	local dir=/sys/kernel/slab/listenq_record slabs order
+
+	read -r slabs _ <$dir/slabs
+	read -r order <$dir/order
+	echo $((slabs * (4096 << order)))
+}
+
+change()
+{
+	local count before
+
+	none[load]=$(median load)
+	none[unload]=$(median unload)
+	modprobe listenq
+	none[rule]=$(median rule)
+	rmmod listenq
+	for count in $many $((2 * many)); do
+		hold "$count" 0
+		result "load, a listener of $count" listenq \
+			"$((($(median load) - none[load]) / count))"
+		result "unload, a listener of $count" listenq \
+			"$((($(median unload) - none[unload]) / count))"
+		modprobe listenq
+		result "rule, a listener of $count" listenq \
+			"$((($(median rule) - none[rule]) / count))"
+		rmmod listenq
+		release
+	done
+
+	modprobe listenq
+	before=$(slab)
+	hold $many 0
+	result "memory, bytes a listener of $many" listenq \
+		"$((($(slab) - before) / many))"
+	release
+	rmmod listenq
+}
+
+# Alternately, since such figures drift.
+rate()
+{
+	local _
+
+	for _ in 1 2 3 4 5; do
+		result 'connections a second' without "$(bench rate 2)"
+		modprobe listenq
+		result 'connections a second' listenq "$(bench rate 2)"
+		rmmod listenq
+	done
+}
+
+for part in "$@"; do
+	case $part in
+	path) path ;;
+	read)
+		read_listeners 1000 $many
+		read_established
+		;;
+	large) read_listeners 1000 100000 ;;
+	change) change ;;
+	rate) rate ;;
+	*)
+		echo "bench: no part '$part'" >&2
+		exit 2
+		;;
+	esac
+done

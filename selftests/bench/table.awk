@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What bench.sh has measured on @kernel, as a table, and whether the budgets hold: exits
+# with 1 where one does not. A budget whose peer wasn't there is not judged.
+
+BEGIN { FS = "\t" }
+
+NF == 3 {
+	if (!($1 in seen)) {
+		seen[$1] = 1
+		works[++nworks] = $1
+	}
+	if (!(($1, $2) in cost))
+		by[$1] = by[$1] FS $2
+	# Only rates are measured more than once: of these, the sum.
+	cost[$1, $2] += $3
+}
+
+function added(work, who)
+{
+	return cost[work, who] - cost[work, "without"]
+}
+
+# What a work costs beside what it costs with the module.
+function row(work, who, own,	extra, times)
+{
+	if (work == "connections a second") {
+		if (who == "listenq")
+			times = sprintf("%.2f", cost[work, who] / cost[work, "without"])
+	} else if ((work, "without") in cost) {
+		if (who != "without")
+			extra = sprintf("%+d", added(work, who))
+		if (who !~ /^(without|listenq)$/)
+			times = sprintf("%.2f", added(work, who) / added(work, "listenq"))
+	} else if (who != own) {
+		times = sprintf("%.2f", cost[work, who] / cost[work, own])
+	}
+	printf "  %-34s %12d %8s %8s\n", who, cost[work, who], extra, times
+}
+
+# The budget @what: @figure is at most @limit.
+function budget(what, figure, limit)
+{
+	printf "  %-50s %8.2f of %6.2f  %s\n", what, figure, limit,
+		figure <= limit ? "ok" : "BROKEN"
+	broken += figure > limit
+}
+
+# The same of what is added to @work, against a peer.
+function against(work, peer, times)
+{
+	if ((work, peer) in cost && (work, "listenq") in cost)
+		budget(work ": times " peer,
+		       added(work, "listenq") / added(work, peer), times)
+}
+
+# @work against the same work on a smaller scale.
+function scaled(work, smaller, who, times)
+{
+	if ((work, who) in cost && (smaller, who) in cost)
+		budget(work, cost[work, who] / cost[smaller, who], times)
+}
+
+END {
+	if (!nworks) {
+		print "nothing was measured"
+		exit 1
+	}
+	printf "%-36s %12s %8s %8s\n", kernel, "instructions", "added", "times"
+	for (i = 1; i <= nworks; i++) {
+		print works[i]
+		n = split(substr(by[works[i]], 2), who, FS)
+		for (j = 1; j <= n; j++)
+			row(works[i], who[j], who[1])
+	}
+
+	print "\nbudgets"
+	sockets = "/proc/net/listenq/sockets"
+	many = "read, a listener of 10000"
+	if ((many, sockets) in cost) {
+		budget(many ": of ss -ltnH", cost[many, sockets] / cost[many, "ss -ltnH"], 1 / 8)
+		budget(many ": of /proc/net/tcp", cost[many, sockets] / cost[many, "/proc/net/tcp"], 1 / 5)
+	}
+	few = "read, a listener of 1000"
+	scaled(many, few, sockets, 1.2)
+	scaled("read, a listener of 100000", few, sockets, 1.2)
+	scaled(many ", 50000 connections beside", many, sockets, 1.02)
+	for (i = 1; i <= nworks; i++)
+		against(works[i], "empty probes", 2)
+	# Where tcpsynbl is no kprobe, kprobes that do nothing cost more.
+	work = "connect, accept, close"
+	if (added(work, "empty probes") < added(work, "tcpsynbl"))
+		against(work, "tcpsynbl", 1)
+	for (i = split("load unload rule", change, " "); i; i--)
+		scaled(change[i] ", a listener of 20000",
+		       change[i] ", a listener of 10000", "listenq", 1.2)
+	memory = "memory, bytes a listener of 10000"
+	if ((memory, "listenq") in cost)
+		budget(memory, cost[memory, "listenq"], 384)
+	exit broken > 0
+}
