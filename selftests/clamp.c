@@ -783,14 +783,7 @@ static int receive_descriptor(int from)
 static void become_root_of_a_user_namespace(void)
 {
 	lq_become_user(OTHER_UID);
-	if (unshare(CLONE_NEWUSER))
-		_exit(KSFT_SKIP);
-	lq_write_file("/proc/self/setgroups", "deny");
-	lq_write_file("/proc/self/uid_map", "0 12350 1");
-	if (setresuid(0, 0, 0))
-		err(1, "setresuid(0)");
-	/* Which a change of credentials may have ended. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	lq_enter_user_namespace(OTHER_UID);
 	lq_new_netns();
 }
 
@@ -1292,18 +1285,6 @@ FIXTURE_TEARDOWN(parameter)
 		EXPECT_EQ(0, lq_load());
 }
 
-static int load_with(const char *parameters)
-{
-	int fd = open(lq_module_path(), O_RDONLY | O_CLOEXEC);
-	int error;
-
-	if (fd < 0)
-		err(1, "%s", lq_module_path());
-	error = syscall(SYS_finit_module, fd, parameters, 0) ? errno : 0;
-	close(fd);
-	return error;
-}
-
 /*
  * For all namespaces that there are, and will be. More than anybody's limit,
  * since it acts on the listeners of the machine too.
@@ -1316,7 +1297,7 @@ TEST_F(parameter, a_rule_in_every_namespace)
 	ASSERT_LE(0, net);
 	ASSERT_EQ(0, lq_unload());
 	before = lq_listener(AF_INET, 5);
-	ASSERT_EQ(0, load_with("somaxconn=70000"));
+	ASSERT_EQ(0, lq_load_with("somaxconn=70000"));
 	check_text(_metadata, rule);
 	check_listener(_metadata, before, "*", 5);
 	check_listener(_metadata, lq_listener(AF_INET, INT_MAX), "*", 70000);
@@ -1355,12 +1336,12 @@ TEST_F(parameter, a_rule_in_every_namespace)
 TEST_F(parameter, least_and_most)
 {
 	ASSERT_EQ(0, lq_unload());
-	ASSERT_EQ(0, load_with("somaxconn=0"));
+	ASSERT_EQ(0, lq_load_with("somaxconn=0"));
 	check_text(_metadata, "");
 	lq_new_netns();
 	check_text(_metadata, "");
 	ASSERT_EQ(0, lq_unload());
-	ASSERT_EQ(0, load_with("somaxconn=2147483647"));
+	ASSERT_EQ(0, lq_load_with("somaxconn=2147483647"));
 	check_text(_metadata, "* somaxconn 2147483647\n");
 	check_listener(_metadata, lq_listener(AF_INET, -1), "*", INT_MAX);
 }
@@ -1375,7 +1356,7 @@ TEST_F(parameter, out_of_range)
 
 	ASSERT_EQ(0, lq_unload());
 	for (size_t i = 0; i < ARRAY_SIZE(parameters); i++) {
-		int error = load_with(parameters[i]);
+		int error = lq_load_with(parameters[i]);
 
 		EXPECT_TRUE(error == ERANGE || error == EINVAL) {
 			TH_LOG("%s: %s", parameters[i], strerror(error));

@@ -29,6 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kselftest.h"
 #include "listenq.h"
 
 #ifndef SO_COOKIE
@@ -137,6 +138,21 @@ void lq_set_capabilities(unsigned long long mask)
 		err(1, "capset");
 }
 
+void lq_enter_user_namespace(int uid)
+{
+	char map[32];
+
+	if (unshare(CLONE_NEWUSER))
+		_exit(KSFT_SKIP);
+	snprintf(map, sizeof(map), "0 %d 1", uid);
+	lq_write_file("/proc/self/setgroups", "deny");
+	lq_write_file("/proc/self/uid_map", map);
+	if (setresuid(0, 0, 0))
+		err(1, "setresuid(0)");
+	/* Which a change of credentials may have ended. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 int lq_open_log(void)
 {
 	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
@@ -194,16 +210,26 @@ const char *lq_module_path(void)
 	return path[0] == '/' ? path : NULL;
 }
 
-int lq_load_file(const char *path)
+static int load(const char *path, const char *parameters)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	int ret;
 
 	if (fd < 0)
 		return errno;
-	ret = syscall(SYS_finit_module, fd, "", 0) ? errno : 0;
+	ret = syscall(SYS_finit_module, fd, parameters, 0) ? errno : 0;
 	close(fd);
 	return ret;
+}
+
+int lq_load_file(const char *path)
+{
+	return load(path, "");
+}
+
+int lq_load_with(const char *parameters)
+{
+	return load(lq_module_path(), parameters);
 }
 
 int lq_load(void)

@@ -78,6 +78,8 @@ bool lq_have_module(void);
 bool lq_loaded(void);
 int lq_load(void);
 int lq_load_file(const char *path);
+/* By its file, where lq_module_path() has one. */
+int lq_load_with(const char *parameters);
 int lq_unload(void);
 const char *lq_module_path(void);
 
@@ -96,6 +98,11 @@ void *lq_shared(size_t size);
 /* Another user, without any capability; or capabilities as a bit mask. */
 void lq_become_user(int uid);
 void lq_set_capabilities(unsigned long long mask);
+/*
+ * Root of a user namespace of its own, in which @uid, the caller, is the only
+ * user. Ends the process as kselftest's SKIP does where that isn't allowed.
+ */
+void lq_enter_user_namespace(int uid);
 
 /*
  * The kernel log from here on, -1 where it can't be read; and the text of its

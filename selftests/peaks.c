@@ -556,34 +556,19 @@ static void become_other_user(void)
 	lq_become_user(OTHER_UID);
 }
 
-static void enter_user_namespace(int uid)
-{
-	char map[32];
-
-	if (unshare(CLONE_NEWUSER))
-		_exit(KSFT_SKIP);
-	snprintf(map, sizeof(map), "0 %d 1", uid);
-	lq_write_file("/proc/self/setgroups", "deny");
-	lq_write_file("/proc/self/uid_map", map);
-	if (setresuid(0, 0, 0))
-		err(1, "setresuid(0)");
-	/* Which a change of credentials may have ended. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-}
-
 /*
  * Root, of whom the file thinks so: all capabilities, but in a namespace that
  * the network isn't of.
  */
 static void become_root_of_nothing(void)
 {
-	enter_user_namespace(0);
+	lq_enter_user_namespace(0);
 }
 
 static void become_root_of_a_container(void)
 {
 	lq_become_user(OTHER_UID);
-	enter_user_namespace(OTHER_UID);
+	lq_enter_user_namespace(OTHER_UID);
 	lq_new_netns();
 }
 

@@ -95,12 +95,7 @@ static void become_root_without_net_admin(void)
 static void become_root_of_a_user_namespace(void)
 {
 	lq_become_user(OTHER_UID);
-	if (unshare(CLONE_NEWUSER))
-		_exit(KSFT_SKIP);
-	lq_write_file("/proc/self/setgroups", "deny");
-	lq_write_file("/proc/self/uid_map", "0 12350 1");
-	if (setresuid(0, 0, 0))
-		err(1, "setresuid(0)");
+	lq_enter_user_namespace(OTHER_UID);
 }
 
 /* @cookie's row as somebody sees it who has gone through @become. */

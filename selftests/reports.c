@@ -83,18 +83,6 @@ static const char *text_of(const char *path)
 	return text;
 }
 
-static int load_with(const char *parameters)
-{
-	int fd = open(lq_module_path(), O_RDONLY | O_CLOEXEC);
-	int error;
-
-	if (fd < 0)
-		err(1, "%s", lq_module_path());
-	error = syscall(SYS_finit_module, fd, parameters, 0) ? errno : 0;
-	close(fd);
-	return error;
-}
-
 /* A listener at @host that holds all that it can, and knows no overflow. */
 static int full(struct __test_metadata *_metadata, int family,
 		const char *host, int backlog)
@@ -517,20 +505,20 @@ TEST_F(lines, given_at_the_load)
 	if (!lq_module_path())
 		SKIP(return, "no module file: set LISTENQ_KO");
 	ASSERT_EQ(0, lq_unload());
-	ASSERT_EQ(0, load_with("log_interval=0"));
+	ASSERT_EQ(0, lq_load_with("log_interval=0"));
 	EXPECT_STREQ("0", text_of(PARAMETER));
 	flood(_metadata, fd, AF_INET, 3);
 	check_silence(_metadata, self->log);
 
 	ASSERT_EQ(0, lq_unload());
-	ASSERT_EQ(0, load_with("log_interval=3600"));
+	ASSERT_EQ(0, lq_load_with("log_interval=3600"));
 	EXPECT_STREQ("3600", text_of(PARAMETER));
 	flood(_metadata, fd, AF_INET, 1);
 	check_line(_metadata, self->log, local_any(fd), "-", 1, 1);
 
 	ASSERT_EQ(0, lq_unload());
-	EXPECT_EQ(EINVAL, load_with("log_interval=-1"));
-	EXPECT_EQ(EINVAL, load_with("log_interval=often"));
+	EXPECT_EQ(EINVAL, lq_load_with("log_interval=-1"));
+	EXPECT_EQ(EINVAL, lq_load_with("log_interval=often"));
 	EXPECT_FALSE(lq_loaded());
 }
 
