@@ -937,6 +937,280 @@ TEST_F(fuzz, round_trip)
 	free(model);
 }
 
+/* ---- the other files ---- */
+
+#define SHORT_WRITES	scaled(20000)
+#define INTERVAL_FILE	"/sys/module/listenq/parameters/log_interval"
+
+/* @base, changed here and there. */
+static void make_short_text(const char *base)
+{
+	text.length = strlen(base);
+	memcpy(text.bytes, base, text.length);
+	for (unsigned int n = chance(4); n; n--) {
+		size_t at = chance(text.length + 1);
+
+		switch (chance(4)) {
+		case 0:		/* one byte more */
+			memmove(text.bytes + at + 1, text.bytes + at,
+				text.length - at);
+			text.length++;
+			text.bytes[at] = chance(2) ? chance(256) :
+					 "\n 0x-+reset9"[chance(12)];
+			break;
+		case 1:		/* one less */
+			if (at < text.length)
+				memmove(text.bytes + at, text.bytes + at + 1,
+					--text.length - at);
+			break;
+		case 2:		/* another */
+			if (at < text.length)
+				text.bytes[at] ^= 1 << chance(8);
+			break;
+		case 3:		/* the same again, rarely very often */
+			for (unsigned int i = chance(8) ? 1 : chance(12);
+			     i && 2 * text.length <= 8192; i--) {
+				memcpy(text.bytes + text.length, text.bytes,
+				       text.length);
+				text.length *= 2;
+			}
+			break;
+		}
+	}
+}
+
+/* One line end may stand behind the word. */
+static int model_reset(void)
+{
+	size_t length = text.length;
+
+	if (length && text.bytes[length - 1] == '\n')
+		length--;
+	return length == 5 && !memcmp(text.bytes, "reset", 5) ? 0 : EINVAL;
+}
+
+/* The word and nothing else begins the peaks anew. */
+TEST_F(fuzz, resets)
+{
+	int sockets = open(LQ_SOCKETS, O_WRONLY | O_CLOEXEC);
+	int fd = lq_listener(AF_INET, 7), client, taken = 0;
+
+	ASSERT_LE(0, sockets);
+	client = lq_connect(fd);
+	ASSERT_TRUE(lq_wait_until(lq_num(fd, "acceptq_peak") == 1));
+	lq_accept(fd);
+	for (int i = 0; i < SHORT_WRITES; i++) {
+		int expected, result;
+
+		make_short_text(chance(2) ? "reset\n" : "reset");
+		expected = model_reset();
+		result = write_bytes(sockets, text.bytes, text.length);
+		if (result != expected) {
+			show_text();
+			TH_LOG("%s, write %d of LISTENQ_SEED=%llu",
+			       strerror(result), i, self->seed);
+			ASSERT_EQ(expected, result);
+		}
+		taken += !result;
+		if (taken < 10)
+			ASSERT_EQ(!taken, lq_num(fd, "acceptq_peak"));
+	}
+	EXPECT_LT(SHORT_WRITES / 100, taken);
+	EXPECT_GT(SHORT_WRITES, taken);
+	close(client);
+	close(fd);
+	close(sockets);
+}
+
+/* A number as the kernel's parameters have them; NUL ends it. */
+static int model_interval(unsigned int *interval)
+{
+	const char *at = text.bytes;
+	unsigned long long value = 0;
+	bool too_large = false;
+	int base = 10, digits = 0;
+
+	text.bytes[text.length] = '\0';
+	if (*at == '+')
+		at++;
+	if (at[0] == '0' && (at[1] == 'x' || at[1] == 'X') &&
+	    isxdigit((unsigned char)at[2])) {
+		base = 16;
+		at += 2;
+	} else if (at[0] == '0') {
+		base = 8;
+	}
+	for (;; at++, digits++) {
+		char c = isascii(*at) ? tolower(*at) : 0;
+		int digit = isdigit(c) ? c - '0' :
+			    isxdigit(c) ? c - 'a' + 10 : base;
+
+		if (digit >= base)
+			break;
+		if (value > (ULLONG_MAX - digit) / base)
+			too_large = true;
+		value = value * base + digit;
+	}
+	if (too_large)
+		return -ERANGE;
+	if (!digits)
+		return -EINVAL;
+	if (*at == '\n')
+		at++;
+	if (*at)
+		return -EINVAL;
+	if (value > UINT_MAX)
+		return -ERANGE;
+	*interval = value;
+	return 0;
+}
+
+/* The parameter is as it was or as written. */
+TEST_F(fuzz, intervals)
+{
+	static const char * const bases[] = {
+		"60\n", "0", "4294967295\n", "0x3c", "+017\n", "3600",
+	};
+	int fd = open(INTERVAL_FILE, O_RDWR | O_CLOEXEC), taken = 0;
+	unsigned int expected, before;
+	char now[16] = "";
+
+	ASSERT_LE(0, fd);
+	ASSERT_LT(0, pread(fd, now, sizeof(now) - 1, 0));
+	before = strtoul(now, NULL, 10);
+	expected = before;
+	for (int i = 0; i < SHORT_WRITES; i++) {
+		int error, result;
+
+		make_short_text(bases[chance(ARRAY_SIZE(bases))]);
+		/* Of more than a page, or of nothing, it is told nothing. */
+		if (!text.length || text.length > 4000)
+			continue;
+		error = -model_interval(&expected);
+		result = pwrite(fd, text.bytes, text.length, 0) < 0 ? errno : 0;
+		memset(now, 0, sizeof(now));
+		ASSERT_LT(0, pread(fd, now, sizeof(now) - 1, 0));
+		if (result != error || strtoul(now, NULL, 10) != expected) {
+			show_text();
+			TH_LOG("%s and %s, write %d of LISTENQ_SEED=%llu",
+			       strerror(result), now, i, self->seed);
+			ASSERT_EQ(error, result);
+			ASSERT_EQ(expected, strtoul(now, NULL, 10));
+		}
+		taken += !result;
+	}
+	EXPECT_LT(SHORT_WRITES / 20, taken);
+	snprintf(now, sizeof(now), "%u", before);
+	EXPECT_LT(0, pwrite(fd, now, strlen(now), 0));
+	close(fd);
+}
+
+/* ---- reads ---- */
+
+#define MOST_TEXT	32768
+
+struct whole {
+	char text[MOST_TEXT];
+	size_t length;
+	size_t time_from;	/* columns that differ from read to read */
+	size_t time_to;
+};
+
+static void read_to_the_end(int fd, struct whole *whole)
+{
+	ssize_t n;
+
+	whole->length = 0;
+	if (lseek(fd, 0, SEEK_SET))
+		err(1, "lseek");
+	while ((n = read(fd, whole->text + whole->length,
+			 MOST_TEXT - whole->length)) > 0)
+		whole->length += n;
+	if (n < 0 || whole->length == MOST_TEXT)
+		err(1, "a whole read");
+}
+
+/* The bytes from @offset on are those of the whole, but for the time. */
+static bool is_part(const struct whole *whole, const char *bytes,
+		    size_t offset, size_t length)
+{
+	for (size_t i = 0; i < length; i++) {
+		const char *line = memrchr(whole->text, '\n', offset + i);
+		size_t column = whole->text + offset + i -
+				(line ? line + 1 : whole->text);
+
+		if (column >= whole->time_from && column < whole->time_to)
+			continue;
+		if (offset + i >= whole->length ||
+		    bytes[i] != whole->text[offset + i])
+			return false;
+	}
+	return true;
+}
+
+/* From every place and of every size, whatever was read before. */
+TEST_F_TIMEOUT(fuzz, reads, 240)
+{
+	static const char * const files[] = {
+		LQ_SOCKETS, LQ_WAITS, LQ_TOTALS, LQ_HOOKS, LQ_CLAMP,
+	};
+	const int stride = getenv("LISTENQ_SLOW") ? 7 : 1;
+	static struct whole whole;
+	static char part[MOST_TEXT];
+	int fds[20];
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		fds[i] = lq_listener(i % 2 ? AF_INET : AF_INET6, i);
+	/* The length of a line does not depend on the time. */
+	ASSERT_EQ(0, lq_clamp("80 force 1\n* somaxconn 3000\n"));
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		int fd = open(files[i], O_RDONLY | O_CLOEXEC);
+		const char *column;
+
+		ASSERT_LE(0, fd);
+		read_to_the_end(fd, &whole);
+		column = strstr(whole.text, "since_ms");
+		whole.time_from = column ? column - whole.text : 0;
+		whole.time_to = column ? whole.time_from + 8 : 0;
+
+		for (size_t n = 0; n < 2 * whole.length; n += stride) {
+			size_t offset = n < whole.length ? n : chance(whole.length);
+			size_t size = n < whole.length ? 1 + chance(300) :
+				      n - whole.length + 1;
+			ssize_t length = pread(fd, part, size, offset);
+
+			/* A read may end early, but not before it began. */
+			if (length <= 0 || (size_t)length > size ||
+			    !is_part(&whole, part, offset, length)) {
+				TH_LOG("%s: %zu bytes at %zu: %zd, LISTENQ_SEED=%llu",
+				       files[i], size, offset, length, self->seed);
+				ASSERT_TRUE(false);
+			}
+		}
+		/* At the end, and behind it. */
+		EXPECT_EQ(0, pread(fd, part, 100, whole.length));
+		EXPECT_EQ(0, pread(fd, part, 1, whole.length + 5000));
+		EXPECT_EQ(0, pread(fd, part, 0, 0));
+		EXPECT_EQ(-1, pread(fd, part, 1, -1));
+		EXPECT_EQ(EINVAL, errno);
+		/* By read() and lseek(), in steps of every size. */
+		for (size_t step = 1; step < 200; step += stride) {
+			size_t at = chance(whole.length);
+			ssize_t length;
+
+			ASSERT_EQ((off_t)at, lseek(fd, at, SEEK_SET));
+			while ((length = read(fd, part, step)) > 0) {
+				ASSERT_TRUE(is_part(&whole, part, at, length));
+				at += length;
+			}
+			EXPECT_EQ(whole.length, at);
+		}
+		close(fd);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		close(fds[i]);
+}
+
 FIXTURE(together)
 {
 	unsigned long long seed;
