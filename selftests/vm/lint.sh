@@ -103,6 +103,22 @@ claims()
 			selftests/listen_*.c | sort -u)
 }
 
+# Each test that a row of security.rst names is there: fixture.test, which is
+# what the test's own output has.
+rows()
+{
+	local name status=0
+
+	# shellcheck disable=SC2016 # backquotes of the page's
+	while read -r name; do
+		grep -qE "^TEST_F(_TIMEOUT)?\(${name%.*}, ${name#*.}[,)]" selftests/*.c || {
+			echo "Documentation/security.rst: no test $name"
+			status=1
+		}
+	done < <(grep -oE '``[a-z]+\.[a-z_]+``' Documentation/security.rst | tr -d '`')
+	return "$status"
+}
+
 spelling()
 {
 	files | xargs -d '\n' codespell
@@ -117,6 +133,7 @@ check shellcheck shellcheck --external-sources --check-sourced --source-path="$v
 check codespell spelling
 check 'oldest kernel: compat.h, kernels.rst, README.md' oldest_kernel
 check 'claims and tests: listen.rst' claims
+check 'rows and tests: security.rst' rows
 
-[ "$findings" -eq 0 ] || die "lint: $findings of 6 checks have findings, above: fix them"
+[ "$findings" -eq 0 ] || die "lint: $findings of 7 checks have findings, above: fix them"
 echo "lint: no finding in $((${#c[@]} + 2)) C files and ${#shell[@]} shell scripts"
