@@ -37,6 +37,10 @@ bench-check: ## the same, and fail when a budget is broken
 	@$(VM)/deps.sh bench
 	@$(VM)/bench.sh path read change
 
+coverage: ## run the selftests in debug VMs, show which lines of the module they reach: TESTS="name ..."
+	@$(VM)/deps.sh coverage
+	@$(VM)/coverage.sh
+
 lint: ## checkpatch, sparse, W=1, shellcheck, codespell
 	@$(VM)/deps.sh lint
 	@$(VM)/lint.sh
@@ -52,4 +56,4 @@ clean: ## remove what make built here; the cache in ~/.cache/listenq stays
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' Makefile | expand -t 12
 
-.PHONY: module demo shell check bench bench-check lint deps clean help
+.PHONY: module demo shell check bench bench-check coverage lint deps clean help

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Runs inside a kernel's folder, as `inside.sh ARCH MODE`: builds /build/src
-# (module with W=1, tests and demo static), writes the VM's initramfs to stdout
-# and leaves the kernel as /build/vmlinuz. What is said on the way goes to stderr.
+# Runs inside a kernel's folder, as `inside.sh ARCH MODE [VARIABLE=VALUE...]`:
+# builds /build/src (module with W=1 and these variables of make, tests and demo
+# static), writes the VM's initramfs to stdout and leaves the kernel as
+# /build/vmlinuz. What is said on the way goes to stderr.
 
 set -euo pipefail
 
@@ -20,6 +21,9 @@ case $1 in
 amd64) sys='' cross='' karch=x86_64 triplet=x86_64-linux-gnu ;;
 arm64) sys=/arm64 cross=aarch64-linux-gnu- karch=arm64 triplet=aarch64-linux-gnu ;;
 esac
+mode=$2
+shift 2
+variables=("$@")
 src=/build/src
 root=/build/root
 exec 3>&1 1>&2		# stdout is for the initramfs alone
@@ -43,7 +47,7 @@ build()
 			"${make[@]}" -C /build/clang LLVM=1 W=1 cmd_checkdoc= \
 				KDIR="/usr/src/linux-headers-$release"
 		fi
-		"${make[@]}" -C "$src" W=1 cmd_checkdoc= \
+		"${make[@]}" -C "$src" W=1 cmd_checkdoc= "${variables[@]}" \
 			KDIR="/usr/src/linux-headers-$release"
 	fi
 	"${make[@]}" -C "$src/selftests" KSFT=/build/ksft USERLDFLAGS=-static \
@@ -179,6 +183,6 @@ build
 add_programs
 add_modules
 add_tests
-[ "$2" != bench ] || add_bench
+[ "$mode" != bench ] || add_bench
 cd "$root"
 find . | busybox cpio -o -H newc >&3

@@ -5,6 +5,8 @@
 # working tree for it, boots it and does the named thing in it.
 # KERNEL=bzImage KDIR=build takes a kernel of one's own.
 #
+# COVERAGE=y builds the module so that it tells which of its lines ran.
+#
 # check leaves "PASSED FAILED SKIPPED" in the file result. bench prints what
 # bench.sh measures, or the PARTS of it, and fails when a budget is broken.
 # Status 4: this kernel can't be had.
@@ -70,7 +72,7 @@ fi
 run()
 {
 	TESTS=$1 boot "$name" "$mode" "$out" </dev/null | tee "$out/verdict" |
-		grep -v --line-buffered '^vm: end' || :
+		grep -v --line-buffered '^vm: ' || :
 }
 
 # check TESTS: runs them and adds their figures to those of the VMs before.
