@@ -24,6 +24,13 @@ esac
 mode=$2
 shift 2
 variables=("$@")
+# Debian's headers name gcc as the compiler, and options of its own: take them
+# back for clang.
+clang=(CC=clang CONFIG_CC_IS_GCC= CONFIG_CC_IS_CLANG=y
+	CONFIG_FTRACE_MCOUNT_USE_CC= CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT=
+	CONFIG_CC_NO_ARRAY_BOUNDS=
+	CONFIG_CC_IMPLICIT_FALLTHROUGH=-Wimplicit-fallthrough
+	KCFLAGS="-Wno-duplicate-decl-specifier -Wno-unknown-warning-option")
 src=/build/src
 root=/build/root
 exec 3>&1 1>&2		# stdout is for the initramfs alone
@@ -45,7 +52,8 @@ build()
 		if command -v clang >/dev/null; then
 			cp -r "$src" /build/clang
 			"${make[@]}" -C /build/clang LLVM=1 W=1 cmd_checkdoc= \
-				KDIR="/usr/src/linux-headers-$release"
+				KDIR="/usr/src/linux-headers-$release" "${clang[@]}"
+			grep -q ':= clang ' /build/clang/module/.main.o.cmd
 		fi
 		"${make[@]}" -C "$src" W=1 cmd_checkdoc= "${variables[@]}" \
 			KDIR="/usr/src/linux-headers-$release"
