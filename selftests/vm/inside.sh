@@ -58,6 +58,11 @@ build()
 		"${make[@]}" -C "$src" W=1 cmd_checkdoc= "${variables[@]}" \
 			KDIR="/usr/src/linux-headers-$release"
 	fi
+	# For faults.c, where the kernel lets functions fail on demand.
+	if grep -qs '^CONFIG_FAIL_FUNCTION=y' "/usr/src/linux-headers-$release/.config"; then
+		"${make[@]}" -C "/usr/src/linux-headers-$release" W=1 cmd_checkdoc= \
+			M="$src/selftests/inject" modules
+	fi
 	"${make[@]}" -C "$src/selftests" KSFT=/build/ksft USERLDFLAGS=-static \
 		INSTALL_PATH=/build/kselftest/listenq install
 	mkdir -p /build/demo
@@ -127,6 +132,8 @@ add_modules()
 	local from=$sys/lib/modules/$release to=$root/lib/modules/$release file
 
 	install -D -m 644 "$ko" "$to/updates/listenq.ko"
+	[ ! -e "$src/selftests/inject/listenq_inject.ko" ] ||
+		install -m 644 -t "$to/updates" "$src/selftests/inject/listenq_inject.ko"
 	if [ -d "$from" ]; then
 		cp "$from"/modules.{builtin,order}* "$to"
 		# shellcheck disable=SC2086 # a list; not every kernel has all
