@@ -18,7 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -39,26 +38,9 @@ static int scaled(int count)
 
 /* ---- chance ---- */
 
-static unsigned long long state;
-
-static unsigned long long seed_init(void)
-{
-	const char *given = getenv("LISTENQ_SEED");
-	unsigned long long seed = lq_now_ms() * 1000003ULL + getpid();
-
-	if (given)
-		seed = strtoull(given, NULL, 0);
-	state = seed * 2 + 1;
-	return seed;
-}
-
-/* From 0 to @count - 1; an xorshift. */
 static unsigned int chance(unsigned int count)
 {
-	state ^= state >> 12;
-	state ^= state << 25;
-	state ^= state >> 27;
-	return (state * 0x2545f4914f6cdd1dULL >> 33) % count;
+	return lq_chance(count);
 }
 
 /* ---- the reference ---- */
@@ -744,7 +726,7 @@ FIXTURE(fuzz)
 FIXTURE_SETUP(fuzz)
 {
 	LQ_SETUP();
-	self->seed = seed_init();
+	self->seed = lq_seed(0);
 	TH_LOG("LISTENQ_SEED=%llu", self->seed);
 	self->clamp = open(LQ_CLAMP, O_WRONLY | O_CLOEXEC);
 	if (self->clamp < 0)
@@ -1219,7 +1201,7 @@ FIXTURE(together)
 FIXTURE_SETUP(together)
 {
 	LQ_SETUP();
-	self->seed = seed_init();
+	self->seed = lq_seed(0);
 	TH_LOG("LISTENQ_SEED=%llu", self->seed);
 }
 
@@ -1397,7 +1379,7 @@ TEST_F_TIMEOUT(together, writers_listeners_and_readers, 240)
 		if (pids[task])
 			continue;
 		/* To each its own luck. */
-		state += 2 * task * 1000003ULL;
+		lq_seed(1 + task);
 		take_turns(task);
 		_exit(0);
 	}

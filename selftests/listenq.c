@@ -55,6 +55,30 @@ void lq_pause(void)
 	nanosleep(&ts, NULL);
 }
 
+static unsigned long long chance_state;
+
+unsigned long long lq_seed(int stream)
+{
+	static unsigned long long seed;
+	const char *given = getenv("LISTENQ_SEED");
+
+	if (given)
+		seed = strtoull(given, NULL, 0);
+	else if (!seed)
+		seed = lq_now_ms() * 1000003ULL + getpid();
+	chance_state = (seed + stream * 1000003ULL) * 2 + 1;
+	return seed;
+}
+
+/* An xorshift. */
+unsigned int lq_chance(unsigned int count)
+{
+	chance_state ^= chance_state >> 12;
+	chance_state ^= chance_state << 25;
+	chance_state ^= chance_state >> 27;
+	return (chance_state * 0x2545f4914f6cdd1dULL >> 33) % count;
+}
+
 void lq_write_file(const char *path, const char *text)
 {
 	size_t len = strlen(text);

@@ -66,6 +66,13 @@ do {									\
 long long lq_now_ms(void);
 void lq_pause(void);
 
+/*
+ * Chance that LISTENQ_SEED repeats: the seed, and from then on numbers from 0
+ * to @count - 1. Each of several processes has a @stream of its own.
+ */
+unsigned long long lq_seed(int stream);
+unsigned int lq_chance(unsigned int count);
+
 /* Root, the module and a namespace; the reason if they can't be had. */
 const char *lq_setup(void);
 /* Root and a namespace, with the module or without it. */
