@@ -7,7 +7,8 @@ VM := selftests/vm
 
 # Those that the scripts take, so that `make check KERNELS=...` works as
 # `KERNELS=... make check` does.
-export KERNELS KERNEL KSFT TESTS PARTS LISTENQ_CACHE
+export KERNELS KERNEL KSFT TESTS PARTS MINUTES LISTENQ_CACHE
+export LISTENQ_SEED LISTENQ_LOADS LISTENQ_SECONDS
 ifneq ($(KERNEL),)
 export KDIR
 endif
@@ -41,6 +42,14 @@ coverage: ## run the selftests in debug VMs, show which lines of the module they
 	@$(VM)/deps.sh coverage
 	@$(VM)/coverage.sh
 
+stress: ## everything at once, on four processors: KERNELS, LISTENQ_LOADS=1000, LISTENQ_SECONDS=60, LISTENQ_SEED
+	@$(VM)/deps.sh check
+	@TESTS=stress KERNELS="$(or $(KERNELS),debug)" $(VM)/check.sh
+
+soak: ## the same and fuzz with one seed after the other, for MINUTES=30, on KERNELS=debug
+	@$(VM)/deps.sh check
+	@MINUTES="$(or $(MINUTES),30)" $(VM)/vm.sh soak "$(or $(KERNELS),debug)"
+
 lint: ## checkpatch, sparse, W=1, shellcheck, codespell
 	@$(VM)/deps.sh lint
 	@$(VM)/lint.sh
@@ -56,4 +65,4 @@ clean: ## remove what make built here; the cache in ~/.cache/listenq stays
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' Makefile | expand -t 12
 
-.PHONY: module demo shell check bench bench-check coverage lint deps clean help
+.PHONY: module demo shell check bench bench-check coverage stress soak lint deps clean help

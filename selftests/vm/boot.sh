@@ -30,8 +30,15 @@ emulation()
 	fi
 }
 
+# settings: those of the test programs, for their environment.
+settings()
+{
+	env | sed -n 's/^LISTENQ_\(SEED\|LOADS\|SECONDS\)=./&/p'
+}
+
 # boot NAME MODE OUT: with $memory MB and $processors, or with one whose clock
-# counts instructions where $icount is not empty. The console goes to OUT/console.log, the verdict port to
+# counts instructions where $icount is not empty. The console goes to
+# OUT/console.log, the verdict port to
 # stdout. In mode shell the console is the terminal's.
 boot()
 {
@@ -72,6 +79,8 @@ boot()
 	# tests want it to wait.
 	append+=" lsm=apparmor"
 	append+=" vm_mode=$mode vm_verdict=$verdict vm_tests=\"${TESTS:-}\""
+	append+=" vm_limit=$limit"
+	append+=" $(settings)"
 	qemu+=(-nodefaults -no-user-config -display none -no-reboot
 		-m "$memory" -kernel "$out/vmlinuz" -initrd "$out/initramfs")
 

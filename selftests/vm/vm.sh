@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# vm.sh check|demo|shell|bench [NAME]: makes what kernel NAME needs, builds the
-# working tree for it, boots it and does the named thing in it.
+# vm.sh check|soak|demo|shell|bench [NAME]: makes what kernel NAME needs, builds
+# the working tree for it, boots it and does the named thing in it.
 # KERNEL=bzImage KDIR=build takes a kernel of one's own.
 #
 # COVERAGE=y builds the module so that it tells which of its lines ran.
 #
-# check leaves "PASSED FAILED SKIPPED" in the file result. bench prints what
-# bench.sh measures, or the PARTS of it, and fails when a budget is broken.
-# Status 4: this kernel can't be had.
+# check leaves "PASSED FAILED SKIPPED" in the file result; soak is check with
+# one seed after the other. bench prints what bench.sh measures, or the PARTS of
+# it, and fails when a budget is broken. Status 4: this kernel can't be had.
 
 . "$(dirname "$0")/lib.sh"
 . "$vm/kernels.sh"
@@ -33,6 +33,9 @@ if [ -z "$image" ]; then
 	# Checkers cost memory and time.
 	memory=2048
 	VM_TIMEOUT=${VM_TIMEOUT:-2400}
+fi
+if [ -n "${LISTENQ_LOADS:-}${LISTENQ_SECONDS:-}" ]; then
+	VM_TIMEOUT=$((${VM_TIMEOUT:-900} + 30 * ${LISTENQ_LOADS:-0} + ${LISTENQ_SECONDS:-0}))
 fi
 out=$cache/$name/$mode
 
@@ -71,7 +74,7 @@ fi
 # comes.
 run()
 {
-	TESTS=$1 boot "$name" "$mode" "$out" </dev/null | tee "$out/verdict" |
+	TESTS=$1 boot "$name" "${mode/soak/check}" "$out" </dev/null | tee "$out/verdict" |
 		grep -v --line-buffered '^vm: ' || :
 }
 
@@ -81,6 +84,8 @@ check()
 {
 	local start=$SECONDS p f s
 
+	processors=2
+	[[ $1 != *stress* ]] || processors=4
 	run "$1"
 	say "$name: these took $((SECONDS - start)) s: $1"
 	read -r p f s < <(awk -f "$vm/verdict.awk" "$out/verdict")
@@ -96,7 +101,46 @@ if [ "$mode" = demo ]; then
 	exit
 fi
 
-if [ "$mode" = bench ]; then
+# soak: what a seed decides on, until MINUTES are over or something fails.
+soak()
+{
+	local end=$((SECONDS + 60 * MINUTES)) round=0 first=${LISTENQ_SEED:-$RANDOM}
+
+	: >"$out/did"
+	while [ "$failed" -eq 0 ] && { [ "$round" -eq 0 ] || [ "$SECONDS" -lt "$end" ]; }; do
+		export LISTENQ_SEED=$((first + round))
+		check "${TESTS:-stress fuzz}"
+		cat "$out/verdict" >>"$out/did"
+		round=$((round + 1))
+	done
+	[ "$failed" -eq 0 ] ||
+		say "$name: to repeat it: make check KERNELS=$name TESTS='${TESTS:-stress fuzz}' LISTENQ_SEED=$LISTENQ_SEED"
+	printf '# soak: %d rounds, seeds %d to %d:' "$round" "$first" "$LISTENQ_SEED"
+	sed -n 's/.*:did: //p' "$out/did" | tr -d '\r' | awk -F ', ' '
+		{
+			for (i = 1; i <= NF; i++) {
+				count = name = $i
+				sub(/ .*/, "", count)
+				sub(/[^ ]* /, "", name)
+				if (!(name in sum))
+					names[++n] = name
+				sum[name] += count
+			}
+		}
+		END {
+			for (i = 1; i <= n; i++)
+				printf " %d %s%s", sum[names[i]], names[i], i < n ? "," : ""
+			print ""
+		}'
+	echo "$passed passed, $failed failed, $skipped skipped"
+	exit "$((failed != 0))"
+}
+
+# bench: one part after the other, and a table of them all.
+bench()
+{
+	local part
+
 	rm -f "$out"/verdict.*
 	for part in ${PARTS:-path read change}; do
 		say "$name: measuring: $part"
@@ -109,10 +153,14 @@ if [ "$mode" = bench ]; then
 	done
 	cat "$out"/verdict.* | grep -v '^vm:' >"$out/measured"
 	awk -v kernel="$name" -f "$top/selftests/bench/table.awk" "$out/measured"
-	exit
-fi
+}
 
-if [ -n "${TESTS:-}" ]; then
+if [ "$mode" = bench ]; then
+	bench
+	exit
+elif [ "$mode" = soak ]; then
+	soak
+elif [ -n "${TESTS:-}" ]; then
 	check "$TESTS"
 else
 	programs=$(sed -n 's/^TEST_GEN_PROGS := //p' "$top/selftests/Makefile")
