@@ -80,7 +80,7 @@ boot()
 	append+=" lsm=apparmor"
 	append+=" vm_mode=$mode vm_verdict=$verdict vm_tests=\"${TESTS:-}\""
 	append+=" vm_limit=$limit"
-	append+=" $(settings)"
+	append+=" $cmdline $(settings)"
 	qemu+=(-nodefaults -no-user-config -display none -no-reboot
 		-m "$memory" -kernel "$out/vmlinuz" -initrd "$out/initramfs")
 
@@ -112,6 +112,18 @@ patterns()
 	grep -vE '^[[:space:]]*(#|$)' "$1"
 }
 
+# own_frames LOG: without what an interrupt has interrupted, further down on a
+# stack that KCSAN prints: that has nothing to do with the race.
+own_frames()
+{
+	awk '
+		/BUG: KCSAN:/ { report = 1 }
+		/Reported by Kernel Concurrency Sanitizer/ || /^\[[^]]*\][[:space:]]*$/ { below = 0 }
+		/Reported by Kernel Concurrency Sanitizer/ { report = 0 }
+		!below
+		report && / asm_(sysvec|exc|common)_/ { below = 1 }' "$1"
+}
+
 # judge_log LOG: fails, and shows why, when the kernel said what it may not,
 # and when that can't be known.
 judge_log()
@@ -123,7 +135,7 @@ judge_log()
 	fi
 	if [ ! -s "$log" ]; then
 		why='the kernel log is empty'
-	elif found=$(grep -aE "$deny" "$log" | grep -avE "$allow"); then
+	elif found=$(own_frames "$log" | grep -aE "$deny" | grep -avE "$allow"); then
 		why="the kernel log has: $(head -n 1 <<<"$found" | tr -d '\r')"
 	elif ! grep -aq 'vm: end' "$log"; then
 		why='the kernel log is cut short'

@@ -6,7 +6,7 @@
 default_kernel=bookworm
 # The one that takes longest goes first.
 all_kernels='debug bullseye bookworm trixie trixie-backports arm64 trixie-rt'
-hand_kernels='debug-rt experimental'	# not part of KERNELS=all
+hand_kernels='debug-rt kcsan experimental'	# not part of KERNELS=all
 
 # describe NAME: sets
 #   suite	the Debian release that compiler and userland come from
@@ -19,8 +19,8 @@ hand_kernels='debug-rt experimental'	# not part of KERNELS=all
 #		each takes less than four minutes
 describe()
 {
-	suite=$1 release='' arch=amd64 image=linux-image-amd64 extra='' fragments=() share=4
-	peers='bpftrace libbpf-tools'
+	suite=$1 release='' arch=amd64 image=linux-image-amd64 extra='' peers=''
+	fragments=() cmdline='' share=4
 
 	case $1 in
 	bullseye) peers=bpftrace ;;
@@ -29,9 +29,14 @@ describe()
 	trixie-backports) suite=trixie release=$1 ;;
 	trixie-rt) suite=trixie image=linux-image-rt-amd64 ;;
 	experimental) suite=sid release=$1 ;;
-	arm64) suite=trixie arch=arm64 image=linux-image-arm64 share=3 peers='' ;;
-	debug) suite=trixie image='' peers='' share=1 fragments=(debug.config) ;;
-	debug-rt) suite=trixie image='' peers='' share=1 fragments=(debug.config debug-rt.config) ;;
+	arm64) suite=trixie arch=arm64 image=linux-image-arm64 share=3 ;;
+	debug) suite=trixie image='' share=1 fragments=(debug.config) ;;
+	debug-rt) suite=trixie image='' share=1 fragments=(debug.config debug-rt.config) ;;
+	kcsan)
+		suite=trixie image='' share=1 fragments=(debug.config kcsan.config)
+		# It warns of the kernel's own races; log-allow tells them apart.
+		cmdline="panic_on_warn=0 kcsan.early_enable=1"
+		;;
 	*) die "no kernel '$1': known are $all_kernels $hand_kernels, and all" ;;
 	esac
 	release=${release:-$suite}
@@ -43,6 +48,7 @@ describe()
 		extra="gcc-aarch64-linux-gnu libc6-dev-arm64-cross linux-headers-amd64"
 	else
 		extra+=" $image ${image/image/headers}"
+		peers=${peers:-bpftrace libbpf-tools}
 	fi
 }
 
