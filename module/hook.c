@@ -255,8 +255,9 @@ bool hook_status(unsigned int index, struct hook_status *status)
 	status->hits = 0;
 	for_each_possible_cpu(cpu)
 		status->hits += READ_ONCE(*per_cpu_ptr(probe->hits, cpu));
-	status->missed = READ_ONCE(probe->kretprobe.kp.nmissed) +
-			 READ_ONCE(probe->kretprobe.nmissed);
+	/* The kernel adds to these without a lock and unmarked. */
+	status->missed = data_race(READ_ONCE(probe->kretprobe.kp.nmissed) +
+				   READ_ONCE(probe->kretprobe.nmissed));
 unlock:
 	mutex_unlock(&probes_mutex);
 	return known;

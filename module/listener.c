@@ -733,7 +733,8 @@ static struct listener *record_meet(struct bucket *bucket, struct sock *sk,
  */
 u64 listener_waited_ms(const struct sock *child)
 {
-	u32 age = tcp_jiffies32 - READ_ONCE(tcp_sk(child)->lsndtime);
+	/* A child that is already in the queue may be getting established. */
+	u32 age = tcp_jiffies32 - data_race(READ_ONCE(tcp_sk(child)->lsndtime));
 
 	/* Set again at this very moment. */
 	if (age > U32_MAX - HZ)
