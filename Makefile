@@ -18,6 +18,9 @@ module: ## build module/listenq.ko for this kernel, or for KDIR=build
 		"install linux-headers-$$(uname -r) (Fedora: kernel-devel, Arch: linux-headers) or set KDIR=" >&2; exit 1; }
 	$(MAKE) -C "$(KDIR)" M="$(CURDIR)" modules
 
+tools: ## build tools/listenq, which shows the files to people
+	$(MAKE) -C tools
+
 demo: ## show in a VM, in two minutes, what the module shows
 	@$(VM)/deps.sh demo
 	@$(VM)/vm.sh demo
@@ -50,7 +53,7 @@ soak: ## the same and fuzz with one seed after the other, for MINUTES=30, on KER
 	@$(VM)/deps.sh check
 	@MINUTES="$(or $(MINUTES),30)" $(VM)/vm.sh soak "$(or $(KERNELS),debug)"
 
-lint: ## checkpatch, sparse, W=1, shellcheck, codespell
+lint: ## checkpatch, sparse, W=1, shellcheck, codespell, mandoc
 	@$(VM)/deps.sh lint
 	@$(VM)/lint.sh
 
@@ -61,8 +64,10 @@ clean: ## remove what make built here; the cache in ~/.cache/listenq stays
 	@find . -path ./.git -prune -o \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
 		-o -name '*.mod.c' -o -name '.*.cmd' -o -name '*.symvers' \
 		-o -name modules.order \) -type f -exec rm -f {} +
+	@rm -f tools/listenq
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' Makefile | expand -t 12
 
-.PHONY: module demo shell check bench bench-check coverage stress soak lint deps clean help
+.PHONY: module tools demo shell check bench bench-check coverage stress soak lint deps
+.PHONY: clean help

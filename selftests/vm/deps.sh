@@ -19,7 +19,7 @@ check|all)
 		wanted+=' qemu-system-aarch64:qemu-system-arm'
 	;;&
 lint|all)
-	wanted+=' shellcheck:shellcheck codespell:codespell perl:perl'
+	wanted+=' shellcheck:shellcheck codespell:codespell mandoc:mandoc perl:perl'
 	;;
 esac
 

@@ -9,8 +9,8 @@
 . "$vm/folder.sh"
 . "$vm/build.sh"
 
-folder=$default_kernel findings=0 log=$cache/lint.log
-need shellcheck codespell perl
+folder=$default_kernel checks=0 findings=0 log=$cache/lint.log
+need shellcheck codespell mandoc perl
 cd "$top"
 describe "$folder"
 lock "$default_kernel"
@@ -25,6 +25,7 @@ check()
 
 	shift
 	say "lint: $name"
+	checks=$((checks + 1))
 	if ! quietly "$log" "$@"; then
 		cat "$log"
 		findings=$((findings + 1))
@@ -57,7 +58,7 @@ checkpatch()
 }
 
 # compat.h alone exists to ask for the kernel's version; a tracepoint's macro has
-# a layout of its own.
+# a layout of its own; the tool and its test have no kernel headers.
 style()
 {
 	local status=0
@@ -67,6 +68,8 @@ style()
 		module/compat.h || status=1
 	checkpatch PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE \
 		module/trace.h || status=1
+	checkpatch PREFER_DEFINED_ATTRIBUTE_MACRO,PREFER_KERNEL_TYPES \
+		"${tool[@]}" || status=1
 	return "$status"
 }
 
@@ -119,21 +122,24 @@ rows()
 	return "$status"
 }
 
+# nd: a macro of manual pages.
 spelling()
 {
-	files | xargs -d '\n' codespell
+	files | xargs -d '\n' codespell --ignore-words-list=nd
 }
 
 mapfile -t c < <(files '*.c' '*.h' ':!module/compat.h' \
-	':!module/trace.h')
-mapfile -t shell < <(shell_files)
+	':!module/trace.h' ':!*tool*')
+mapfile -t tool < <(files 'tools/*.c' 'tools/*.h' selftests/tool.c)
+mapfile -t shell < <(shell_files; files '*.bash')
 check checkpatch style
 check 'sparse and W=1' sparse
 check shellcheck shellcheck --external-sources --check-sourced --source-path="$vm" "${shell[@]}"
 check codespell spelling
+check mandoc mandoc -T lint -W warning tools/listenq.8
 check 'oldest kernel: compat.h, kernels.rst, README.md' oldest_kernel
 check 'claims and tests: listen.rst' claims
 check 'rows and tests: security.rst' rows
 
-[ "$findings" -eq 0 ] || die "lint: $findings of 7 checks have findings, above: fix them"
-echo "lint: no finding in $((${#c[@]} + 2)) C files and ${#shell[@]} shell scripts"
+[ "$findings" -eq 0 ] || die "lint: $findings of $checks checks have findings, above: fix them"
+echo "lint: no finding in $((${#c[@]} + ${#tool[@]} + 2)) C files and ${#shell[@]} shell scripts"

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A file of /proc/net/listenq, or of a folder that was made to look like it:
+ * nothing is believed of its content. What the kernel writes is lines of
+ * printable ASCII, each with as many values as the header has names.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "listenq.h"
+
+/* Some 400,000 listeners; what is larger doesn't come from the kernel. */
+#define FILE_MAX	(128 << 20)
+#define ROWS_MAX	1000000
+
+const char *proc_dir = "/proc";
+
+const char *procfile_path(const char *name)
+{
+	static char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/net/listenq/%s", proc_dir, name);
+	return path;
+}
+
+static const char *open_trouble(const char *path)
+{
+	int error = errno;
+
+	if (error == ENOENT && !strcmp(proc_dir, "/proc") &&
+	    access("/sys/module/listenq", F_OK))
+		return trouble("the module is not loaded: as root, run 'modprobe listenq'");
+	return trouble("%s: %s", path, strerror(error));
+}
+
+/**
+ * procfile_text() - read a whole file
+ * @name: its name in listenq/
+ * @text: the text and a NUL, for the caller to free; NULL on failure
+ * @length: how long it is
+ *
+ * Return: NULL or a reason.
+ */
+const char *procfile_text(const char *name, char **text, size_t *length)
+{
+	const char *path = procfile_path(name);
+	const char *why = NULL;
+	size_t size = 1 << 16;
+	ssize_t got;
+	int fd;
+
+	*text = NULL;
+	*length = 0;
+	/* Not to wait for a writer where it is a pipe. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return open_trouble(path);
+
+	*text = allocate(NULL, size, 1);
+	while ((got = read(fd, *text + *length, size - *length - 1)) > 0) {
+		*length += got;
+		if (*length > FILE_MAX) {
+			why = trouble("%s: larger than %d MB", path,
+				      FILE_MAX >> 20);
+			break;
+		}
+		if (size - *length == 1) {
+			size *= 2;
+			*text = allocate(*text, size, 1);
+		}
+	}
+	if (got < 0)
+		why = trouble("%s: %s", path, strerror(errno));
+	close(fd);
+
+	if (why) {
+		free(*text);
+		*text = NULL;
+		return why;
+	}
+	(*text)[*length] = '\0';
+	return NULL;
+}
+
+/*
+ * Ends each word of the line at *@at by a NUL and notes where it begins, for
+ * the first @max of them. Moves *@at to the next line. Return: how many there
+ * are, or -1 where a byte is none of the kernel's.
+ */
+static int split_line(struct rows *rows, size_t *at, uint32_t *word,
+		      size_t max)
+{
+	char *text = rows->text;
+	size_t count = 0;
+	bool inside = false;
+
+	for (;; (*at)++) {
+		char c = text[*at];
+
+		if (c == ' ' || c == '\n') {
+			text[*at] = '\0';
+			inside = false;
+			if (c == '\n') {
+				(*at)++;
+				return count;
+			}
+		} else if (c < '!' || c > '~') {
+			return -1;
+		} else if (!inside) {
+			if (count < max)
+				word[count] = *at;
+			count++;
+			inside = true;
+		}
+	}
+}
+
+static const char *parse(const char *path, struct rows *rows, size_t length)
+{
+	size_t at = 0, room = 0;
+	int words;
+
+	if (!length)
+		return trouble("%s: is empty", path);
+	/* Else the last figure may have lost its last digits. */
+	if (rows->text[length - 1] != '\n')
+		return trouble("%s: is cut short", path);
+
+	words = split_line(rows, &at, rows->column, ARRAY_SIZE(rows->column));
+	if (words <= 0 || (size_t)words > ARRAY_SIZE(rows->column))
+		return trouble("%s: the first line is no header", path);
+	rows->columns = words;
+
+	while (at < length) {
+		if (rows->count == ROWS_MAX)
+			return trouble("%s: more than %d listeners", path,
+				       ROWS_MAX);
+		if (rows->count == room) {
+			room = room ? 2 * room : 64;
+			rows->cell = allocate(rows->cell, room,
+					      rows->columns *
+					      sizeof(*rows->cell));
+		}
+		words = split_line(rows, &at,
+				   rows->cell + rows->count * rows->columns,
+				   rows->columns);
+		if (words < 0)
+			return trouble("%s: line %zu: a byte that is not printable",
+				       path, rows->count + 2);
+		if ((size_t)words != rows->columns)
+			return trouble("%s: line %zu: %d values under a header of %zu",
+				       path, rows->count + 2, words,
+				       rows->columns);
+		rows->count++;
+	}
+	return NULL;
+}
+
+/**
+ * rows_read() - read a file of rows under a header
+ * @name: its name in listenq/
+ * @rows: the rows, for rows_free(); NULL on failure
+ *
+ * Return: NULL or a reason.
+ */
+const char *rows_read(const char *name, struct rows **rows)
+{
+	const char *why;
+	size_t length;
+
+	*rows = allocate(NULL, 1, sizeof(**rows));
+	**rows = (struct rows) { };
+	why = procfile_text(name, &(*rows)->text, &length);
+	if (!why)
+		why = parse(procfile_path(name), *rows, length);
+	if (why) {
+		rows_free(*rows);
+		*rows = NULL;
+	}
+	return why;
+}
+
+void rows_free(struct rows *rows)
+{
+	if (!rows)
+		return;
+	free(rows->text);
+	free(rows->cell);
+	free(rows);
+}
+
+/* Which column has that name; -1 where the module has none. */
+int rows_column(const struct rows *rows, const char *name)
+{
+	for (size_t i = 0; i < rows->columns; i++)
+		if (!strcmp(rows->text + rows->column[i], name))
+			return i;
+	return -1;
+}
+
+/* What stands there; "-" where there is no such column. */
+const char *rows_cell(const struct rows *rows, size_t row, int column)
+{
+	if (column < 0)
+		return "-";
+	return rows->text + rows->cell[row * rows->columns + column];
+}

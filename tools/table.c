@@ -1,0 +1,527 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The table: one line per listener, as wide as the screen. What matters most
+ * for who looks for dropped connections stays when the screen is narrow; what
+ * nobody has anything to say about goes first.
+ */
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "listenq.h"
+
+enum kind {
+	WORD_CELL, PROCESS_CELL, PID_CELL, NETNS_CELL, SETTER_CELL, LIMIT_CELL,
+	COUNT_CELL, TIME_CELL, RATE_CELL, BAR_CELL,
+};
+
+/* Columns of this rank or more outlive the full length of names. */
+#define ESSENTIAL	50
+/* So much less counts a column that says nothing. */
+#define EMPTY		45
+/* A name longer than that is cut where there is room for all of it, too. */
+#define NAME_MAX_WIDTH	120
+#define NO_SORT		SORT_KEYS
+
+/**
+ * struct column - what stands in one
+ * @title: at its top; "" under a title that spans two
+ * @kind: how it is formatted
+ * @figure: of what, by @kind
+ * @word: of what, by @kind
+ * @rank: those of the lowest rank go first
+ * @min: width that it can be cut to; 0 if it can't
+ * @left: aligned there
+ * @spans: the title is for the next column too
+ * @flag: only where table_layout() has it in its flags
+ * @sort: the key that sorts by it, plus 1
+ */
+struct column {
+	const char *title;
+	enum kind kind;
+	int figure;
+	int word;
+	int rank;
+	unsigned int min;
+	bool left;
+	bool spans;
+	unsigned int flag;
+	int sort;
+};
+
+static const struct column columns[] = {
+	{ .title = "NETNS", .kind = NETNS_CELL, .rank = 98, .min = 5,
+	  .left = true, .flag = TABLE_NETNS },
+	{ .title = "PROTO", .kind = WORD_CELL, .word = PROTO, .rank = 30,
+	  .left = true },
+	{ .title = "LOCAL", .kind = WORD_CELL, .word = LOCAL, .rank = 100,
+	  .min = 21, .left = true, .sort = BY_LOCAL + 1 },
+	{ .title = "PROCESS", .kind = PROCESS_CELL, .rank = 90, .min = 8,
+	  .left = true, .sort = BY_PROCESS + 1 },
+	{ .title = "PID", .kind = PID_CELL, .rank = 36 },
+	{ .title = "ACCEPTQ", .kind = BAR_CELL, .figure = ACCEPTQ, .rank = 80,
+	  .left = true, .spans = true, .sort = BY_FILL + 1 },
+	{ .title = "", .kind = COUNT_CELL, .figure = ACCEPTQ, .rank = 99 },
+	{ .title = "PEAK", .kind = COUNT_CELL, .figure = ACCEPTQ_PEAK,
+	  .rank = 60 },
+	{ .title = "OLDEST", .kind = TIME_CELL, .figure = ACCEPTQ_OLDEST_MS,
+	  .rank = 85, .sort = BY_OLDEST + 1 },
+	{ .title = "ACC/S", .kind = RATE_CELL, .figure = ACCEPTS, .rank = 62,
+	  .flag = TABLE_RATES },
+	{ .title = "ACCEPTS", .kind = COUNT_CELL, .figure = ACCEPTS,
+	  .rank = 22 },
+	{ .title = "OVF/S", .kind = RATE_CELL, .figure = OVERFLOWS, .rank = 70,
+	  .flag = TABLE_RATES },
+	{ .title = "OVERFLOWS", .kind = COUNT_CELL, .figure = OVERFLOWS,
+	  .rank = 95, .left = true, .spans = true, .sort = BY_OVERFLOWS + 1 },
+	{ .title = "", .kind = TIME_CELL, .figure = SINCE_OVERFLOW_MS,
+	  .rank = 94 },
+	{ .title = "SYNQ", .kind = BAR_CELL, .figure = SYNQ, .rank = 40,
+	  .left = true, .spans = true, .sort = BY_SYNQ + 1 },
+	{ .title = "", .kind = COUNT_CELL, .figure = SYNQ, .rank = 88 },
+	{ .title = "PEAK", .kind = COUNT_CELL, .figure = SYNQ_PEAK,
+	  .rank = 26 },
+	{ .title = "SYN/S", .kind = RATE_CELL, .figure = SYNS, .rank = 64,
+	  .flag = TABLE_RATES, .sort = BY_SYNS + 1 },
+	{ .title = "SYNS", .kind = COUNT_CELL, .figure = SYNS, .rank = 24 },
+	{ .title = "SYNDROPS", .kind = COUNT_CELL, .figure = SYNQ_DROPS,
+	  .rank = 75 },
+	{ .title = "COOKIES", .kind = COUNT_CELL, .figure = SYNCOOKIES,
+	  .rank = 34 },
+	{ .title = "SKDROPS", .kind = COUNT_CELL, .figure = SK_DROPS,
+	  .rank = 20 },
+	{ .title = "LIMIT ", .kind = LIMIT_CELL, .rank = 97 },
+	{ .title = "SET BY", .kind = SETTER_CELL, .rank = 32, .left = true },
+};
+
+static_assert(ARRAY_SIZE(columns) <= TABLE_COLUMNS,
+	      "a struct table has room for all columns");
+
+/* ---- cells ---- */
+
+/* How the limit came about: what was asked for, if that is another number. */
+void limit_text(const struct listener *listener, char text[TEXT_SIZE])
+{
+	const long long *figure = listener->figure;
+	long long from = figure[ASKED];
+	char number[TEXT_SIZE];
+
+	if (from == UNKNOWN)
+		from = figure[GRANTED];
+	*text = '\0';
+	if (from != UNKNOWN && from != figure[LIMIT]) {
+		text_count(text, from);
+		strcat(text, utf8 ? "→" : "->");
+	}
+	text_count(number, figure[LIMIT]);
+	strcat(text, number);
+}
+
+/* The rule in force, or that somaxconn has cut what was asked for. */
+static const char *setter(const struct listener *listener)
+{
+	if (strcmp(listener->word[RULE], "-"))
+		return "rule";
+	return listener_is_clamped(listener) ? "somaxconn" : "";
+}
+
+static enum style setter_style(const struct listener *listener)
+{
+	if (strcmp(listener->word[RULE], "-"))
+		return NOTE;
+	return listener_is_clamped(listener) ? WARN : PLAIN;
+}
+
+static enum style count_style(const struct listener *listener,
+			      enum figure figure)
+{
+	long long count = listener->figure[figure];
+	long long ago = listener->figure[SINCE_OVERFLOW_MS];
+
+	if (count == UNKNOWN || !count)
+		return DIM;
+	switch (figure) {
+	case ACCEPTQ:
+	case SYNQ:
+		if (listener_is_full(listener, figure))
+			return BAD;
+		return listener_fill(listener, figure) > 0.5 ? WARN : PLAIN;
+	case OVERFLOWS:
+		return ago != UNKNOWN && ago < 60000 ? BAD : WARN;
+	case SYNQ_DROPS:
+		return WARN;
+	default:
+		return PLAIN;
+	}
+}
+
+static enum style time_style(const struct listener *listener,
+			     enum figure figure)
+{
+	long long ms = listener->figure[figure];
+
+	if (ms == UNKNOWN)
+		return DIM;
+	if (figure == SINCE_OVERFLOW_MS)
+		return count_style(listener, OVERFLOWS);
+	return figure == ACCEPTQ_OLDEST_MS && ms >= 1000 ? WARN : PLAIN;
+}
+
+/*
+ * The text of a cell, and what it means. DIM: it says nothing. The bar is full
+ * where the queue is, which holds one more than its limit.
+ */
+static enum style format(const struct column *column, unsigned int width,
+			 const struct listener *listener, char text[TEXT_SIZE])
+{
+	const long long *figure = listener->figure;
+	enum style style = PLAIN;
+	double rate;
+
+	switch (column->kind) {
+	case WORD_CELL:
+		snprintf(text, TEXT_SIZE, "%s", listener->word[column->word]);
+		break;
+	case PROCESS_CELL:
+		snprintf(text, TEXT_SIZE, "%s", listener_comm(listener));
+		break;
+	case PID_CELL:
+		if (listener_pid(listener) == UNKNOWN)
+			strcpy(text, "-");
+		else	/* a name: no digit may be missing */
+			snprintf(text, TEXT_SIZE, "%lld",
+				 listener_pid(listener));
+		break;
+	case NETNS_CELL:
+		snprintf(text, TEXT_SIZE, "%s", listener->netns ?: "-");
+		break;
+	case SETTER_CELL:
+		snprintf(text, TEXT_SIZE, "%s%s%s", setter(listener),
+			 strcmp(listener->word[RULE], "-") ? " " : "",
+			 strcmp(listener->word[RULE], "-") ?
+			 listener->word[RULE] : "");
+		return *text ? setter_style(listener) : DIM;
+	case LIMIT_CELL:
+		limit_text(listener, text);
+		strcat(text, *setter(listener) == 'r' ? "r" :
+		       *setter(listener) ? "!" : " ");
+		return setter_style(listener);
+	case COUNT_CELL:
+		text_count(text, figure[column->figure]);
+		return count_style(listener, column->figure);
+	case TIME_CELL:
+		text_time(text, figure[column->figure]);
+		return time_style(listener, column->figure);
+	case RATE_CELL:
+		rate = listener->rate[column->figure];
+		text_rate(text, rate);
+		if (rate > 0 && column->figure == OVERFLOWS)
+			return BAD;
+		return rate > 0 ? PLAIN : DIM;
+	case BAR_CELL:
+		if (listener_fill(listener, column->figure) < 0) {
+			*text = '\0';
+			return DIM;
+		}
+		text_bar(text, (double)figure[column->figure] /
+			       (figure[LIMIT] + 1.0), width);
+		style = count_style(listener, column->figure);
+		return style == PLAIN ? GOOD : style;
+	}
+	return strcmp(text, "-") ? PLAIN : DIM;
+}
+
+/* ---- layout ---- */
+
+static unsigned int total_width(const struct table *table)
+{
+	unsigned int total = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
+		if (table->width[i])
+			total += table->width[i] + 1;
+	return total ? total - 1 : 0;
+}
+
+/* What a column wants; whether any cell of it says something. */
+static unsigned int natural_width(const struct column *column,
+				  struct listener *const listener[],
+				  size_t count, bool *says)
+{
+	unsigned int width = column->spans ? 0 : strlen(column->title);
+	char text[TEXT_SIZE];
+	size_t i, length;
+
+	if (column->kind == COUNT_CELL && width < 4)
+		width = 4;
+	if (column->kind == TIME_CELL || column->kind == RATE_CELL)
+		width = width < 5 ? 5 : width;
+	*says = false;
+	for (i = 0; i < count; i++) {
+		if (format(column, 4, listener[i], text) != DIM ||
+		    (column->kind == RATE_CELL && strcmp(text, "-")))
+			*says = true;
+		length = text_width(text);
+		if (length > NAME_MAX_WIDTH)
+			length = NAME_MAX_WIDTH;
+		if (length > width)
+			width = length;
+	}
+	return width;
+}
+
+static void make_room(struct table *table, size_t column, const char *title)
+{
+	if (table->width[column] && table->width[column] < strlen(title))
+		table->width[column] = strlen(title);
+}
+
+/*
+ * Takes a column away: of those that matter less whole ones, then pieces of the
+ * longest names, then whole ones again. False where only the address is left.
+ */
+static bool narrow(struct table *table, const int rank[TABLE_COLUMNS])
+{
+	size_t lowest = 0, longest = 0, i;
+	unsigned int spare, most = 0;
+
+	for (i = 0; i < ARRAY_SIZE(columns); i++)
+		if (table->width[i] &&
+		    (!table->width[lowest] || rank[i] < rank[lowest]))
+			lowest = i;
+	if (rank[lowest] >= ESSENTIAL) {
+		for (i = 0; i < ARRAY_SIZE(columns); i++) {
+			if (!columns[i].min || !table->width[i] ||
+			    table->width[i] <= columns[i].min)
+				continue;
+			spare = table->width[i] - columns[i].min;
+			if (spare > most) {
+				most = spare;
+				longest = i;
+			}
+		}
+		if (most) {
+			table->width[longest]--;
+			return true;
+		}
+	}
+	if (columns[lowest].rank == 100)
+		return false;
+	table->width[lowest] = 0;
+	/* A title that stood above two columns needs its room above one. */
+	if (columns[lowest].spans)
+		make_room(table, lowest + 1, columns[lowest].title);
+	else if (!*columns[lowest].title)
+		make_room(table, lowest - 1, columns[lowest - 1].title);
+	return true;
+}
+
+/* Bars grow into what is left, that of the accept queue first and furthest. */
+static void widen_bars(struct table *table, unsigned int spare)
+{
+	static const struct {
+		enum figure figure;
+		unsigned int width;
+	} steps[] = { { ACCEPTQ, 8 }, { SYNQ, 8 }, { ACCEPTQ, 20 } };
+
+	for (size_t step = 0; step < ARRAY_SIZE(steps); step++)
+		for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
+			while (spare && table->width[i] &&
+			       columns[i].kind == BAR_CELL &&
+			       columns[i].figure == (int)steps[step].figure &&
+			       table->width[i] < steps[step].width) {
+				table->width[i]++;
+				spare--;
+			}
+}
+
+/**
+ * table_layout() - decide which columns fit, and how wide they are
+ * @table: the result
+ * @listener: the listeners that are going to be shown
+ * @count: how many
+ * @width: of the screen; 0 where it has no end
+ * @flags: TABLE_NETNS, TABLE_RATES
+ */
+void table_layout(struct table *table, struct listener *const listener[],
+		  size_t count, unsigned int width, unsigned int flags)
+{
+	int rank[TABLE_COLUMNS] = { };
+	unsigned int used;
+	bool says;
+	size_t i;
+
+	*table = (struct table) { };
+	for (i = 0; i < ARRAY_SIZE(columns); i++) {
+		const struct column *column = &columns[i];
+
+		if ((column->flag & flags) != column->flag)
+			continue;
+		table->width[i] = natural_width(column, listener, count,
+						&says);
+		rank[i] = column->rank;
+		if (!says && column->rank < 80)
+			rank[i] -= EMPTY;
+	}
+	while (width && total_width(table) > width)
+		if (!narrow(table, rank))
+			break;
+	used = total_width(table);
+	if (!width || used < width)
+		widen_bars(table, width ? width - used : 24);
+}
+
+/* ---- output ---- */
+
+/* An address that has no room loses its middle: the port tells more. */
+static void cut_local(char text[TEXT_SIZE], unsigned int width)
+{
+	char *port = strrchr(text, ':');
+	char tail[TEXT_SIZE];
+
+	if (!port || text_width(text) <= width || strlen(port) >= width)
+		return;
+	strcpy(tail, port);
+	text_cut(text, width - strlen(tail));
+	strcat(text, tail);
+}
+
+static void put_padded(const struct sink *sink, enum style style, char *text,
+		       unsigned int width, bool left)
+{
+	char blanks[TEXT_SIZE];
+	unsigned int missing;
+
+	text_cut(text, width);
+	missing = width - text_width(text);
+	memset(blanks, ' ', missing);
+	blanks[missing] = '\0';
+	if (!left)
+		sink->put(sink, PLAIN, blanks);
+	sink->put(sink, style, text);
+	if (left)
+		sink->put(sink, PLAIN, blanks);
+}
+
+void table_header(const struct table *table, enum sort_key key,
+		  const struct sink *sink)
+{
+	char text[TEXT_SIZE];
+	unsigned int width;
+	bool first = true;
+
+	for (size_t i = 0; i < ARRAY_SIZE(columns); i++) {
+		const struct column *column = &columns[i];
+		bool left = column->left;
+
+		width = table->width[i];
+		if (!width)
+			continue;
+		if (!first)
+			sink->put(sink, PLAIN, " ");
+		first = false;
+		if (column->spans && table->width[i + 1]) {
+			width += 1 + table->width[++i];
+		} else if (!*column->title) {
+			/* The column that has the title had no room. */
+			column--;
+			left = false;
+		}
+		strcpy(text, column->title);
+		put_padded(sink, column->sort == (int)key + 1 ? NOTE : TITLE,
+			   text, width, left);
+	}
+}
+
+void table_row(const struct table *table, const struct listener *listener,
+	       const struct sink *sink)
+{
+	char text[TEXT_SIZE];
+	enum style style;
+	bool first = true;
+
+	for (size_t i = 0; i < ARRAY_SIZE(columns); i++) {
+		const struct column *column = &columns[i];
+
+		if (!table->width[i])
+			continue;
+		if (!first)
+			sink->put(sink, PLAIN, " ");
+		first = false;
+		style = format(column, table->width[i], listener, text);
+		if (column->kind == WORD_CELL && column->word == LOCAL)
+			cut_local(text, table->width[i]);
+		put_padded(sink, style, text, table->width[i],
+			   column->left && column->kind != COUNT_CELL);
+	}
+}
+
+static void put_plain(const struct sink *sink, enum style style,
+		      const char *text)
+{
+	(void)style;
+	fputs(text, sink->to);
+}
+
+static void put_colour(const struct sink *sink, enum style style,
+		       const char *text)
+{
+	static const char * const codes[STYLES] = {
+		[DIM] = "2", [TITLE] = "1", [GOOD] = "32", [WARN] = "33",
+		[BAD] = "1;31", [NOTE] = "36",
+	};
+
+	if (codes[style] && *text)
+		fprintf(sink->to, "\033[%sm%s\033[0m", codes[style], text);
+	else
+		fputs(text, sink->to);
+}
+
+static bool wants_colour(void)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && !(no && *no) && term &&
+	       strcmp(term, "dumb");
+}
+
+/* COLUMNS, else the terminal's width, else as wide as it gets. */
+static unsigned int screen_width(void)
+{
+	const char *columns = getenv("COLUMNS");
+	struct winsize size;
+	long long width;
+
+	if (columns && parse_number(columns, 1, 10000, &width))
+		return width;
+	if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size))
+		return size.ws_col;
+	return 0;
+}
+
+/**
+ * table_print() - the table on standard output
+ * @listener: the listeners, in order
+ * @count: how many
+ * @flags: TABLE_NETNS
+ */
+void table_print(struct listener *const listener[], size_t count,
+		 unsigned int flags)
+{
+	const struct sink sink = {
+		.put = wants_colour() ? put_colour : put_plain,
+		.to = stdout,
+	};
+	struct table table;
+
+	table_layout(&table, listener, count, screen_width(), flags);
+	table_header(&table, NO_SORT, &sink);
+	putchar('\n');
+	for (size_t i = 0; i < count; i++) {
+		table_row(&table, listener[i], &sink);
+		putchar('\n');
+	}
+}
