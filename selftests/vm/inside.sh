@@ -33,6 +33,9 @@ clang=(CC=clang CONFIG_CC_IS_GCC= CONFIG_CC_IS_CLANG=y
 	KCFLAGS="-Wno-duplicate-decl-specifier -Wno-unknown-warning-option")
 src=/build/src
 root=/build/root
+# Libraries for listenq(8) are in some folders only.
+tool=''
+[ -n "$cross" ] || ! pkg-config --exists ncursesw jansson 2>/dev/null || tool=y
 exec 3>&1 1>&2		# stdout is for the initramfs alone
 
 build()
@@ -65,6 +68,9 @@ build()
 	fi
 	"${make[@]}" -C "$src/selftests" KSFT=/build/ksft USERLDFLAGS=-static \
 		INSTALL_PATH=/build/kselftest/listenq install
+	if [ -n "$tool" ]; then
+		make "-j$(nproc)" -C "$src/tools" CFLAGS='-O2 -g -Werror'
+	fi
 	mkdir -p /build/demo
 	for program in "$src"/selftests/vm/demo/*.c; do
 		"${cross}gcc" -O2 -Wall -Wextra -static \
@@ -90,6 +96,38 @@ add_elf()
 		[ -e "$root$library" ] || add_elf "$file" "$library"
 	done < <(readelf -ldW "$1" | sed -nE \
 		's/.*(NEEDED\).*\[|interpreter: )(.*)\]$/\2/p')
+}
+
+# add_symbols FILE: those that libc6-dbg has of it.
+add_symbols()
+{
+	local id name
+
+	id=$(readelf -n "$1" | sed -n 's/.*Build ID: //p')
+	name=usr/lib/debug/.build-id/${id:0:2}/${id:2}.debug
+	install -D -m 644 "/$name" "$root/$name"
+}
+
+# listenq(8), and what it is tried with: a terminal that is wide and knows
+# UTF-8, and a checker of memory, whose parts nothing names but itself.
+add_tool()
+{
+	local name
+
+	add_elf "$src/tools/listenq" usr/sbin/listenq
+	[ ! -e /usr/bin/tmux ] || add_elf /usr/bin/tmux usr/bin/tmux
+	if [ -e /usr/bin/valgrind.bin ]; then
+		for name in bin/valgrind{,.bin} libexec/valgrind/default.supp \
+			libexec/valgrind/{memcheck-,vgpreload_{core,memcheck}-}amd64-linux{,.so}; do
+			[ ! -e "/usr/$name" ] ||
+				install -D "/usr/$name" "$root/usr/$name"
+		done
+		add_symbols /lib64/ld-linux-x86-64.so.2
+	fi
+	install -D -m 644 -t "$root/etc/terminfo/t" \
+		/lib/terminfo/t/tmux-256color
+	mkdir -p "$root/usr/lib/locale"
+	cp -r /usr/lib/locale/C.utf8 "$root/usr/lib/locale/"
 }
 
 add_programs()
@@ -118,6 +156,7 @@ add_programs()
 		[ -e "$root/usr/bin/$applet" ] || [ -e "$root/usr/sbin/$applet" ] ||
 			ln -s busybox "$root/usr/bin/$applet"
 	done
+	[ -z "$tool" ] || add_tool
 	# For the line editor of make shell.
 	install -D -m 644 -t "$root/etc/terminfo/v" \
 		"$(find /{usr/share,lib}/terminfo/v/vt100 2>/dev/null | head -n 1)"

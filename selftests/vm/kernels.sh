@@ -8,6 +8,10 @@ default_kernel=bookworm
 all_kernels='debug bullseye bookworm trixie trixie-backports arm64 trixie-rt'
 hand_kernels='debug-rt kcsan experimental'	# not part of KERNELS=all
 
+# What listenq(8) is built with, and what its test drives it with: valgrind
+# wants the loader's symbols.
+tool_packages='libc6-dbg libjansson-dev libncurses-dev pkgconf tmux valgrind'
+
 # describe NAME: sets
 #   suite	the Debian release that compiler and userland come from
 #   release	the suite that the kernel comes from
@@ -25,7 +29,8 @@ describe()
 	case $1 in
 	bullseye) peers=bpftrace ;;
 	trixie) extra='clang lld llvm' ;;	# must not warn either
-	bookworm) extra='sparse' ;;	# make lint works in this folder
+	# make lint works in this folder, and listenq(8) is built and tried.
+	bookworm) extra="sparse $tool_packages" ;;
 	trixie-backports) suite=trixie release=$1 ;;
 	trixie-rt) suite=trixie image=linux-image-rt-amd64 ;;
 	experimental) suite=sid release=$1 ;;

@@ -1,0 +1,1075 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * listenq(8) as its users see it: what it prints of real listeners, held
+ * against ss and the files; the live view, driven through tmux; and input that
+ * is cut short, malformed or enormous, made from a real file, under valgrind
+ * where that is there.
+ */
+
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "listenq.h"
+
+/* The exit codes of the manual page. */
+enum { DONE, ABOVE, TROUBLE };
+
+#define SOMAXCONN_HERE	4096
+
+#define OTHER_UID	12360
+
+/* What the tool has printed last, errors too. */
+static char output[8 << 20];
+
+static const char *tool_path(void)
+{
+	return getenv("LISTENQ_TOOL") ?: "listenq";
+}
+
+/* Runs a shell's command line; its exit code. */
+__attribute__((format(printf, 1, 2)))
+static int run(const char *format, ...)
+{
+	size_t length = 0, got;
+	char command[8192];
+	va_list args;
+	FILE *pipe;
+	int status;
+
+	va_start(args, format);
+	vsnprintf(command, sizeof(command), format, args);
+	va_end(args);
+	fflush(NULL);
+	pipe = popen(command, "r");
+	if (!pipe)
+		err(1, "popen");
+	while ((got = fread(output + length, 1, sizeof(output) - 1 - length,
+			    pipe)) > 0)
+		length += got;
+	output[length] = '\0';
+	status = pclose(pipe);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+/* The tool, in plain ASCII and 80 columns wide. */
+#define tool(format, ...)						\
+	run("LC_ALL=C COLUMNS=80 %s " format " 2>&1", tool_path(),	\
+	    ##__VA_ARGS__)
+
+static bool have(const char *program)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "command -v %s >/dev/null",
+		 program);
+	return !lq_run(command);
+}
+
+/* The line of the output that begins with @start, without its end. */
+static const char *line_of(const char *start)
+{
+	static char line[4096];
+	const char *at = output;
+
+	while (at && strncmp(at, start, strlen(start)))
+		at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL;
+	if (!at || !*at)
+		return "";
+	snprintf(line, sizeof(line), "%.*s", (int)strcspn(at, "\n"), at);
+	return line;
+}
+
+/* The same of one that has @what anywhere, and a blank behind it. */
+static const char *row_of(const char *what)
+{
+	static char row[4096];
+	const char *at = output;
+	size_t length;
+
+	for (; *at; at += length + (at[length] == '\n')) {
+		char *found;
+
+		length = strcspn(at, "\n");
+		snprintf(row, sizeof(row), "%.*s", (int)length, at);
+		found = strstr(row, what);
+		if (found && found[strlen(what)] == ' ')
+			return row;
+	}
+	return "";
+}
+
+/* The row below the header has @what. */
+static bool is_first(const char *what)
+{
+	const char *row = strchr(output, '\n');
+	const char *at = row ? strstr(row + 1, what) : NULL;
+
+	return at && !memchr(row + 1, '\n', at - row - 1);
+}
+
+static int lines(const char *text)
+{
+	int count = 0;
+
+	for (; *text; text++)
+		count += *text == '\n';
+	return count;
+}
+
+/* How long the longest line is. */
+static size_t widest(const char *text)
+{
+	size_t most = 0, length;
+
+	for (; *text; text += length + (text[length] == '\n')) {
+		length = strcspn(text, "\n");
+		if (length > most)
+			most = length;
+	}
+	return most;
+}
+
+/* The @number-th word of @line, from 0. */
+static const char *word(const char *line, int number)
+{
+	static char words[8][64];
+	static int next;
+	char *to = words[next++ % 8];
+
+	*to = '\0';
+	for (; *line; line += strcspn(line, " ")) {
+		line += strspn(line, " ");
+		if (!number--) {
+			snprintf(to, sizeof(words[0]), "%.*s",
+				 (int)strcspn(line, " "), line);
+			break;
+		}
+	}
+	return to;
+}
+
+/* "127.0.0.1:PORT" */
+static const char *local(int fd)
+{
+	static char text[4][32];
+	static int next;
+	char *to = text[next++ % 4];
+
+	snprintf(to, sizeof(text[0]), "127.0.0.1:%d", lq_port(fd));
+	return to;
+}
+
+/* One line on the way of errors, of printable ASCII. */
+static bool is_complaint(void)
+{
+	for (const char *at = output; *at; at++)
+		if ((*at < ' ' || *at > '~') && *at != '\n')
+			return false;
+	return lines(output) == 1 && !strncmp(output, "listenq: ", 9);
+}
+
+/* A listener whose queue is full, and which has turned somebody away. */
+static int full_listener(int backlog)
+{
+	int fd = lq_listener(AF_INET, backlog);
+	struct lq_addr addr = lq_name(fd);
+	int client;
+
+	for (int i = 0; i <= backlog; i++)
+		lq_connect(fd);
+	client = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	if (client < 0 || !connect(client, &addr.sa, addr.len) ||
+	    !lq_wait_until(lq_num(fd, "overflows") > 0))
+		errx(1, "no overflow");
+	return fd;
+}
+
+/* ---- a folder that looks like /proc ---- */
+
+static char folder[32];
+
+static void write_sockets(const char *text, size_t length)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/net/listenq/sockets", folder);
+	unlink(path);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	if (fd < 0 || write(fd, text, length) != (ssize_t)length)
+		err(1, "%s", path);
+	close(fd);
+}
+
+static char *read_sockets(size_t *length)
+{
+	if (run("cat " LQ_SOCKETS))
+		errx(1, "no " LQ_SOCKETS);
+	*length = strlen(output);
+	return strdup(output);
+}
+
+FIXTURE(tool)
+{
+};
+
+FIXTURE_SETUP(tool)
+{
+	LQ_SETUP();
+	if (!have(tool_path()))
+		SKIP(longjmp(_metadata->env, 1),
+		     "no listenq(8): make tools, set LISTENQ_TOOL");
+	lq_set_somaxconn(SOMAXCONN_HERE);
+	unsetenv("NO_COLOR");
+	strcpy(folder, "/tmp/listenq-tool.XXXXXX");
+	if (!mkdtemp(folder) || run("mkdir -p %s/net/listenq", folder))
+		err(1, "%s", folder);
+}
+
+FIXTURE_TEARDOWN(tool)
+{
+	run("ip netns delete lqtool 2>/dev/null; rm -rf %s", folder);
+}
+
+/* ---- the outputs ---- */
+
+/* Each figure is ss' or the file's; the fullest stands first. */
+TEST_F(tool, table)
+{
+	int empty = lq_listener(AF_INET, 100000);
+	int ruled = lq_listener(AF_INET, 5);
+	int full = full_listener(2);
+	long long before, after;
+	char rule[64];
+	struct lq_ss ss;
+	const char *row;
+	int at;
+
+	snprintf(rule, sizeof(rule), "%d floor 300", lq_port(ruled));
+	ASSERT_EQ(0, lq_clamp(rule));
+	lq_connect(ruled);
+	before = lq_num(full, "overflows");
+	ASSERT_EQ(DONE, tool(""));
+	after = lq_num(full, "overflows");
+	ASSERT_TRUE(lq_ss(full, &ss));
+
+	EXPECT_EQ(4, lines(output));
+	EXPECT_GE(80, widest(output));
+	/* Before it are more where there is room for them. */
+	for (at = 0; at < 8 && strcmp("ACCEPTQ", word(output, at)); at++)
+		;
+	EXPECT_STREQ("PEAK", word(output, at + 1));
+	EXPECT_STREQ("OLDEST", word(output, at + 2));
+	EXPECT_STREQ("OVERFLOWS", word(output, at + 3));
+	EXPECT_NE(NULL, strstr(output, "SYNQ"));
+	EXPECT_TRUE(is_first(local(full)));
+	row = row_of(local(full));
+	EXPECT_NE(NULL, strstr(row, " tool "));
+	/* A full bar, and what is behind it. */
+	EXPECT_LT(0, strlen(word(row, at)));
+	EXPECT_EQ(strlen(word(row, at)), strspn(word(row, at), "#"));
+	EXPECT_EQ(ss.recvq, atoll(word(row, at + 1)));
+	EXPECT_EQ(lq_num(full, "acceptq_peak"), atoll(word(row, at + 2)));
+	EXPECT_NE(NULL, strchr(word(row, at + 3), 's'));
+	EXPECT_LE(before, atoll(word(row, at + 4)));
+	EXPECT_GE(after, atoll(word(row, at + 4)));
+	EXPECT_NE(NULL, strchr(word(row, at + 5), 's'));
+	EXPECT_NE(NULL, strstr(row, " 2 ")) {
+		TH_LOG("%s", row);
+	}
+
+	/* What the clamp and the rule have made of it. */
+	EXPECT_NE(NULL, strstr(row_of(local(empty)), "100k->4096!"));
+	EXPECT_NE(NULL, strstr(row_of(local(ruled)), "5->300r"));
+	ASSERT_EQ(DONE, run("LC_ALL=C COLUMNS=160 %s", tool_path()));
+	EXPECT_NE(NULL, strstr(output, "SET BY"));
+	snprintf(rule, sizeof(rule), "rule %d", lq_port(ruled));
+	EXPECT_NE(NULL, strstr(output, rule));
+	EXPECT_NE(NULL, strstr(output, "100k->4096! somaxconn"));
+
+	/* No screen is too narrow. */
+	for (int width = 1; width < 200; width += 13) {
+		ASSERT_EQ(DONE, run("LC_ALL=C COLUMNS=%d %s", width,
+				    tool_path()));
+		EXPECT_EQ(4, lines(output));
+		EXPECT_GE(width < 15 ? 15 : width, widest(output));
+	}
+	/* Nor is it wider with characters that take several bytes. */
+	ASSERT_EQ(DONE, run("LC_ALL=C.UTF-8 COLUMNS=80 %s", tool_path()));
+	EXPECT_NE(NULL, strstr(output, "\u2588"));
+	EXPECT_NE(NULL, strstr(output, "100k\u21924096!"));
+}
+
+/* Every cell of the file, under its name. */
+TEST_F(tool, json)
+{
+	int full = full_listener(1);
+	char expected[256], *object;
+	struct lq_table *table;
+
+	lq_listener(AF_INET6, -1);
+	/* What moves with the clock is left out. */
+	static const char * const moving[] = {
+		"acceptq_oldest_ms", "since_ms", "since_overflow_ms",
+		"overflows", "syns", "sk_drops",
+	};
+	static const char * const strings[] = {
+		"proto", "local", "cookie", "comm", "rule",
+	};
+
+	ASSERT_EQ(DONE, tool("-j"));
+	table = lq_read(LQ_SOCKETS);
+	ASSERT_EQ(2, table->nrows);
+	for (int row = 0; row < 2; row++) {
+		snprintf(expected, sizeof(expected), "\"cookie\": \"%s\"",
+			 lq_cell(table, row, "cookie"));
+		object = strstr(output, expected);
+		ASSERT_NE(NULL, object);
+		while (*object != '\n')
+			object--;
+		object = strndup(object + 1, strcspn(object + 1, "\n"));
+		for (int i = 0; i < table->ncols; i++) {
+			const char *name = table->cols[i];
+			const char *cell = table->cells[row][i];
+			bool string = false, moves = false;
+			size_t j;
+
+			for (j = 0; j < ARRAY_SIZE(strings); j++)
+				string |= !strcmp(strings[j], name);
+			for (j = 0; j < ARRAY_SIZE(moving); j++)
+				moves |= !strcmp(moving[j], name);
+			string &= !!strcmp(cell, "-");
+			if (moves)
+				snprintf(expected, sizeof(expected), "\"%s\": ",
+					 name);
+			else
+				snprintf(expected, sizeof(expected),
+					 "\"%s\": %s%s%s", name,
+					 string ? "\"" : "",
+					 strcmp(cell, "-") ? cell : "null",
+					 string ? "\"" : "");
+			EXPECT_NE(NULL, strstr(object, expected)) {
+				TH_LOG("no %s in %s", expected, object);
+			}
+		}
+		EXPECT_NE(NULL, strstr(object, "\"waits\": {"));
+		EXPECT_NE(NULL, strstr(object, "\"netns\": null"));
+		free(object);
+	}
+	lq_free(table);
+	close(full);
+
+	ASSERT_EQ(DONE, tool("-p 1 -j"));
+	EXPECT_STREQ("[]\n", output);
+}
+
+TEST_F(tool, check)
+{
+	int fd = lq_listener(AF_INET, 9);
+
+	EXPECT_EQ(DONE, tool("--check"));
+	EXPECT_EQ(0, strncmp(output, "LISTENQ OK - 1 listener", 23));
+	for (int i = 0; i < 9; i++)
+		lq_connect(fd);
+	/* 9 of 9: as much as the limit, and one less than full. */
+	EXPECT_EQ(ABOVE, tool("--check"));
+	EXPECT_EQ(ABOVE, tool("--check 99"));
+	EXPECT_EQ(DONE, tool("--check 100"));
+	EXPECT_NE(NULL, strstr(output, "fullest=100%;100"));
+	lq_connect(fd);
+	EXPECT_EQ(ABOVE, tool("--check 100"));
+	EXPECT_EQ(1, lines(output));
+	EXPECT_EQ(0, strncmp(output, "LISTENQ WARNING - 1 of 1 listener", 33));
+	EXPECT_NE(NULL, strstr(output, local(fd)));
+	EXPECT_NE(NULL, strstr(output, "accept queue 10 of 9"));
+	EXPECT_NE(NULL, strstr(output, "| above=1;0 fullest=111%;100 "));
+	EXPECT_EQ(DONE, tool("--check 100 -p 1"));
+	EXPECT_EQ(TROUBLE, tool("--proc /nowhere --check"));
+	EXPECT_EQ(0, strncmp(output, "LISTENQ UNKNOWN - ", 18));
+	EXPECT_EQ(1, lines(output));
+}
+
+TEST_F(tool, filters_and_order)
+{
+	int a = lq_listener(AF_INET, 10), b = lq_listener(AF_INET, 10);
+	int six = lq_listener(AF_INET6, 10);
+	int low = lq_port(a) < lq_port(b) ? a : b;
+	char name[16];
+
+	prctl(PR_GET_NAME, name);
+	ASSERT_EQ(DONE, tool("-p %d", lq_port(a)));
+	EXPECT_EQ(2, lines(output));
+	EXPECT_STRNE("", row_of(local(a)));
+	ASSERT_EQ(DONE, tool("-p 1-65535"));
+	EXPECT_EQ(4, lines(output));
+	ASSERT_EQ(DONE, tool("-A 127.0.0.0/8"));
+	EXPECT_EQ(3, lines(output));
+	ASSERT_EQ(DONE, tool("-A ::1"));
+	EXPECT_EQ(2, lines(output));
+	EXPECT_TRUE(is_first("[::1]:"));
+	ASSERT_EQ(DONE, tool("-A 127.0.0.2"));
+	EXPECT_EQ(1, lines(output));
+	ASSERT_EQ(DONE, tool("-P %d", getpid()));
+	EXPECT_EQ(4, lines(output));
+	ASSERT_EQ(DONE, tool("-P %.3s", name));
+	EXPECT_EQ(4, lines(output));
+	ASSERT_EQ(DONE, tool("-P nobody"));
+	EXPECT_EQ(1, lines(output));
+
+	ASSERT_EQ(DONE, tool("-A 127.0.0.1 -s local"));
+	EXPECT_TRUE(is_first(local(low)));
+	ASSERT_EQ(DONE, tool("-A 127.0.0.1 -s local -r"));
+	EXPECT_FALSE(is_first(local(low)));
+	lq_connect(six);
+	ASSERT_EQ(DONE, tool("-s oldest"));
+	EXPECT_TRUE(is_first("[::1]:"));
+
+	static const char * const wrong[] = {
+		"-p 0", "-p 65536", "-p 9-8", "-p x", "-A 1.2.3", "-A ::/129",
+		"-A 10.0.0.0/x", "-s color", "-w 0", "-w 2h", "--check 1001",
+		"-j -w", "-a -N 1", "-a --proc /nowhere", "everything", "-N nope",
+		"-N 999999999", "-N /etc/passwd", "--proc /nowhere", "-w",
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		EXPECT_EQ(TROUBLE, tool("%s </dev/null", wrong[i])) {
+			TH_LOG("%s", wrong[i]);
+		}
+		EXPECT_TRUE(is_complaint()) {
+			TH_LOG("%s: %s", wrong[i], output);
+		}
+	}
+}
+
+/* A name can hold what a terminal obeys: it stays as the kernel wrote it. */
+TEST_F(tool, escapes)
+{
+	prctl(PR_SET_NAME, "\033[31mx\ty\\");
+	lq_listener(AF_INET, 1);
+	ASSERT_EQ(DONE, tool(""));
+	EXPECT_EQ(NULL, strchr(output, '\033'));
+	ASSERT_EQ(DONE, tool("-P x -j"));
+	EXPECT_NE(NULL, strstr(output,
+			       "\"comm\": \"\\\\033[31mx\\\\011y\\\\134\""));
+}
+
+/* ---- namespaces and processes ---- */
+
+TEST_F(tool, namespaces)
+{
+	int here = lq_listener(AF_INET, 1), sync[2];
+	char text[64], port[24];
+	pid_t child;
+	int there;
+
+	snprintf(port, sizeof(port), "%s", local(here));
+	ASSERT_EQ(0, pipe(sync));
+	child = lq_fork();
+	if (!child) {
+		lq_new_netns();
+		there = lq_listener(AF_INET, 7);
+		dprintf(sync[1], "%d", lq_port(there));
+		pause();
+	}
+	memset(text, 0, sizeof(text));
+	ASSERT_LT(0, read(sync[0], text, sizeof(text) - 1));
+	ASSERT_EQ(0, run("ip netns attach lqtool %d", child));
+
+	EXPECT_EQ(DONE, tool("-N %d", child));
+	EXPECT_EQ(2, lines(output));
+	EXPECT_NE(NULL, strstr(output, text));
+	EXPECT_EQ(DONE, tool("-N lqtool"));
+	EXPECT_EQ(2, lines(output));
+	EXPECT_EQ(DONE, tool("-N /proc/%d/ns/net", child));
+	EXPECT_EQ(2, lines(output));
+	EXPECT_NE(NULL, strstr(output, text));
+
+	EXPECT_EQ(DONE, tool("--proc /proc/%d", child));
+	EXPECT_EQ(2, lines(output));
+	EXPECT_NE(NULL, strstr(output, text));
+
+	/* Rules go there too, and not here. */
+	EXPECT_EQ(DONE, tool("-N lqtool clamp '*' force 99"));
+	EXPECT_EQ(DONE, tool("-N %d clamp", child));
+	EXPECT_STREQ("* force 99\n", output);
+	EXPECT_EQ(DONE, tool("clamp"));
+	EXPECT_STREQ("", output);
+	EXPECT_EQ(DONE, tool("-N lqtool"));
+	EXPECT_NE(NULL, strstr(output, "7->99r"));
+
+	/* All, each once: by its name, and this one by a process of it. */
+	EXPECT_EQ(DONE, tool("-a -s local"));
+	EXPECT_STREQ("NETNS", word(output, 0));
+	EXPECT_NE(NULL, strstr(line_of("lqtool "), text));
+	snprintf(text, sizeof(text), "%d ", getpid());
+	EXPECT_NE(NULL, strstr(line_of(text), port));
+	EXPECT_EQ(DONE, tool("-aj -p %s", strrchr(port, ':') + 1));
+	snprintf(text, sizeof(text), "\"netns\": \"%d\"", getpid());
+	EXPECT_NE(NULL, strstr(output, text));
+	EXPECT_EQ(3, lines(output));
+
+	EXPECT_EQ(0, run("ip netns delete lqtool"));
+	kill(child, SIGKILL);
+	lq_reap(child);
+
+	/* Who isn't root is told so. */
+	child = lq_fork();
+	if (!child) {
+		lq_become_user(OTHER_UID);
+		if (tool("-a") == TROUBLE && is_complaint() &&
+		    strstr(output, "root"))
+			_exit(0);
+		printf("# as another user: %s\n", output);
+		fflush(stdout);
+		_exit(1);
+	}
+	EXPECT_EQ(0, lq_reap(child));
+}
+
+/* The caller of listen() from before the load, by way of /proc/PID/fd. */
+TEST_F(tool, from_before_the_load)
+{
+	char holder[128], name[16];
+	int fd;
+
+	ASSERT_EQ(0, lq_unload());
+	EXPECT_EQ(TROUBLE, tool(""));
+	EXPECT_TRUE(is_complaint());
+	EXPECT_NE(NULL, strstr(output, "modprobe listenq"));
+	EXPECT_EQ(TROUBLE, tool("clamp"));
+	EXPECT_NE(NULL, strstr(output, "modprobe listenq"));
+	EXPECT_EQ(TROUBLE, tool("clamp flush"));
+	EXPECT_NE(NULL, strstr(output, "modprobe listenq"));
+	fd = lq_listener(AF_INET, 6);
+	ASSERT_EQ(0, lq_load());
+
+	prctl(PR_GET_NAME, name);
+	EXPECT_STREQ("-", lq_str(fd, "pid"));
+	ASSERT_EQ(DONE, tool(""));
+	EXPECT_NE(NULL, strstr(row_of(local(fd)), name));
+	ASSERT_EQ(DONE, tool("-P %d -j", getpid()));
+	snprintf(holder, sizeof(holder),
+		 "\"holder\": {\"pid\": %d, \"comm\": \"%s\", \"others\": 0}",
+		 getpid(), name);
+	EXPECT_NE(NULL, strstr(output, holder)) {
+		TH_LOG("no %s in %s", holder, output);
+	}
+	EXPECT_NE(NULL, strstr(output, "\"pid\": null"));
+}
+
+/* ---- rules ---- */
+
+TEST_F(tool, clamp)
+{
+	char *all;
+	pid_t child;
+
+	EXPECT_EQ(DONE, tool("clamp 8080 floor 1024"));
+	EXPECT_STREQ("", output);
+	EXPECT_EQ(DONE, tool("clamp '*' somaxconn 50, 90-99 force 3"));
+	EXPECT_EQ(DONE, tool("clamp"));
+	EXPECT_STREQ("8080 floor 1024\n90-99 force 3\n* somaxconn 50\n",
+		     output);
+	all = lq_clamp_text();
+	EXPECT_STREQ(all, output);
+	free(all);
+
+	/* Each errno has its words, and the kernel's own. */
+	static const struct {
+		const char *words, *meaning, *detail;
+	} refused[] = {
+		{ "80 somaxcon 5", "not a rule", "'somaxcon': expected" },
+		{ "80", "not a rule", "expected" },
+		{ "80 floor 99999999999", "out of range", "'99999999999'" },
+		{ "0 floor 9", "out of range", "'0'" },
+		{ "95-120 floor 1", "overlaps", "'95-120'" },
+		{ "81 clear", "no such rule", "'81'" },
+		{ "82 force 2, 83 farce 2", "not a rule", "line 2: 'farce'" },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		EXPECT_EQ(TROUBLE, tool("clamp %s", refused[i].words));
+		EXPECT_TRUE(is_complaint());
+		EXPECT_NE(NULL, strstr(output, refused[i].meaning)) {
+			TH_LOG("%s", output);
+		}
+		EXPECT_NE(NULL, strstr(output, refused[i].detail)) {
+			TH_LOG("%s", output);
+		}
+	}
+	EXPECT_EQ(DONE, tool("clamp"));
+	EXPECT_EQ(NULL, strstr(output, "82 "));	/* all or nothing */
+	EXPECT_NE(NULL, strstr(output, "# last error: line 2"));
+
+	/* Files: what was printed can be written. */
+	EXPECT_EQ(DONE, run("%s clamp >%s/rules && %s clamp flush",
+			    tool_path(), folder, tool_path()));
+	EXPECT_EQ(DONE, tool("clamp"));
+	EXPECT_STREQ("", output);
+	EXPECT_EQ(DONE, tool("clamp -f - <%s/rules", folder));
+	EXPECT_EQ(DONE, tool("clamp"));
+	EXPECT_STREQ("8080 floor 1024\n90-99 force 3\n* somaxconn 50\n",
+		     output);
+	EXPECT_EQ(DONE, tool("clamp 8080 clear, 90-99 clear"));
+	EXPECT_EQ(DONE, tool("clamp"));
+	EXPECT_STREQ("* somaxconn 50\n", output);
+
+	EXPECT_EQ(TROUBLE, tool("clamp -f /nowhere"));
+	EXPECT_TRUE(is_complaint());
+	run("seq -f '%%.0f force 1' 2000 3100 >%s/rules", folder);
+	EXPECT_EQ(TROUBLE, tool("clamp -f %s/rules", folder));
+	EXPECT_NE(NULL, strstr(output, "more than 1024 rules"));
+	run("head -c 70000 /dev/zero | tr '\\0' '\\n' >%s/rules", folder);
+	EXPECT_EQ(TROUBLE, tool("clamp -f %s/rules", folder));
+	EXPECT_NE(NULL, strstr(output, "more than 65536 bytes"));
+	EXPECT_TRUE(is_complaint());
+
+	/* Who may not, in two ways. */
+	child = lq_fork();
+	if (!child) {
+		lq_set_capabilities(~0ULL >> (63 - CAP_LAST_CAP) &
+				    ~(1ULL << CAP_NET_ADMIN));
+		/* A shell of root's that execs would have them all again. */
+		prctl(PR_CAPBSET_DROP, CAP_NET_ADMIN);
+		lq_become_user(OTHER_UID);
+		_exit(tool("clamp flush") == TROUBLE && is_complaint() &&
+		      strstr(output, "only root of the host") ? 0 : 1);
+	}
+	EXPECT_EQ(0, lq_reap(child));
+	child = lq_fork();
+	if (!child) {
+		prctl(PR_CAPBSET_DROP, CAP_NET_ADMIN);
+		_exit(tool("clamp flush") == TROUBLE && is_complaint() &&
+		      strstr(output, "only root of the host") ? 0 : 1);
+	}
+	EXPECT_EQ(0, lq_reap(child));
+	EXPECT_EQ(DONE, tool("clamp"));
+	EXPECT_NE(NULL, strstr(output, "* somaxconn 50\n"));
+}
+
+/* ---- input that nobody promised ---- */
+
+/* More columns, fewer, and in another order. */
+TEST_F(tool, other_versions)
+{
+	char *text, *table, *at, *end, *other;
+	size_t length;
+
+	full_listener(3);
+	lq_listener(AF_INET6, 1000000);
+	text = read_sockets(&length);
+	write_sockets(text, length);
+	ASSERT_EQ(DONE, tool("--proc %s", folder));
+	EXPECT_EQ(3, lines(output));
+	table = strdup(output);
+
+	/* Two new columns, behind and before. */
+	other = malloc(2 * length);
+	ASSERT_NE(NULL, other);
+	for (at = text, end = other; *at; at = strchr(at, '\n') + 1) {
+		size_t line = strcspn(at, "\n");
+
+		end += sprintf(end, "%s %.*s %s\n",
+			       at == text ? "zone" : "blue", (int)line, at,
+			       at == text ? "new_count" : "4711");
+	}
+	write_sockets(other, end - other);
+	ASSERT_EQ(DONE, tool("--proc %s", folder));
+	EXPECT_STREQ(table, output);
+	ASSERT_EQ(TROUBLE, tool("--proc %s -j", folder));	/* no waits */
+	EXPECT_TRUE(is_complaint());
+	run("cp " LQ_WAITS " %s/net/listenq", folder);
+	ASSERT_EQ(DONE, tool("--proc %s -j", folder));
+	EXPECT_NE(NULL, strstr(output, "\"zone\": \"blue\""));
+	EXPECT_NE(NULL, strstr(output, "\"new_count\": 4711"));
+
+	/* What an older module doesn't have is unknown. */
+	ASSERT_EQ(0, run("awk '{ print $2, $10, $12 }' " LQ_SOCKETS
+			 " >%s/net/listenq/sockets", folder));
+	ASSERT_EQ(DONE, tool("--proc %s", folder));
+	EXPECT_EQ(3, lines(output));
+	EXPECT_NE(NULL, strstr(output, "ACCEPTQ"));
+	ASSERT_EQ(DONE, tool("--proc %s -j", folder));
+	EXPECT_EQ(NULL, strstr(output, "overflows"));
+	ASSERT_EQ(ABOVE, tool("--proc %s --check", folder));
+	ASSERT_EQ(0, run("awk '{ print $2, $12 }' " LQ_SOCKETS
+			 " >%s/net/listenq/sockets", folder));
+	ASSERT_EQ(TROUBLE, tool("--proc %s --check", folder));
+
+	free(other);
+	free(table);
+	free(text);
+}
+
+/* Cut anywhere: an error, or whole lines and no other. */
+TEST_F(tool, cut_short)
+{
+	size_t length, cut, step;
+	char *text;
+
+	full_listener(1);
+	lq_listener(AF_INET, 1);
+	text = read_sockets(&length);
+	/* Some of them, the ends of lines among them. */
+	step = length / (getenv("LISTENQ_SLOW") ? 20 : 80) + 1;
+	for (cut = 0; cut <= length; cut++) {
+		bool whole = cut && text[cut - 1] == '\n';
+
+		if (cut % step && !whole && text[cut] != '\n')
+			continue;
+		write_sockets(text, cut);
+		ASSERT_EQ(whole ? DONE : TROUBLE, tool("--proc %s", folder)) {
+			TH_LOG("cut at %zu: %s", cut, output);
+		}
+		if (!whole) {
+			EXPECT_TRUE(is_complaint());
+			continue;
+		}
+		text[cut - 1] = '\0';
+		EXPECT_EQ(lines(text) + 1, lines(output));
+		text[cut - 1] = '\n';
+	}
+	free(text);
+}
+
+/* Text that may hold a NUL. */
+struct bytes {
+	const char *text;
+	size_t length;
+};
+
+#define BYTES(s)	((struct bytes){ (s), sizeof(s) - 1 })
+
+/* @text with the first @what behind the header replaced by @with. */
+static void write_changed(const char *text, const char *what,
+			  struct bytes with)
+{
+	const char *rows = strchr(text, '\n');
+	const char *at = strstr(rows, what);
+	size_t length = strlen(text) - strlen(what) + with.length;
+	char *other = malloc(length), *to = other;
+
+	if (!at || !other)
+		errx(1, "no '%s' in the file", what);
+	to = mempcpy(to, text, at - text);
+	to = mempcpy(to, with.text, with.length);
+	at += strlen(what);
+	memcpy(to, at, strlen(at));
+	write_sockets(other, length);
+	free(other);
+}
+
+static const struct bytes bad[] = {
+	BYTES(" 4e3 "),
+	BYTES(" -1 "),
+	BYTES(" 0x1 "),
+	BYTES(" 4294967296 "),
+	BYTES(" 99999999999999999999999 "),
+	BYTES(" \0 "),
+	BYTES(" \033[2J "),
+	BYTES(" \xe2\x96\x88 "),
+	BYTES(" "),
+	BYTES(" 1 1 "),
+	BYTES("\n"),
+	BYTES("\r\n"),
+};
+
+/* A wrong byte, figure or number of figures: never a row that looks right. */
+TEST_F(tool, malformed)
+{
+	char limit[] = " 4093 ", *text;
+	size_t length;
+
+	lq_set_somaxconn(4093);
+	lq_listener(AF_INET, 5000);
+	text = read_sockets(&length);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		write_changed(text, limit, bad[i]);
+		EXPECT_EQ(TROUBLE, tool("--proc %s", folder)) {
+			TH_LOG("%zu: %s", i, output);
+		}
+		EXPECT_TRUE(is_complaint()) {
+			TH_LOG("%zu: %s", i, output);
+		}
+	}
+	write_changed(text, "127.0.0.1:", BYTES("127.0.0.1;"));
+	EXPECT_EQ(TROUBLE, tool("--proc %s", folder));
+	write_changed(text, "127.0.0.1:", BYTES("127.0.0.256:"));
+	EXPECT_EQ(TROUBLE, tool("--proc %s", folder));
+
+	/* What is no file of rows at all. */
+	static const char * const others[] = {
+		"ln -s /dev/zero", "mkfifo", "mkdir", "ln -s sockets",
+		"ln -s /proc/cpuinfo", "ln -s /dev/null", "truncate -s 200M",
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		run("rm -rf %s/net/listenq/sockets", folder);
+		ASSERT_EQ(0, run("%s %s/net/listenq/sockets", others[i],
+				 folder));
+		EXPECT_EQ(TROUBLE, tool("--proc %s", folder)) {
+			TH_LOG("%s: %s", others[i], output);
+		}
+		EXPECT_TRUE(is_complaint()) {
+			TH_LOG("%s: %s", others[i], output);
+		}
+	}
+	run("rm -rf %s/net/listenq/sockets", folder);
+	free(text);
+}
+
+/* So many listeners that nobody has them: all there, or an error. */
+TEST_F(tool, enormous)
+{
+	int count = getenv("LISTENQ_SLOW") ? 2000 : 10000;
+	size_t length;
+
+	lq_listener(AF_INET, 1);
+	free(read_sockets(&length));
+	ASSERT_EQ(0, run("awk -v n=%d '{ print } NR == 2 { while (--n) print }' "
+			 LQ_SOCKETS " >%s/net/listenq/sockets", count, folder));
+	ASSERT_EQ(DONE, tool("--proc %s", folder));
+	EXPECT_EQ(count + 1, lines(output));
+	ASSERT_EQ(0, run("yes local | head -n 1000002 >%s/net/listenq/sockets",
+			 folder));
+	EXPECT_EQ(TROUBLE, tool("--proc %s", folder));
+	EXPECT_TRUE(is_complaint());
+	EXPECT_NE(NULL, strstr(output, "more than 1000000 listeners"));
+	/* A header of a thousand names, a name of a megabyte. */
+	ASSERT_EQ(0, run("echo $(seq 1000) >%s/net/listenq/sockets", folder));
+	EXPECT_EQ(TROUBLE, tool("--proc %s", folder));
+	EXPECT_TRUE(is_complaint());
+	run("head -c 1000000 /dev/zero | tr '\\0' x >%s/name", folder);
+	ASSERT_EQ(0, run("awk 'NR > 1 { getline $7 <\"%s/name\" } 1' "
+			 LQ_SOCKETS " >%s/net/listenq/sockets", folder, folder));
+	EXPECT_EQ(DONE, tool("--proc %s", folder));
+	EXPECT_GE(80, widest(output));
+}
+
+/* None of it reads or writes where it may not. */
+TEST_F(tool, valgrind)
+{
+	static const char valgrind[] =
+		"valgrind -q --error-exitcode=99 --leak-check=full";
+	char *text;
+	size_t length;
+
+	if (!have("valgrind"))
+		SKIP(return, "no valgrind");
+	full_listener(2);
+	lq_set_somaxconn(4093);
+	lq_listener(AF_INET, 5000);
+	text = read_sockets(&length);
+
+	EXPECT_EQ(DONE, run("LC_ALL=C.UTF-8 COLUMNS=80 %s %s -P tool 2>&1",
+			    valgrind, tool_path())) {
+		TH_LOG("%s", output);
+	}
+	EXPECT_EQ(DONE, run("%s %s -j 2>&1", valgrind, tool_path())) {
+		TH_LOG("%s", output);
+	}
+	EXPECT_EQ(TROUBLE, run("%s %s clamp 80 farce 3 2>&1", valgrind,
+			       tool_path())) {
+		TH_LOG("%s", output);
+	}
+	write_sockets(text, length / 2);
+	EXPECT_EQ(TROUBLE, run("%s %s --proc %s 2>&1", valgrind, tool_path(),
+			       folder)) {
+		TH_LOG("%s", output);
+	}
+	write_changed(text, " 4093 ", BYTES(" "));
+	EXPECT_EQ(TROUBLE, run("%s %s --proc %s 2>&1", valgrind, tool_path(),
+			       folder)) {
+		TH_LOG("%s", output);
+	}
+	free(text);
+}
+
+/* ---- the live view ---- */
+
+/* Asks the test's own tmux; what it says is in output afterwards. */
+__attribute__((format(printf, 1, 2)))
+static int terminal(const char *format, ...)
+{
+	char arguments[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(arguments, sizeof(arguments), format, args);
+	va_end(args);
+	return run("LC_ALL=C.UTF-8 TMUX_TMPDIR=%s tmux -N %s 2>&1", folder,
+		   arguments);
+}
+
+static bool shows(const char *text)
+{
+	if (terminal("capture-pane -p -t lq"))
+		return false;
+	return strstr(output, text);
+}
+
+static bool shows_first(const char *text)
+{
+	const char *row = shows("LOCAL") ? strstr(output, "LOCAL") : NULL;
+	const char *at;
+
+	row = row ? strchr(row, '\n') : NULL;
+	at = row ? strstr(row + 1, text) : NULL;
+	return at && !memchr(row + 1, '\n', at - row - 1);
+}
+
+/*
+ * The tool in a terminal of 80 columns and 24 lines, which outlives it. All of
+ * it ends with the test.
+ */
+static pid_t start(const char *environment, const char *arguments)
+{
+	pid_t server = lq_fork();
+
+	if (!server) {
+		setenv("LC_ALL", "C.UTF-8", 1);
+		setenv("TMUX_TMPDIR", folder, 1);
+		execlp("tmux", "tmux", "-D", "-f", "/dev/null", NULL);
+		err(1, "tmux");
+	}
+	if (!lq_wait_until(!terminal("list-sessions")) ||
+	    terminal("new-session -d -x 80 -y 24 -s lq '%s %s %s; echo code $?; sleep 99'",
+		     environment, tool_path(), arguments))
+		errx(1, "tmux: %s", output);
+	return server;
+}
+
+static void stop(pid_t server)
+{
+	kill(server, SIGTERM);
+	lq_reap(server);
+}
+
+static void press(const char *keys)
+{
+	if (terminal("send-keys -t lq %s", keys))
+		errx(1, "tmux: %s", output);
+}
+
+TEST_F(tool, live)
+{
+	int full, other;
+	char text[64];
+	pid_t server;
+
+	if (!have("tmux"))
+		SKIP(return, "no tmux");
+	other = lq_listener(AF_INET, 50);
+	full = full_listener(4);
+	for (int i = 0; i < 3; i++) {
+		lq_connect(other);
+		lq_accept(other);
+	}
+	server = start("LC_ALL=C.UTF-8", "-w 0.5");
+
+	/* The fullest first. */
+	ASSERT_TRUE(lq_wait_until(shows("2 listeners, 1 full"))) {
+		TH_LOG("%s", output);
+	}
+	EXPECT_TRUE(lq_wait_until(shows_first(local(full))));
+	EXPECT_TRUE(lq_wait_until(shows("SYN/S")));
+	EXPECT_NE(NULL, strstr(output, "\u2588"));
+	/* Rates are known from the second look on. */
+	EXPECT_TRUE(lq_wait_until(shows("accepts 0/s")));
+
+	/* Sorted by another key, and the other way round. */
+	press("l");
+	EXPECT_TRUE(lq_wait_until(shows("sort: local")));
+	EXPECT_TRUE(lq_wait_until(shows_first(lq_port(full) < lq_port(other) ?
+					      local(full) : local(other))));
+	press("r");
+	EXPECT_TRUE(lq_wait_until(shows("sort: local reversed")));
+	EXPECT_TRUE(lq_wait_until(shows_first(lq_port(full) > lq_port(other) ?
+					      local(full) : local(other))));
+	press("r f");
+	EXPECT_TRUE(lq_wait_until(shows_first(local(full))));
+
+	/* Filtered, and not. */
+	snprintf(text, sizeof(text), "/ %d", lq_port(other));
+	press(text);
+	EXPECT_TRUE(lq_wait_until(shows("1 of 2 listeners")));
+	EXPECT_TRUE(lq_wait_until(shows_first(local(other))));
+	press("Enter");
+	snprintf(text, sizeof(text), "filter: %d  sort", lq_port(other));
+	EXPECT_TRUE(lq_wait_until(shows(text)));
+
+	/* All about that one: three waited, and the histogram has them. */
+	press("Enter");
+	EXPECT_TRUE(lq_wait_until(shows("of 3 accepted connections")));
+	EXPECT_NE(NULL, strstr(output, "up to"));
+	EXPECT_NE(NULL, strstr(output, "asked 50  granted 50"));
+	EXPECT_NE(NULL, strstr(output, local(other)));
+	lq_connect(other);
+	EXPECT_TRUE(lq_wait_until(shows(" 1 of 50")));
+	lq_end_listening(other);
+	EXPECT_TRUE(lq_wait_until(shows("does not listen any more")));
+	press("Escape");
+	EXPECT_TRUE(lq_wait_until(shows("0 of 1 listeners")));
+	press("Escape");
+	EXPECT_TRUE(lq_wait_until(shows("1 listener, 1 full")));
+
+	/* A wider window has more columns, a small one still a row. */
+	EXPECT_EQ(NULL, strstr(output, "SET BY"));
+	ASSERT_EQ(0, terminal("resize-window -t lq -x 170 -y 8"));
+	EXPECT_TRUE(lq_wait_until(shows("SET BY")));
+	ASSERT_EQ(0, terminal("resize-window -t lq -x 20 -y 5"));
+	EXPECT_TRUE(lq_wait_until(!shows("SET BY")));
+	EXPECT_TRUE(lq_wait_until(shows(local(full))));
+	ASSERT_EQ(0, terminal("resize-window -t lq -x 80 -y 24"));
+	EXPECT_TRUE(lq_wait_until(shows("OVERFLOWS")));
+	press("?");
+	EXPECT_TRUE(lq_wait_until(shows("a rule acts on it")));
+	press("Escape Space");
+	EXPECT_TRUE(lq_wait_until(shows("paused")));
+
+	/* It leaves the terminal as it was. */
+	press("q");
+	EXPECT_TRUE(lq_wait_until(shows("code 0")));
+	EXPECT_EQ(NULL, strstr(output, "listeners"));
+	stop(server);
+}
+
+/* Colours are for terminals that want them. */
+TEST_F(tool, colours)
+{
+	pid_t server;
+
+	if (!have("tmux"))
+		SKIP(return, "no tmux");
+	full_listener(1);
+	server = start("", "");
+	EXPECT_TRUE(lq_wait_until(shows("code 0")));
+	terminal("capture-pane -e -p -t lq");
+	EXPECT_NE(NULL, strstr(output, "\033[1m\033[31m")) {
+		TH_LOG("%s", output);
+	}
+	stop(server);
+	server = start("NO_COLOR=1", "");
+	EXPECT_TRUE(lq_wait_until(shows("code 0")));
+	terminal("capture-pane -e -p -t lq");
+	EXPECT_EQ(NULL, strchr(output, '\033'));
+	stop(server);
+	EXPECT_EQ(DONE, tool(""));
+	EXPECT_EQ(NULL, strchr(output, '\033'));
+}
+
+TEST_HARNESS_MAIN
