@@ -13,10 +13,79 @@ ifneq ($(KERNEL),)
 export KDIR
 endif
 
-module: ## build module/listenq.ko for this kernel, or for KDIR=build
+.DEFAULT_GOAL := module
+
+headers:
 	@test -e "$(KDIR)/Makefile" || { echo "listenq: no kernel headers in $(KDIR):" \
 		"install linux-headers-$$(uname -r) (Fedora: kernel-devel, Arch: linux-headers) or set KDIR=" >&2; exit 1; }
-	$(MAKE) -C "$(KDIR)" M="$(CURDIR)" modules
+
+module: headers ## build module/listenq.ko for this kernel, or for KDIR=build
+	$(MAKE) -C "$(KDIR)" M="$(CURDIR)/module" modules
+
+# Where the module goes, of the kernel in KDIR; and its source, for DKMS.
+release = $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)"$$/\1/p' \
+	"$(KDIR)/include/generated/utsrelease.h" 2>/dev/null)
+modules = $(DESTDIR)/lib/modules/$(release)
+version := $(shell sed -n 's/^PACKAGE_VERSION="\(.*\)"$$/\1/p' dkms.conf)
+dkms_source = $(DESTDIR)/usr/src/listenq-$(version)
+
+# $(call may_write,FOLDER): fail early, and say what to do.
+may_write = mkdir -p "$(1)" 2>/dev/null && test -w "$(1)" || { \
+	echo "listenq: can't write to $(1): be root, or set DESTDIR=" >&2; exit 1; }
+
+# A kernel that signs all its modules can't where its key isn't. What else is
+# built is to be installed here too.
+install: module ## install the module for this kernel, or for KDIR=build; packagers set DESTDIR=
+	@$(call may_write,$(modules))
+	@echo "listenq: installing into $(modules)/updates"
+	@$(MAKE) --no-print-directory -C "$(KDIR)" M="$(CURDIR)/module" \
+		INSTALL_MOD_PATH="$(DESTDIR)" INSTALL_MOD_DIR=updates DEPMOD=true \
+		$(if $(wildcard $(KDIR)/certs/signing_key.x509),,CONFIG_MODULE_SIG_ALL=) modules_install
+	@test -n "$(DESTDIR)" || depmod "$(release)"
+
+uninstall: headers ## take away what install put there
+	@$(call may_write,$(modules))
+	@echo "listenq: removing $(modules)/updates/listenq.ko"
+	@rm -f "$(modules)/updates/listenq.ko"*
+	@rmdir "$(modules)/updates" 2>/dev/null || :
+	@test -n "$(DESTDIR)" || depmod "$(release)"
+
+dkms-install: $(if $(DESTDIR),,headers) dkms-remove ## let DKMS build and install it, for this kernel and those to come
+	@$(call may_write,$(DESTDIR)/usr/src)
+	@echo "listenq: copying the source to $(dkms_source)"
+	@install -d "$(dkms_source)/module"
+	@install -m 644 COPYING Kbuild dkms.conf "$(dkms_source)"
+	@install -m 644 module/Kbuild $(filter-out %.mod.c,$(wildcard module/*.[ch])) "$(dkms_source)/module"
+	@test -n "$(DESTDIR)" || dkms install "listenq/$(version)" \
+		-k "$(release)" --kernelsourcedir "$(abspath $(KDIR))"
+
+dkms-remove: ## take away every version that dkms-install left
+	@$(call may_write,$(DESTDIR)/usr/src)
+	@test -n "$(DESTDIR)" || command -v dkms >/dev/null || { \
+		echo "listenq: there is no dkms: install the package dkms" >&2; exit 1; }
+	@set -e; for source in "$(DESTDIR)"/usr/src/listenq-*; do \
+		test -e "$$source" || continue; \
+		! dpkg -S "$$source" >/dev/null 2>&1 || { \
+			echo "listenq: $$source is a package's: apt-get remove listenq-dkms" >&2; exit 1; }; \
+		echo "listenq: removing $$source"; \
+		id=listenq/$${source##*/listenq-}; \
+		test -n "$(DESTDIR)" || test ! -e "/var/lib/dkms/$$id" || \
+			dkms remove "$$id" --all; \
+		rm -rf "$$source"; \
+	done
+
+deb: ## build the Debian package listenq-dkms, in build/
+	@command -v dpkg-buildpackage >/dev/null || { echo "listenq: this takes Debian's tools:" \
+		"install build-essential debhelper dh-dkms" >&2; exit 1; }
+	@dpkg-checkbuilddeps 2>/dev/null || { echo "listenq: something is missing to build it:" \
+		"run apt-get build-dep ./ as root" >&2; exit 1; }
+	@rm -rf build && mkdir -p build/listenq
+	@echo "listenq: building the package in build/; its log is build/log"
+	@tar -c --exclude-vcs --exclude=./build . | tar -x -C build/listenq
+	@cd build/listenq && dpkg-buildpackage -b -us -uc >../log 2>&1 || { tail -n 20 ../log; \
+		echo "listenq: dpkg-buildpackage failed, see build/log" >&2; exit 1; }
+	@rm -rf build/listenq
+	@ls build/*.deb
 
 tools: ## build tools/listenq, which shows the files to people
 	$(MAKE) -C tools
@@ -65,9 +134,11 @@ clean: ## remove what make built here; the cache in ~/.cache/listenq stays
 		-o -name '*.mod.c' -o -name '.*.cmd' -o -name '*.symvers' \
 		-o -name modules.order \) -type f -exec rm -f {} +
 	@rm -f tools/listenq
+	@rm -rf build debian/.debhelper debian/debhelper-build-stamp debian/files \
+		debian/listenq-dkms debian/*.debhelper debian/*.substvars
 
 help: ## this list
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' Makefile | expand -t 12
+	@sed -nE 's/^([a-z-]+):.* ## (.*)/  \1\t\2/p' Makefile | expand -t 16
 
-.PHONY: module tools demo shell check bench bench-check coverage stress soak lint deps
-.PHONY: clean help
+.PHONY: headers module tools install uninstall dkms-install dkms-remove deb
+.PHONY: demo shell check bench bench-check coverage stress soak lint deps clean help
