@@ -86,14 +86,35 @@ sparse()
 # The oldest kernel stands in several places, which must agree.
 oldest_kernel()
 {
-	local version
+	local version pattern
 
+	pattern=$(sed -n 's/^BUILD_EXCLUSIVE_KERNEL="\(.*\)"$/\1/p' dkms.conf)
 	version=$(sed -nE 's/^#if LINUX_VERSION_CODE < KERNEL_VERSION\(([0-9]+), ([0-9]+), 0\)$/\1.\2/p' \
 		module/compat.h | head -n 1)
 	[ -n "$version" ] &&
 		grep -q "supports Linux $version and later\"" module/compat.h &&
 		grep -q "^listenq supports Linux $version and later," Documentation/kernels.rst &&
-		grep -q "running kernel, $version or later" README.md
+		grep -q "running kernel, $version or later" README.md &&
+		[[ $version.0 =~ $pattern ]] &&
+		[[ ! ${version%.*}.$((${version#*.} - 1)).0 =~ $pattern ]]
+}
+
+# So does the module's own version, and what a kernel has to be configured with.
+versions()
+{
+	local version
+
+	version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"$/\1/p' dkms.conf)
+	[ -n "$version" ] &&
+		grep -qxF "#define LISTENQ_VERSION \"$version\"" module/listenq.h &&
+		[[ $(head -n 1 debian/changelog) == "listenq ($version) "* ]]
+}
+
+options()
+{
+	diff <(sed -n 's/^#ifndef \(CONFIG_.*\)/\1/p' module/compat.h | sort) \
+		<(sed -n 's/^BUILD_EXCLUSIVE_CONFIG="\(.*\)"$/\1/p' dkms.conf |
+			tr ' ' '\n' | sort)
 }
 
 # Each claim of listen.rst has a test that begins with its id, and no such test
@@ -131,13 +152,15 @@ spelling()
 mapfile -t c < <(files '*.c' '*.h' ':!module/compat.h' \
 	':!module/trace.h' ':!*tool*')
 mapfile -t tool < <(files 'tools/*.c' 'tools/*.h' selftests/tool.c)
-mapfile -t shell < <(shell_files; files '*.bash')
+mapfile -t shell < <(shell_files; echo dkms.conf; files '*.bash')
 check checkpatch style
 check 'sparse and W=1' sparse
 check shellcheck shellcheck --external-sources --check-sourced --source-path="$vm" "${shell[@]}"
 check codespell spelling
 check mandoc mandoc -T lint -W warning tools/listenq.8
-check 'oldest kernel: compat.h, kernels.rst, README.md' oldest_kernel
+check 'oldest kernel: compat.h, dkms.conf, kernels.rst, README.md' oldest_kernel
+check 'version: dkms.conf, listenq.h, debian/changelog' versions
+check 'options: compat.h, dkms.conf' options
 check 'claims and tests: listen.rst' claims
 check 'rows and tests: security.rst' rows
 
