@@ -36,10 +36,10 @@ settings()
 	env | sed -n 's/^LISTENQ_\(SEED\|LOADS\|SECONDS\)=./&/p'
 }
 
-# boot NAME MODE OUT: with $memory MB and $processors, or with one whose clock
-# counts instructions where $icount is not empty. The console goes to
-# OUT/console.log, the verdict port to
-# stdout. In mode shell the console is the terminal's.
+# boot NAME MODE OUT [OPTION]...: with $memory MB and $processors, or with one
+# whose clock counts instructions where $icount is not empty. The console goes
+# to OUT/console.log, the verdict port to stdout. In mode shell the console is
+# the terminal's. OPTION is for QEMU, VM_APPEND for the kernel.
 boot()
 {
 	local name=$1 mode=$2 out=$3 accel console verdict append status=0
@@ -80,9 +80,9 @@ boot()
 	append+=" lsm=apparmor"
 	append+=" vm_mode=$mode vm_verdict=$verdict vm_tests=\"${TESTS:-}\""
 	append+=" vm_limit=$limit"
-	append+=" $cmdline $(settings)"
+	append+=" $cmdline ${VM_APPEND:-} $(settings)"
 	qemu+=(-nodefaults -no-user-config -display none -no-reboot
-		-m "$memory" -kernel "$out/vmlinuz" -initrd "$out/initramfs")
+		-m "$memory" -kernel "$out/vmlinuz" -initrd "$out/initramfs" "${@:4}")
 
 	if [ "$mode" = shell ]; then
 		limit=infinity

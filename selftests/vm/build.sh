@@ -47,7 +47,7 @@ build()
 		cp "$KERNEL" "$out/vmlinuz"
 	fi
 	in_folder "$root" bash /build/src/selftests/vm/inside.sh "$arch" "$mode" \
-		${COVERAGE:+GCOV_PROFILE=y} \
+		"${TESTS:-}" ${COVERAGE:+GCOV_PROFILE=y} \
 		>"$out/initramfs" 2>>"$log" || {
 		warnings "$log" >&2 || tail -n 20 "$log" >&2
 		die "$name: the build failed, its log is $log"

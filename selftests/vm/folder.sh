@@ -123,7 +123,7 @@ make_folder()
 
 	describe "$1"
 	packages="$common_packages $extra"
-	recipe="$suite $release $packages $arch $(cd "$vm" && cat "${fragments[@]}" </dev/null | cksum)"
+	recipe="$suite $release $packages $arch ${later:+$later }$(cd "$vm" && cat "${fragments[@]}" </dev/null | cksum)"
 	[ "$(cat "$dir/recipe" 2>/dev/null)" = "$recipe" ] && return
 
 	need mmdebstrap
@@ -137,6 +137,13 @@ make_folder()
 	if [ "$release" != "$suite" ]; then
 		options+=(--setup-hook="sed -i 'p;s/ $suite main/ $release main/' \"\$1/etc/apt/sources.list\""
 			--aptopt="APT::Default-Release \"$release\"")
+	fi
+	if [ -n "$later" ]; then
+		# mmdebstrap's own apt, which knows the mirrors.
+		options+=(--customize-hook="mkdir -p \"\$1/var/later/partial\" &&
+			APT_CONFIG=\$MMDEBSTRAP_APT_CONFIG apt-get --yes --download-only \
+			-o Dir::Cache::Archives=\"\$1/var/later\" install $later &&
+			rm -r \"\$1/var/later/partial\" \"\$1/var/later/lock\"")
 	fi
 	say "$1: downloading about 200 MB of packages and unpacking them into $dir (a minute or two)"
 	quietly "$dir/folder.log" debian "$suite" --variant=apt \

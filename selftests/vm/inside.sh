@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Runs inside a kernel's folder, as `inside.sh ARCH MODE [VARIABLE=VALUE...]`:
-# builds /build/src (module with W=1 and these variables of make, tests and demo
-# static), writes the VM's initramfs to stdout and leaves the kernel as
-# /build/vmlinuz. What is said on the way goes to stderr.
+# Runs inside a kernel's folder, as `inside.sh ARCH MODE TESTS [VARIABLE=VALUE...]`:
+# builds /build/src (module with W=1 and these variables of make, all tests or
+# TESTS, and the demo static), writes the VM's initramfs to stdout and leaves the
+# kernel as /build/vmlinuz. What is said on the way goes to stderr.
 
 set -euo pipefail
 
@@ -22,7 +22,8 @@ amd64) sys='' cross='' karch=x86_64 triplet=x86_64-linux-gnu ;;
 arm64) sys=/arm64 cross=aarch64-linux-gnu- karch=arm64 triplet=aarch64-linux-gnu ;;
 esac
 mode=$2
-shift 2
+tests=(${3:+"TEST_GEN_PROGS=$3"})
+shift 3
 variables=("$@")
 # Debian's headers name gcc as the compiler, and options of its own: take them
 # back for clang.
@@ -48,8 +49,12 @@ build()
 		release=$(modinfo -F vermagic "$ko" | cut -d' ' -f1)
 	else
 		release=$(ls "$sys/lib/modules")
-		ko=$src/module/listenq.ko
 		cp "$sys/boot/vmlinuz-$release" /build/vmlinuz
+		# What is installed here already is taken as it is.
+		ko=$(find "$sys/lib/modules/$release" -name 'listenq.ko*')
+	fi
+	if [ -z "$ko" ]; then
+		ko=$src/module/listenq.ko
 		# No kernel-doc: it needs this or that interpreter, lint runs it.
 		# Where there is a clang too, nothing that it builds is kept.
 		if command -v clang >/dev/null; then
@@ -67,7 +72,7 @@ build()
 			M="$src/selftests/inject" modules
 	fi
 	"${make[@]}" -C "$src/selftests" KSFT=/build/ksft USERLDFLAGS=-static \
-		INSTALL_PATH=/build/kselftest/listenq install
+		"${tests[@]}" INSTALL_PATH=/build/kselftest/listenq install
 	if [ -n "$tool" ]; then
 		make "-j$(nproc)" -C "$src/tools" CFLAGS='-O2 -g -Werror'
 	fi
@@ -170,7 +175,11 @@ add_modules()
 {
 	local from=$sys/lib/modules/$release to=$root/lib/modules/$release file
 
-	install -D -m 644 "$ko" "$to/updates/listenq.ko"
+	if [[ $ko == "$from"/* ]]; then
+		install -D -m 644 "$ko" "$to/${ko#"$from/"}"
+	else
+		install -D -m 644 "$ko" "$to/updates/listenq.ko"
+	fi
 	[ ! -e "$src/selftests/inject/listenq_inject.ko" ] ||
 		install -m 644 -t "$to/updates" "$src/selftests/inject/listenq_inject.ko"
 	if [ -d "$from" ]; then
@@ -195,7 +204,7 @@ add_tests()
 	cp -r /build/kselftest "$root/"
 	cp -r "$framework/kselftest" "$framework/run_kselftest.sh" "$root/kselftest/"
 	make -s --no-print-directory -C "$selftests" KSFT=/build/ksft \
-		COLLECTION=listenq emit_tests >"$root/kselftest/kselftest-list.txt"
+		"${tests[@]}" COLLECTION=listenq emit_tests >"$root/kselftest/kselftest-list.txt"
 	cp -r /build/demo "$selftests/vm/demo/demo.sh" "$root/"
 	install "$selftests/vm/init" "$root/init"
 }

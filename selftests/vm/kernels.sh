@@ -23,14 +23,21 @@ tool_packages='libc6-dbg libjansson-dev libncurses-dev pkgconf tmux valgrind'
 #		each takes less than four minutes
 describe()
 {
-	suite=$1 release='' arch=amd64 image=linux-image-amd64 extra='' peers=''
+	suite=$1 release='' arch=amd64 image=linux-image-amd64 extra='' later='' peers=''
 	fragments=() cmdline='' share=4
 
 	case $1 in
 	bullseye) peers=bpftrace ;;
-	trixie) extra='clang lld llvm' ;;	# must not warn either
-	# make lint works in this folder, and listenq(8) is built and tried.
-	bookworm) extra="sparse $tool_packages" ;;
+	trixie)
+		extra='clang lld llvm'	# must not warn either
+		extra+=' dkms openssl systemd-sysv ovmf python3-virt-firmware'	# package.sh
+		later=linux-headers-cloud-amd64
+		;;
+	bookworm)
+		extra="sparse $tool_packages"	# make lint works in this folder
+		extra+=' build-essential debhelper dh-dkms dkms lintian'	# package.sh
+		later=linux-headers-cloud-amd64
+		;;
 	trixie-backports) suite=trixie release=$1 ;;
 	trixie-rt) suite=trixie image=linux-image-rt-amd64 ;;
 	experimental) suite=sid release=$1 ;;

@@ -1,0 +1,250 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# package.sh: what installs the module (make, Debian's dkms, the package), tried
+# in copies of two folders, and what it installs, tried in VMs of those kernels.
+# The last line is "N passed, N failed, N skipped".
+
+. "$(dirname "$0")/lib.sh"
+. "$vm/kernels.sh"
+. "$vm/folder.sh"
+. "$vm/build.sh"
+. "$vm/boot.sh"
+
+version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"$/\1/p' "$top/dkms.conf")
+id=listenq/$version
+memory=1024 processors=2 icount=''
+passed=0 failed=0
+VM_TIMEOUT=${VM_TIMEOUT:-300}
+export TESTS=rows
+"$vm/deps.sh" check
+
+# claim TEXT COMMAND...: a test case; what COMMAND says is shown if it fails.
+claim()
+{
+	local text="$name: $1" result=ok
+
+	shift
+	if "$@" >"$out/claim.log" 2>&1 </dev/null; then
+		passed=$((passed + 1))
+	else
+		result='not ok'
+		failed=$((failed + 1))
+		sed 's/^/#   /' "$out/claim.log"
+	fi
+	echo "$result $((passed + failed)) $text"
+}
+
+# copy NAME: a copy of its folder in $root, with the sources in /build/src.
+copy()
+{
+	name=$1
+	describe "$name"
+	lock "$name-package"
+	lock "$name"
+	make_folder "$name"
+	make_ksft
+	folder=$name/package
+	root=$cache/$folder/root
+	out=$cache/$folder/out
+	say "$name: copying the folder"
+	remove "$root"
+	rm -rf "$out"
+	mkdir -p "$out"
+	as_root cp -a "$cache/$name/root" "$root"
+	unlock "$name"
+	upload "$root"
+	kernel=$(in_folder "$root" ls /lib/modules)
+}
+
+# inside COMMAND...: in the copy, as its root, in the sources.
+inside()
+{
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	in_folder "$root" env KDIR="/lib/modules/$kernel/build" \
+		sh -c 'cd /build/src && exec "$@"' sh "$@"
+}
+
+# status KERNEL WORD: what dkms says of the module there.
+status()
+{
+	inside dkms status "$id" -k "$1" | diff - <(echo "$id, $1, x86_64: $2")
+}
+
+# loadable FILE: it is what modprobe would take, and of our version.
+loadable()
+{
+	[ "$(inside modinfo -k "$kernel" -F filename listenq)" = "/lib/modules/$kernel/$1" ] &&
+		[ "$(inside modinfo -k "$kernel" -F version listenq)" = "$version" ]
+}
+
+# snapshot: all files of the copy, but for logs, databases and dkms' own keys.
+snapshot()
+{
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	in_folder "$root" sh -c 'depmod "$1" && find / -xdev \( -path /build -o \
+		-path "/var/lib/dpkg/*" -o -path "/var/log/*" -o -path "/var/cache/*" \
+		-o -path "/var/lib/dkms/mok.*" -o -path "/tmp/*" \) -prune -o \
+		\( -type d -printf "%p %m\n" \) -o -printf "%p %m %s %l\n" |
+		sort' sh "$kernel"
+}
+
+# nothing_left: all is as it was when the snapshot was taken.
+nothing_left()
+{
+	diff "$out/before" <(snapshot)
+}
+
+# image: builds what boot_vm boots, with the module that is installed.
+image()
+{
+	rm -rf "$out/vm"
+	build "$name" load "$out/vm"
+}
+
+# boot_vm MODE [OPTION]...: leaves what the VM says in $out/verdict.
+boot_vm()
+{
+	local status=0
+
+	boot "$name" "$1" "$out/vm" "${@:2}" </dev/null >"$out/raw" || status=$?
+	tr -d '\r' <"$out/raw" >"$out/verdict"
+	[ "$status" -eq 0 ] && judge_log "$out/vm/console.log"
+}
+
+# says TEXT: the VM had this in one of its lines.
+says()
+{
+	cat "$out/verdict"
+	grep -qF -- "$1" "$out/verdict"
+}
+
+# loads: the VM's modprobe found the module, and then its test passed.
+loads()
+{
+	local p f _
+
+	boot_vm load "$@" || return
+	cat "$out/verdict"
+	read -r p f _ < <(awk -f "$vm/verdict.awk" "$out/verdict")
+	grep -qx 'modprobe: 0' "$out/verdict" && [ "$p" -gt 0 ] && [ "$f" -eq 0 ]
+}
+
+# refuses: the VM's modprobe failed, with the words of Documentation/install.rst.
+refuses()
+{
+	VM_APPEND="module.sig_enforce=1" boot_vm load &&
+		says 'modprobe: 1' &&
+		says "could not insert 'listenq': Key was rejected by service"
+}
+
+# later: the packages of another kernel are installed now.
+later()
+{
+	inside sh -c 'dpkg --install /var/later/*.deb'
+}
+
+# pretend KERNEL SED: the headers of a kernel that is not to be had, made from
+# those that are there.
+pretend()
+{
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	inside sh -ec 'to=/usr/src/linux-headers-$2
+		cp -r "/usr/src/linux-headers-$1" "$to"
+		mkdir "/lib/modules/$2"
+		ln -s "$to" "/lib/modules/$2/build"
+		sed -i "$3" "$to/.config" "$to/include/config/auto.conf"' \
+		sh "$kernel" "$1" "$2"
+}
+
+# excluded KERNEL SED: dkms refuses to build for it, and the hook that runs when
+# such a kernel is installed finds nothing to do, without an error.
+excluded()
+{
+	local state
+
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	pretend "$1" "$2" &&
+		inside sh -c 'dkms build "$1" -k "$2"; [ $? -eq 77 ]' \
+			sh "$id" "$1" &&
+		inside /etc/kernel/header_postinst.d/dkms "$1" &&
+		state=$(inside dkms status "$id" -k "$1") &&
+		[[ $state != *built* && $state != *installed* ]]
+}
+
+# more_kernels: and then they are all gone.
+more_kernels()
+{
+	local other=${kernel/amd64/cloud-amd64}
+
+	claim "another kernel is installed" later
+	claim 'dkms has built for it' status "$other" installed
+	claim 'a kernel before 5.10 is passed over' excluded 5.9.0-1-amd64 ''
+	claim 'one without kprobes is passed over' \
+		excluded 6.0.0-1-amd64 '/^CONFIG_KPROBES=/d'
+	claim 'one that has all is not' \
+		pretend 6.0.0-2-amd64 ''
+	claim 'dkms autoinstall builds for that' \
+		inside dkms autoinstall -k 6.0.0-2-amd64
+	claim 'and says so' status 6.0.0-2-amd64 installed
+}
+
+# all_gone: no file of the module is anywhere.
+all_gone()
+{
+	inside find / -xdev -path /build -prune -o -name '*listenq*' -print |
+		diff /dev/null -
+}
+
+copy bookworm
+snapshot >"$out/before"
+claim 'make install' inside make install
+claim 'modprobe would find it' loadable updates/listenq.ko
+image
+claim 'unsigned, it is refused where signatures are enforced' refuses
+claim 'the kernel says why' says 'Loading of unsigned module is rejected'
+claim 'make uninstall' inside make uninstall
+claim 'nothing is left' nothing_left
+
+inside chown -R nobody .
+claim 'make deb, by an ordinary user' \
+	inside setpriv --reuid=nobody --clear-groups make deb
+claim 'lintian' inside setpriv --reuid=nobody --clear-groups \
+	sh -c 'lintian --fail-on error,warning build/*.changes'
+claim 'the package is installed' inside sh -c 'dpkg --install build/*.deb'
+claim 'dkms has built it' status "$kernel" installed
+claim 'modprobe would find it' loadable updates/dkms/listenq.ko
+claim 'make dkms-install leaves a package alone' \
+	inside sh -c '! make dkms-install'
+claim 'the package is purged' inside dpkg --purge listenq-dkms
+claim 'nothing is left' nothing_left
+
+claim 'make dkms-install' inside make dkms-install
+claim 'make dkms-install once more' inside make dkms-install
+claim 'dkms has built it' status "$kernel" installed
+image
+claim 'modprobe loads it, its test passes' loads
+more_kernels
+claim 'make dkms-remove' inside make dkms-remove
+claim 'nothing is left' all_gone
+
+copy trixie
+claim 'make dkms-install DESTDIR= takes the source alone' \
+	inside make dkms-install DESTDIR=/build/tree
+claim 'dkms add' inside dkms add "/build/tree/usr/src/listenq-$version"
+claim 'dkms build' inside dkms build "$id" -k "$kernel"
+claim 'dkms install' inside dkms install "$id" -k "$kernel"
+claim 'dkms status' status "$kernel" installed
+claim 'modprobe would find it' loadable updates/dkms/listenq.ko.xz
+image
+claim 'modprobe loads it, its test passes' loads
+claim 'signed by dkms, it is refused while its key is not enrolled' refuses
+claim 'the kernel says why' \
+	says 'Loading of module with unavailable key is rejected'
+more_kernels
+claim 'dkms remove' inside dkms remove "$id" --all
+inside rm -r "/usr/src/listenq-$version"
+claim 'nothing is left' all_gone
+
+echo "$passed passed, $failed failed, 0 skipped"
+[ "$failed" -eq 0 ]
