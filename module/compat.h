@@ -86,6 +86,25 @@ static inline kuid_t sk_uid(const struct sock *sk)
 }
 #endif
 
+/*
+ * The same of the inode's number before 6.18; since then the socket has it.
+ */
+static inline u64 sock_ino(const struct sock *sk)
+{
+#ifdef HAVE_sk_ino
+	return READ_ONCE(sk->sk_ino);
+#else
+	struct socket *socket;
+	u64 number;
+
+	rcu_read_lock();
+	socket = READ_ONCE(sk->sk_socket);
+	number = socket ? SOCK_INODE(socket)->i_ino : 0;
+	rcu_read_unlock();
+	return number;
+#endif
+}
+
 /**
  * tcp_listening_hash() - the tables that the kernel's TCP sockets are in
  *

@@ -773,6 +773,8 @@ static void traffic_read(struct listener *listener,
 	view->since_ms = jiffies64_to_msecs(get_jiffies_64() - listener->since);
 	for (i = 0; i < TRAFFIC_ACCEPTS; i++)
 		view->counts[i] = atomic_long_read(&traffic->counts[i]);
+	/* Readers of many listeners notice. */
+#pragma GCC unroll 16
 	for (i = 0; i < TRAFFIC_WAITS; i++)
 		accepts += atomic_long_read(&waits->counts[i]);
 	view->counts[TRAFFIC_ACCEPTS] = accepts;

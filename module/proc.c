@@ -106,7 +106,11 @@ static __always_inline char *pad(char *at, const char *start,
 /* A number below 100, with both digits. */
 static __always_inline char *put_pair(char *at, unsigned int value)
 {
-	return put_char(put_char(at, '0' + value / 10), '0' + value % 10);
+	static const char pairs[] =
+		"00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+
+	memcpy(at, &pairs[2 * value], 2);
+	return at + 2;
 }
 
 static char *put_digits(char *at, u64 value);
@@ -291,13 +295,15 @@ struct sockets_reader {
 	pid_t caller_pid;
 };
 
-static const char *proto_of(const struct sock *sk)
+/* All are as long, padded: no need to look for their ends. */
+static char *put_proto(char *at, const struct sock *sk)
 {
-	bool v6 = sk->sk_family == AF_INET6;
+	static const char names[2][2][8] = {
+		{ "tcp    ", "tcp6   " }, { "mptcp  ", "mptcp6 " },
+	};
 
-	if (sk_is_mptcp(sk))
-		return v6 ? "mptcp6" : "mptcp";
-	return v6 ? "tcp6" : "tcp";
+	memcpy(at, names[sk_is_mptcp(sk)][sk->sk_family == AF_INET6], 8);
+	return at + columns[PROTO].width;
 }
 
 static char *put_bound_device(char *at, const struct sock *sk)
@@ -349,29 +355,13 @@ static char *put_local(char *at, const struct column *column,
 
 static char *put_cookie(char *at, const struct column *column, u64 cookie)
 {
-	char *start = at;
-	int shift;
+	char *end = at + DIV_ROUND_UP(fls64(cookie | 1), 4);
+	char *digit = end;
 
-	for (shift = (fls64(cookie | 1) - 1) & ~3; shift >= 0; shift -= 4)
-		at = put_char(at, "0123456789abcdef"[(cookie >> shift) & 15]);
-	return pad(at, start, column);
-}
-
-/*
- * The number of a listener's inode, which the kernel reads under a lock before
- * 6.18. It never changes, and an inode is freed behind a grace period
- * (net/socket.c, sock_free_inode()).
- */
-static u64 inode_of(const struct sock *sk)
-{
-	struct socket *socket;
-	u64 number;
-
-	rcu_read_lock();
-	socket = READ_ONCE(sk->sk_socket);
-	number = socket ? SOCK_INODE(socket)->i_ino : 0;
-	rcu_read_unlock();
-	return number;
+	do
+		*--digit = "0123456789abcdef"[cookie & 15];
+	while (cookie >>= 4);
+	return pad(end, at, column);
 }
 
 /*
@@ -472,10 +462,10 @@ static void put_listener(struct seq_file *m, struct sock *sk)
 	listener_read(sk, &view);
 	known = known_of(m->private, sk, &view);
 
-	at = put_plain(at, &columns[PROTO], proto_of(sk));
+	at = put_proto(at, sk);
 	at = put_local(at, &columns[LOCAL], sk);
 	at = put_cookie(at, &columns[COOKIE], view.cookie);
-	at = put_unsigned(at, &columns[INODE], inode_of(sk));
+	at = put_unsigned(at, &columns[INODE], sock_ino(sk));
 	at = put_unsigned(at, &columns[UID],
 			  from_kuid_munged(seq_user_ns(m), sk_uid(sk)));
 	at = put_caller(at, m->private, m->file->f_cred, &view.call);
