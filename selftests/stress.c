@@ -61,8 +61,20 @@
 #define EXPEDITED	"/sys/kernel/rcu_expedited"
 #define NAMESPACES	"/proc/sys/user/max_net_namespaces"
 
-/* No single step may take longer: then something is stuck. */
-#define STUCK_MS	120000
+/*
+ * No single step may take more polls: then something is stuck. They are counted
+ * since a slow machine takes longer for each, so that it has more time.
+ */
+#define STUCK_POLLS	60000
+
+#define poll_until(cond)						\
+({									\
+	int __left = STUCK_POLLS;					\
+									\
+	while (!(cond) && --__left)					\
+		lq_pause();						\
+	__left > 0;							\
+})
 
 enum deed {
 	LISTENS, SUSPENDS, CONNECTS, ACCEPTS, ABORTS, SYNS, EXITS, NEW_NAMESPACES,
@@ -559,8 +571,7 @@ static int load(void)
 
 static void load_turn(void)
 {
-	long long deadline = lq_now_ms() + STUCK_MS;
-	int error;
+	int polls = 0, error;
 
 	/* There are some twenty grace periods in this. Most times, hurry. */
 	try_write(EXPEDITED, lq_chance(4) ? "1" : "0", 1);
@@ -572,7 +583,7 @@ static void load_turn(void)
 		if (error != EAGAIN)
 			errx(1, "unload: %s", strerror(error));
 		did(BUSY);
-		if (lq_now_ms() > deadline)
+		if (++polls > STUCK_POLLS)
 			errx(1, "the module can't be unloaded");
 		lq_pause();
 	}
@@ -704,7 +715,7 @@ static void tasks_kill(void)
 		if (tasks[i].pid)
 			kill(tasks[i].pid, SIGKILL);
 	/* One that hangs must not take us with it. */
-	lq_wait_until(tasks_ended(&failed) == task_count);
+	poll_until(tasks_ended(&failed) == task_count);
 }
 
 /* ---- what is left ---- */
@@ -908,7 +919,7 @@ static void stop_tasks(struct __test_metadata *_metadata)
 	int failed = 0;
 
 	shared->stop = 1;
-	EXPECT_TRUE(lq_wait_until(tasks_ended(&failed) == task_count)) {
+	EXPECT_TRUE(poll_until(tasks_ended(&failed) == task_count)) {
 		tasks_show();
 	}
 	failed = 0;
@@ -958,7 +969,7 @@ static void check_nothing_left(struct __test_metadata *_metadata, int kprobes,
 		int fillers = task_count + 1;
 		int most = POOL + fillers + listening() + BATCH - 1;
 
-		EXPECT_TRUE(lq_wait_until(records() <= most)) {
+		EXPECT_TRUE(poll_until(records() <= most)) {
 			TH_LOG("%lld records", records());
 		}
 	}
@@ -975,7 +986,7 @@ static void check_nothing_left(struct __test_metadata *_metadata, int kprobes,
 
 	for (int i = 0; i < KEPT; i++)
 		close(kept[i]);
-	EXPECT_TRUE(lq_wait_until(netns_fits(netns + 1))) {
+	EXPECT_TRUE(poll_until(netns_fits(netns + 1))) {
 		TH_LOG("%d namespaces, there were %d", netns_count(), netns);
 	}
 }
@@ -1006,7 +1017,7 @@ static void wait_for_all(struct __test_metadata *_metadata, unsigned int extras)
 {
 	int failed = 0;
 
-	EXPECT_TRUE(lq_wait_until(!undone(extras) || tasks_ended(&failed))) {
+	EXPECT_TRUE(poll_until(!undone(extras) || tasks_ended(&failed))) {
 		TH_LOG("no %s", undone(extras));
 	}
 }
@@ -1015,19 +1026,13 @@ TEST_F_TIMEOUT(stress, module_comes_and_goes, 36000)
 {
 	int few = getenv("LISTENQ_SLOW") ? 6 : 12;
 	int loads = setting("LISTENQ_LOADS", few), failed = 0;
-	long long deadline = lq_now_ms() + STUCK_MS, before = 0;
 
 	tasks_start(SWITCHING | LOADING);
-	while (shared->done[LOADS] < loads && !tasks_ended(&failed)) {
-		if (shared->done[LOADS] > before) {
-			before = shared->done[LOADS];
-			deadline = lq_now_ms() + STUCK_MS;
-		}
-		ASSERT_GT(deadline, lq_now_ms()) {
+	for (int i = 1; i <= loads; i++)
+		ASSERT_TRUE(poll_until(shared->done[LOADS] >= i ||
+				       tasks_ended(&failed))) {
 			tasks_show();
 		}
-		lq_pause();
-	}
 	wait_for_all(_metadata, SWITCHING | LOADING);
 	stop_tasks(_metadata);
 	if (!lq_loaded())
