@@ -447,17 +447,6 @@ static inline int default_somaxconn(void)
 	return lq_kernel_before(5, 4) ? 128 : 4096;
 }
 
-static inline int read_sysctl(const char *path)
-{
-	FILE *file = fopen(path, "r");
-	int value;
-
-	if (!file || fscanf(file, "%d", &value) != 1)
-		err(1, "%s", path);
-	fclose(file);
-	return value;
-}
-
 /* The hits that had been skipped when the test began. */
 static long long missed_before;
 

@@ -214,7 +214,7 @@ TEST_F(listen, len_4)
 
 	/* What the headers have isn't asked of the kernel. */
 	EXPECT_TRUE(SOMAXCONN == 128 || SOMAXCONN == MOST_EVER);
-	EXPECT_EQ(most, read_sysctl("/proc/sys/net/core/somaxconn"));
+	EXPECT_EQ(most, lq_read_number("/proc/sys/net/core/somaxconn"));
 	for (size_t i = 0; i < ARRAY_SIZE(backlogs); i++)
 		check_granted(_metadata, &variant->kind, self->module,
 			      backlogs[i],
@@ -254,7 +254,7 @@ TEST_F(listen, len_6)
 	check_listen(_metadata, &variant->kind, self->module, INT_MAX, 4);
 	lq_new_netns();
 	EXPECT_EQ(default_somaxconn(),
-		  read_sysctl("/proc/sys/net/core/somaxconn"));
+		  lq_read_number("/proc/sys/net/core/somaxconn"));
 	lq_set_somaxconn(5);
 	check_listen(_metadata, &variant->kind, self->module, INT_MAX, 6);
 
@@ -323,7 +323,7 @@ TEST_F(listen, len_10)
 	static const int backlogs[] = { 5, 10 };
 	struct queue *q = &self->q;
 
-	EXPECT_LT(10, read_sysctl("/proc/sys/net/core/somaxconn"));
+	EXPECT_LT(10, lq_read_number("/proc/sys/net/core/somaxconn"));
 	for (size_t i = 0; i < ARRAY_SIZE(backlogs); i++) {
 		int room = backlogs[i] + 1;
 
@@ -351,7 +351,7 @@ TEST_F(listen, len_10)
 TEST_F(listen, len_11)
 {
 	EXPECT_EQ(default_somaxconn(),
-		  read_sysctl("/proc/sys/net/core/somaxconn"));
+		  lq_read_number("/proc/sys/net/core/somaxconn"));
 	check_listen(_metadata, &variant->kind, self->module, 30, 31);
 	check_listen(_metadata, &variant->kind, self->module, 100, 101);
 }
@@ -467,7 +467,7 @@ static int write_somaxconn(const char *text)
 TEST_F(listen, len_14)
 {
 	EXPECT_EQ(default_somaxconn(),
-		  read_sysctl("/proc/sys/net/core/somaxconn"));
+		  lq_read_number("/proc/sys/net/core/somaxconn"));
 	lq_set_somaxconn(2);
 	check_listen(_metadata, &variant->kind, self->module, 100, 3);
 	lq_set_somaxconn(0);
@@ -476,7 +476,7 @@ TEST_F(listen, len_14)
 	/* No number is fixed any more: any int from 0 will do. */
 	EXPECT_EQ(EINVAL, write_somaxconn("-1\n"));
 	EXPECT_EQ(EINVAL, write_somaxconn("2147483648\n"));
-	EXPECT_EQ(0, read_sysctl("/proc/sys/net/core/somaxconn"));
+	EXPECT_EQ(0, lq_read_number("/proc/sys/net/core/somaxconn"));
 	EXPECT_EQ(0, write_somaxconn("2147483647\n"));
 	check_granted(_metadata, &variant->kind, self->module, INT_MAX,
 		      INT_MAX);

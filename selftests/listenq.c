@@ -91,6 +91,17 @@ void lq_write_file(const char *path, const char *text)
 	close(fd);
 }
 
+int lq_read_number(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	int value;
+
+	if (!file || fscanf(file, "%d", &value) != 1)
+		err(1, "%s", path);
+	fclose(file);
+	return value;
+}
+
 /* Runs a command in a shell, silently; its exit status. */
 int lq_run(const char *command)
 {

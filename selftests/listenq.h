@@ -91,6 +91,8 @@ int lq_unload(void);
 const char *lq_module_path(void);
 
 void lq_write_file(const char *path, const char *text);
+/* The number that a file begins with. */
+int lq_read_number(const char *path);
 
 /* One write() of @text to the rules of this namespace; 0 or an errno. */
 int lq_clamp(const char *text);

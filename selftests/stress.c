@@ -560,17 +560,10 @@ static void check_left_alone(void)
 /* At times with rules in all namespaces from the start. */
 static int load(void)
 {
-	const char *params = lq_chance(2) ? "somaxconn=51" : "";
-	int fd, error;
+	bool rule = lq_chance(2);
 
-	if (!getenv("LISTENQ_KO"))
-		return lq_load();
-	fd = open(getenv("LISTENQ_KO"), O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno;
-	error = syscall(SYS_finit_module, fd, params, 0) ? errno : 0;
-	close(fd);
-	return error;
+	return rule && lq_module_path() ? lq_load_with("somaxconn=51") :
+					  lq_load();
 }
 
 static void load_turn(void)
@@ -724,17 +717,6 @@ static void tasks_kill(void)
 
 /* ---- what is left ---- */
 
-static int read_number(const char *path)
-{
-	FILE *file = fopen(path, "r");
-	int value;
-
-	if (!file || fscanf(file, "%d", &value) != 1)
-		err(1, "%s", path);
-	fclose(file);
-	return value;
-}
-
 static void write_number(const char *path, int value)
 {
 	char text[16];
@@ -791,7 +773,7 @@ static long long records(void)
 	long long count = -1;
 
 	if (access(SLAB "/sanity_checks", F_OK) ||
-	    !read_number(SLAB "/sanity_checks"))
+	    !lq_read_number(SLAB "/sanity_checks"))
 		return -1;
 	file = fopen("/proc/slabinfo", "r");
 	if (!file)
@@ -870,8 +852,8 @@ FIXTURE_SETUP(stress)
 	ASSERT_EQ(0, lq_unload());
 	self->kprobes = line_count(KPROBES "/list");
 
-	self->most_netns = read_number(NAMESPACES);
-	self->expedited = read_number(EXPEDITED);
+	self->most_netns = lq_read_number(NAMESPACES);
+	self->expedited = lq_read_number(EXPEDITED);
 	for (int i = 0; i < PLACES; i++) {
 		lq_new_netns();
 		lq_dummy_up();

@@ -212,7 +212,6 @@ const char *snapshot_take(const struct scope *scope,
 			  struct snapshot *snapshot);
 void snapshot_free(struct snapshot *snapshot);
 void snapshot_rates(struct snapshot *snapshot, const struct snapshot *before);
-const char *figure_name(enum figure figure);
 bool is_word_column(const char *name);
 double listener_fill(const struct listener *listener, enum figure queue);
 bool listener_is_full(const struct listener *listener, enum figure queue);
@@ -278,7 +277,6 @@ void table_header(const struct table *table, enum sort_key key,
 		  const struct sink *sink);
 void table_row(const struct table *table, const struct listener *listener,
 	       const struct sink *sink);
-void limit_text(const struct listener *listener, char text[TEXT_SIZE]);
 void table_print(struct listener *const listener[], size_t count,
 		 unsigned int flags);
 

@@ -51,11 +51,6 @@ static const struct {
 	[SINCE_OVERFLOW_MS]	= { "since_overflow_ms", 0, LLONG_MAX },
 };
 
-const char *figure_name(enum figure figure)
-{
-	return figures[figure].name;
-}
-
 bool is_word_column(const char *name)
 {
 	for (size_t i = 0; i < WORDS; i++)

@@ -103,7 +103,7 @@ static_assert(ARRAY_SIZE(columns) <= TABLE_COLUMNS,
 /* ---- cells ---- */
 
 /* How the limit came about: what was asked for, if that is another number. */
-void limit_text(const struct listener *listener, char text[TEXT_SIZE])
+static void limit_text(const struct listener *listener, char text[TEXT_SIZE])
 {
 	const long long *figure = listener->figure;
 	long long from = figure[ASKED];

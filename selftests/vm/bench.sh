@@ -1,14 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# bench.sh PART...: measures what the module costs on each of KERNELS. Fails
-# when a budget is broken.
+# bench.sh PART...: measures what the module costs on each of KERNELS.
+# Status 3: nothing worse than a budget that is broken.
 
 . "$(dirname "$0")/lib.sh"
 . "$vm/kernels.sh"
 
+unset KERNEL KDIR
 status=0
 for name in $(kernels_named "${KERNELS:-$default_kernel}"); do
-	PARTS=${PARTS:-$*} "$vm/vm.sh" bench "$name" </dev/null || status=1
+	one=0
+	PARTS=${PARTS:-$*} "$vm/vm.sh" bench "$name" </dev/null || one=$?
+	if [ "$one" -ne 0 ] && { [ "$status" -eq 0 ] || [ "$one" -ne 3 ]; }; then
+		status=$one
+	fi
 done
 exit "$status"

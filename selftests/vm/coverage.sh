@@ -8,6 +8,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
+unset KERNEL KDIR
 kernel=debug least=90
 root=$cache/$kernel/root out=$cache/$kernel/check
 

@@ -14,7 +14,7 @@
 wanted='mmdebstrap:mmdebstrap qemu-system-x86_64:qemu-system-x86 xz:xz-utils'
 [ "$(id -u)" -eq 0 ] || wanted+=' newuidmap:uidmap'
 case $1 in
-check|all)
+check|bench|all)
 	[[ " ${KERNELS:-} " != *" "@(all|arm64)" "* ]] ||
 		wanted+=' qemu-system-aarch64:qemu-system-arm'
 	;;&

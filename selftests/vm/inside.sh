@@ -226,6 +226,7 @@ add_bench()
 	mkdir "$to"
 	cp "$bench/bench.sh" "$bench/empty_probes.ko" "$to"
 	"${cross}gcc" -O2 -Wall -Wextra -Wno-unused-parameter -static -pthread \
+		-isystem /build/ksft/tools/testing/selftests \
 		-o "$to/bench" "$bench/bench.c" "$src/selftests/listenq.c"
 	sys=/peers
 	add_peer usr/bin/bpftrace usr/bin/bpftrace

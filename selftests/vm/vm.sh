@@ -8,7 +8,7 @@
 # COVERAGE=y builds the module so that it tells which of its lines ran.
 #
 # check leaves "PASSED FAILED SKIPPED" in the file result; soak is check with
-# one seed after the other. bench prints what bench.sh measures, or the PARTS of
+# one seed after the other, for MINUTES. bench prints what bench.sh measures, or the PARTS of
 # it, and fails when a budget is broken. Status 4: this kernel can't be had.
 
 . "$(dirname "$0")/lib.sh"
@@ -104,7 +104,7 @@ fi
 # soak: what a seed decides on, until MINUTES are over or something fails.
 soak()
 {
-	local end=$((SECONDS + 60 * MINUTES)) round=0 first=${LISTENQ_SEED:-$RANDOM}
+	local end=$((SECONDS + 60 * ${MINUTES:-30})) round=0 first=${LISTENQ_SEED:-$RANDOM}
 
 	: >"$out/did"
 	while [ "$failed" -eq 0 ] && { [ "$round" -eq 0 ] || [ "$SECONDS" -lt "$end" ]; }; do
