@@ -35,13 +35,14 @@ may_write = mkdir -p "$(1)" 2>/dev/null && test -w "$(1)" || { \
 
 # A kernel that signs all its modules can't where its key isn't. What else is
 # built is to be installed here too.
-install: module ## install the module for this kernel, or for KDIR=build; packagers set DESTDIR=
+install: module ## install it for this kernel, or for KDIR=build, and listenq(8) if built: PREFIX=, DESTDIR=
 	@$(call may_write,$(modules))
 	@echo "listenq: installing into $(modules)/updates"
 	@$(MAKE) --no-print-directory -C "$(KDIR)" M="$(CURDIR)/module" \
 		INSTALL_MOD_PATH="$(DESTDIR)" INSTALL_MOD_DIR=updates DEPMOD=true \
 		$(if $(wildcard $(KDIR)/certs/signing_key.x509),,CONFIG_MODULE_SIG_ALL=) modules_install
 	@test -n "$(DESTDIR)" || depmod "$(release)"
+	@test ! -e tools/listenq || $(MAKE) --no-print-directory -C tools install
 
 uninstall: headers ## take away what install put there
 	@$(call may_write,$(modules))
@@ -49,6 +50,7 @@ uninstall: headers ## take away what install put there
 	@rm -f "$(modules)/updates/listenq.ko"*
 	@rmdir "$(modules)/updates" 2>/dev/null || :
 	@test -n "$(DESTDIR)" || depmod "$(release)"
+	@$(MAKE) --no-print-directory -C tools uninstall
 
 dkms-install: $(if $(DESTDIR),,headers) dkms-remove ## let DKMS build and install it, for this kernel and those to come
 	@$(call may_write,$(DESTDIR)/usr/src)

@@ -78,12 +78,26 @@ loadable()
 		[ "$(inside modinfo -k "$kernel" -F version listenq)" = "$version" ]
 }
 
+# tool PREFIX: listenq(8) runs, of our version, its manual page is found, and its
+# completion is where bash looks for it.
+tool()
+{
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	inside sh -euxc '"$1/sbin/listenq" --help
+		[ "$("$1/sbin/listenq" --version)" = "listenq $2" ]
+		[ "$("$1/sbin/listenq" 2>&1)" = "$3" ]
+		man --where 8 listenq | grep "^$1/"
+		bash -n "$1/share/bash-completion/completions/listenq"' sh "$1" "$version" \
+		"listenq: the module is not loaded: as root, run 'modprobe listenq'"
+}
+
 # snapshot: all files of the copy, but for logs, databases and dkms' own keys.
 snapshot()
 {
 	# shellcheck disable=SC2016 # expanded by the inner shell
 	in_folder "$root" sh -c 'depmod "$1" && find / -xdev \( -path /build -o \
-		-path "/var/lib/dpkg/*" -o -path "/var/log/*" -o -path "/var/cache/*" \
+		-path "/var/lib/dpkg/*" -o -path "/var/lib/apt/*" \
+		-o -path "/var/log/*" -o -path "/var/cache/*" \
 		-o -path "/var/lib/dkms/mok.*" -o -path "/tmp/*" \) -prune -o \
 		\( -type d -printf "%p %m\n" \) -o -printf "%p %m %s %l\n" |
 		sort' sh "$kernel"
@@ -198,7 +212,9 @@ all_gone()
 
 copy bookworm
 snapshot >"$out/before"
+claim 'make tools' inside make tools
 claim 'make install' inside make install
+claim 'listenq(8) is there, and says that the module is not' tool /usr/local
 claim 'modprobe would find it' loadable updates/listenq.ko
 image
 claim 'unsigned, it is refused where signatures are enforced' refuses
