@@ -76,13 +76,13 @@ dkms-remove: ## take away every version that dkms-install left
 		rm -rf "$$source"; \
 	done
 
-deb: ## build the Debian package listenq-dkms, in build/
+deb: ## build the Debian packages listenq-dkms and listenq-tools, in build/
 	@command -v dpkg-buildpackage >/dev/null || { echo "listenq: this takes Debian's tools:" \
 		"install build-essential debhelper dh-dkms" >&2; exit 1; }
 	@dpkg-checkbuilddeps 2>/dev/null || { echo "listenq: something is missing to build it:" \
 		"run apt-get build-dep ./ as root" >&2; exit 1; }
 	@rm -rf build && mkdir -p build/listenq
-	@echo "listenq: building the package in build/; its log is build/log"
+	@echo "listenq: building the packages in build/; the log is build/log"
 	@tar -c --exclude-vcs --exclude=./build . | tar -x -C build/listenq
 	@cd build/listenq && dpkg-buildpackage -b -us -uc >../log 2>&1 || { tail -n 20 ../log; \
 		echo "listenq: dpkg-buildpackage failed, see build/log" >&2; exit 1; }
@@ -138,7 +138,7 @@ clean: ## remove what make built here; the cache in ~/.cache/listenq stays
 		-o -name modules.order \) -type f -exec rm -f {} +
 	@rm -f tools/listenq
 	@rm -rf build debian/.debhelper debian/debhelper-build-stamp debian/files \
-		debian/listenq-dkms debian/*.debhelper debian/*.substvars
+		debian/listenq-dkms debian/listenq-tools debian/*.debhelper debian/*.substvars
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.* ## (.*)/  \1\t\2/p' Makefile | expand -t 16

@@ -227,12 +227,15 @@ claim 'make deb, by an ordinary user' \
 	inside setpriv --reuid=nobody --clear-groups make deb
 claim 'lintian' inside setpriv --reuid=nobody --clear-groups \
 	sh -c 'lintian --fail-on error,warning build/*.changes'
-claim 'the package is installed' inside sh -c 'dpkg --install build/*.deb'
+claim 'the packages are installed' inside sh -c \
+	'apt-get install --yes -o Dpkg::Options::=--path-include="/usr/share/man/*" \
+		./build/*.deb'
+claim 'listenq(8) is there, and says that the module is not' tool /usr
 claim 'dkms has built it' status "$kernel" installed
 claim 'modprobe would find it' loadable updates/dkms/listenq.ko
 claim 'make dkms-install leaves a package alone' \
 	inside sh -c '! make dkms-install'
-claim 'the package is purged' inside dpkg --purge listenq-dkms
+claim 'the packages are purged' inside dpkg --purge listenq-dkms listenq-tools
 claim 'nothing is left' nothing_left
 
 claim 'make dkms-install' inside make dkms-install
