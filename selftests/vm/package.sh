@@ -152,6 +152,87 @@ refuses()
 		says "could not insert 'listenq': Key was rejected by service"
 }
 
+# secure_boot: a machine whose firmware says that Secure Boot is on, and trusts who
+# has signed the kernel, and the key that dkms has made. It is the kernel that
+# judges the module. (QEMU before 10 changes the header of a kernel that it hands
+# over: OVMF finds its signature broken, and starts it nevertheless.)
+secure_boot()
+{
+	local uefi=/usr/share/OVMF
+
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	inside sh -ec 'mkdir /build/keys
+		cd /build/keys
+		pe-listsigs --extract /build/vmlinuz
+		openssl x509 -inform DER -in /var/lib/dkms/mok.pub -out dkms.pem
+		set -- --input "$1" --output ../vars.fd --enroll-generate test --no-microsoft
+		for key in *.pem; do
+			set -- "$@" --add-db "$(cat /proc/sys/kernel/random/uuid)" "$key"
+		done
+		virt-fw-vars "$@" --secure-boot' sh "$uefi/OVMF_VARS_4M.fd" || return
+	in_folder "$root" cat /build/vars.fd >"$out/vars.fd"
+	in_folder "$root" cat "$uefi/OVMF_CODE_4M.secboot.fd" >"$out/code.fd"
+	loads -machine q35,smm=on -global driver=cfi.pflash01,property=secure,value=on \
+		-drive "if=pflash,unit=0,format=raw,readonly=on,file=$out/code.fd" \
+		-drive "if=pflash,unit=1,format=raw,file=$out/vars.fd"
+}
+
+# large: what a copy of the folder that is booted can do without.
+large=(build 'usr/src/*' 'usr/include/*' 'usr/share/*' usr/libexec 'usr/lib/gcc*'
+	'usr/lib/llvm*' 'usr/lib/python*' 'usr/lib/modules/*/kernel' 'usr/lib/*/*.a'
+	'usr/lib/*/perl*' 'usr/lib/*/lib*san.so*' 'usr/lib/*/libz3.so*'
+	'usr/lib/*/libLLVM*' 'usr/lib/*/libclang*' 'usr/bin/x86_64-*' var/later boot)
+
+# systemd_image: the copy itself, whose init is systemd, and what
+# Documentation/examples has.
+systemd_image()
+{
+	say "$name: making an initramfs with systemd"
+	inside sh -ec 'cp -r Documentation/examples/etc/* /etc/
+		install -t /usr/local/sbin selftests/vm/systemd/boot-state
+		install -m 644 -t /etc/systemd/system selftests/vm/systemd/boot-state.service
+		systemctl --quiet enable boot-state.service'
+	in_folder "$root" sh -c 'find . -xdev \( -path ./build '"$(
+		printf " -o -path './%s'" "${large[@]}")"' \) -prune -o -print |
+		busybox cpio -o -H newc' >"$out/vm/initramfs" 2>"$out/vm/cpio.log"
+	inside sh -ec 'cd Documentation/examples/etc
+		find . -type f -printf "/etc/%P\n" | xargs rm'
+}
+
+boots_systemd()
+{
+	VM_APPEND=rdinit=/sbin/init boot_vm systemd && says 'init: systemd'
+}
+
+says_not()
+{
+	! says "$1" && says 'init: systemd'
+}
+
+# parameters: each has the value that the example gives it.
+parameters()
+{
+	local pair
+
+	while read -r pair; do
+		says "/parameters/${pair%%=*}:${pair#*=}" || return
+	done < <(sed -n 's/^options listenq //p' \
+		"$top/Documentation/examples/etc/modprobe.d/listenq.conf" | tr ' ' '\n')
+}
+
+# rules WHEN: those of the examples.
+rules()
+{
+	local examples=$top/Documentation/examples/etc
+
+	diff <({
+		sed -n 's/^w .* - - - - //p' "$examples/tmpfiles.d/listenq.conf" |
+			sed 's/\\n/\n/g'
+		sed -nE 's/^options .*(somaxconn)=([0-9]+).*/* \1 \2/p' \
+			"$examples/modprobe.d/listenq.conf"
+	} | sed '/^$/d') <(sed -n "s/^$1: //p" "$out/verdict" | grep -v '^# last error')
+}
+
 # later: the packages of another kernel are installed now.
 later()
 {
@@ -260,6 +341,14 @@ claim 'modprobe loads it, its test passes' loads
 claim 'signed by dkms, it is refused while its key is not enrolled' refuses
 claim 'the kernel says why' \
 	says 'Loading of module with unavailable key is rejected'
+claim 'with Secure Boot and its key enrolled, it is loaded' secure_boot
+claim 'Secure Boot was on' says 'Secure boot enabled'
+systemd_image
+claim 'systemd boots' boots_systemd
+claim 'no unit has failed' says_not 'failed unit'
+claim 'parameters: those of modprobe.d' parameters
+claim 'rules: those of tmpfiles.d, and of the parameter' rules boot
+claim 'a line with one wrong rule changes nothing' rules after
 more_kernels
 claim 'dkms remove' inside dkms remove "$id" --all
 inside rm -r "/usr/src/listenq-$version"
