@@ -13,8 +13,8 @@ NF == 3 {
 	}
 	if (!(($1, $2) in cost))
 		by[$1] = by[$1] FS $2
-	# Only rates are measured more than once: of these, the sum.
-	cost[$1, $2] += $3
+	# Only rates are measured more than once: of these, the mean.
+	cost[$1, $2] += ($3 - cost[$1, $2]) / ++measured[$1, $2]
 }
 
 function added(work, who)
