@@ -228,9 +228,9 @@ TEST_F_TIMEOUT(many, reuseport_group, 120)
 }
 
 /* Each namespace has as many listeners as its number says. */
-TEST_F_TIMEOUT(many, namespaces, 200)
+TEST_F_TIMEOUT(many, namespaces, 300)
 {
-	long long deadline = lq_now_ms() + 90000;
+	long long deadline = lq_now_ms() + 150000;
 	pid_t *pids = calloc(NAMESPACES, sizeof(*pids));
 	atomic_int *ready = lq_shared(sizeof(*ready));
 	atomic_int *go = lq_shared(sizeof(*go));
