@@ -178,7 +178,7 @@ secure_boot()
 }
 
 # large: what a copy of the folder that is booted can do without.
-large=(build 'usr/src/*' 'usr/include/*' 'usr/share/*' usr/libexec 'usr/lib/gcc*'
+large=(build peers 'usr/src/*' 'usr/include/*' 'usr/share/*' usr/libexec 'usr/lib/gcc*'
 	'usr/lib/llvm*' 'usr/lib/python*' 'usr/lib/modules/*/kernel' 'usr/lib/*/*.a'
 	'usr/lib/*/perl*' 'usr/lib/*/lib*san.so*' 'usr/lib/*/libz3.so*'
 	'usr/lib/*/libLLVM*' 'usr/lib/*/libclang*' 'usr/bin/x86_64-*' var/later boot)
