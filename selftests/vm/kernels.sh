@@ -24,7 +24,7 @@ tool_packages='libc6-dbg libjansson-dev libncurses-dev pkgconf tmux valgrind'
 describe()
 {
 	suite=$1 release='' arch=amd64 image=linux-image-amd64 extra='' later='' peers=''
-	fragments=() cmdline='' share=4
+	fragments=() cmdline='' share=4 alone=''
 
 	case $1 in
 	bullseye) peers=bpftrace ;;
@@ -42,8 +42,11 @@ describe()
 	trixie-rt) suite=trixie image=linux-image-rt-amd64 ;;
 	experimental) suite=sid release=$1 ;;
 	arm64) suite=trixie arch=arm64 image=linux-image-arm64 share=3 ;;
-	debug) suite=trixie image='' share=1 fragments=(debug.config) ;;
-	debug-rt) suite=trixie image='' share=1 fragments=(debug.config debug-rt.config) ;;
+	debug | debug-rt)
+		suite=trixie image='' fragments=(debug.config)
+		[ "$1" = debug ] || fragments+=(debug-rt.config)
+		share=2 alone='counts listen_backlog limits reports'
+		;;
 	kcsan)
 		suite=trixie image='' share=1 fragments=(debug.config kcsan.config)
 		# It warns of the kernel's own races; log-allow tells them apart.

@@ -164,7 +164,11 @@ elif [ -n "${TESTS:-}" ]; then
 	check "$TESTS"
 else
 	programs=$(sed -n 's/^TEST_GEN_PROGS := //p' "$top/selftests/Makefile")
-	xargs -n "$share" <<<"$programs" >"$out/shares"
+	{
+		tr ' ' '\n' <<<"$alone"
+		tr ' ' '\n' <<<"$programs" | grep -vxF "${alone// /$'\n'}" |
+			xargs -n "$share"
+	} | grep . >"$out/shares"
 	number=0
 	while read -r tests; do
 		check "$tests"
