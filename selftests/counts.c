@@ -39,19 +39,13 @@
 /* Client and server, and neither of them asks for a cookie. */
 #define FASTOPEN_WITHOUT_COOKIES	0x207
 
-#define FLOOD		scaled(50000)
+#define FLOOD		lq_scaled(50000)
 #define BURST		500
-#define BLOCKED		scaled(500)
-#define ROUNDS		scaled(200)
+#define BLOCKED		lq_scaled(500)
+#define ROUNDS		lq_scaled(200)
 
 /* Where a client sends its SYN again nobody knows how often it will. */
 #define ANY		(-1)
-
-/* A kernel with all checkers on is tenfold slower, and is there to check. */
-static int scaled(int count)
-{
-	return getenv("LISTENQ_SLOW") ? count / 10 : count;
-}
 
 /* The hits that had been skipped when the test began. */
 static long long missed_before;

@@ -23,18 +23,12 @@
 #include "kselftest_harness.h"
 #include "listenq.h"
 
-#define WRITES		scaled(100000)
+#define WRITES		lq_scaled(100000)
 #define CHECK_EVERY	64
 
 #define MOST_RULES	1024
 #define MOST_BYTES	65536
 #define MOST_ERROR	256
-
-/* A kernel with all checkers on is tenfold slower, and is there to check. */
-static int scaled(int count)
-{
-	return getenv("LISTENQ_SLOW") ? count / 10 : count;
-}
 
 /* ---- chance ---- */
 
@@ -845,7 +839,7 @@ TEST_F_TIMEOUT(fuzz, as_they_were_or_as_written, 600)
 TEST_F_TIMEOUT(fuzz, near_the_most_rules, 240)
 {
 	struct model *model = calloc(1, sizeof(*model));
-	int count = scaled(2000), result, full = 0, taken = 0;
+	int count = lq_scaled(2000), result, full = 0, taken = 0;
 
 	ASSERT_NE(NULL, model);
 	text.length = 0;
@@ -921,7 +915,7 @@ TEST_F(fuzz, round_trip)
 
 /* ---- the other files ---- */
 
-#define SHORT_WRITES	scaled(20000)
+#define SHORT_WRITES	lq_scaled(20000)
 #define INTERVAL_FILE	"/sys/module/listenq/parameters/log_interval"
 
 /* @base, changed here and there. */

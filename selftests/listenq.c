@@ -55,6 +55,11 @@ void lq_pause(void)
 	nanosleep(&ts, NULL);
 }
 
+int lq_scaled(int count)
+{
+	return getenv("LISTENQ_SLOW") ? count / 10 : count;
+}
+
 static unsigned long long chance_state;
 
 unsigned long long lq_seed(int stream)

@@ -67,6 +67,12 @@ long long lq_now_ms(void);
 void lq_pause(void);
 
 /*
+ * With LISTENQ_SLOW a tenth: a kernel with all checkers on is tenfold slower,
+ * and is there to check.
+ */
+int lq_scaled(int count);
+
+/*
  * Chance that LISTENQ_SEED repeats: the seed, and from then on numbers from 0
  * to @count - 1. Each of several processes has a @stream of its own.
  */

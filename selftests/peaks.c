@@ -33,18 +33,12 @@
 /* More than any test's queue holds, and less than any kernel's somaxconn. */
 #define LIMIT		100
 
-#define READS		scaled(200)
+#define READS		lq_scaled(200)
 #define GROUP		3
 #define TO_GROUP	24
 
 /* A user that needs no entry anywhere. */
 #define OTHER_UID	12350
-
-/* A kernel with all checkers on is tenfold slower, and is there to check. */
-static int scaled(int count)
-{
-	return getenv("LISTENQ_SLOW") ? count / 10 : count;
-}
 
 /* The hits that had been skipped when the test began. */
 static long long missed_before;

@@ -46,20 +46,14 @@
 /* For so long a line that must not come is waited for. */
 #define SILENCE_MS	300
 
-#define MANY		scaled(1000)
+#define MANY		lq_scaled(1000)
 /* The kernel lets ten pass in five seconds. */
 #define MOST_LINES	40
-#define UNLOADS		scaled(20)
+#define UNLOADS		lq_scaled(20)
 
 #define INSTANCE	"lqtest"
 #define MOST_EVENTS	64
 #define MOST_CPUS	64
-
-/* A kernel with all checkers on is tenfold slower, and is there to check. */
-static int scaled(int count)
-{
-	return getenv("LISTENQ_SLOW") ? count / 10 : count;
-}
 
 static unsigned long netns(void)
 {

@@ -25,19 +25,13 @@
 #include "listenq.h"
 
 #define MOST		10000
-#define MANY		scaled(MOST)
-#define GROUP		scaled(5000)
-#define NAMESPACES	scaled(200)
+#define MANY		lq_scaled(MOST)
+#define GROUP		lq_scaled(5000)
+#define NAMESPACES	lq_scaled(200)
 #define BACK_TO_BACK	1024
-#define AT_ONCE		scaled(2000)
+#define AT_ONCE		lq_scaled(2000)
 /* Bytes of slab that a listener may cost. */
 #define BUDGET		384
-
-/* A kernel with all checkers on is tenfold slower, and is there to check. */
-static int scaled(int count)
-{
-	return getenv("LISTENQ_SLOW") ? count / 10 : count;
-}
 
 /* Shared with children; whatever the scale, BACK_TO_BACK fit as well. */
 static int *room_for_many(void)

@@ -38,16 +38,10 @@
 
 #define KPROBES		"/sys/kernel/debug/kprobes/enabled"
 
-#define MANY		scaled(1000)
+#define MANY		lq_scaled(1000)
 #define FIRST_PORT	1024
 #define MOST_SHOWN	4096
 #define GROUP		50
-
-/* A kernel with all checkers on is tenfold slower, and is there to check. */
-static int scaled(int count)
-{
-	return getenv("LISTENQ_SLOW") ? count / 10 : count;
-}
 
 /* The rules that are tried, and what they make of a backlog. */
 struct verb {
@@ -818,7 +812,7 @@ TEST_F_TIMEOUT(reuse, namespaces_that_go, 180)
 TEST_F_TIMEOUT(reuse, namespaces_that_go_with_the_module, 180)
 {
 	int fd = lq_listener(AF_INET, 5);
-	int count = scaled(30), ready[2], go[2];
+	int count = lq_scaled(30), ready[2], go[2];
 	pid_t pids[30];
 	char byte;
 

@@ -38,17 +38,11 @@
 #define TIMES		16
 
 #define BACKLOG		300
-#define MANY		scaled(200)
+#define MANY		lq_scaled(200)
 #define GROUP		20
 
 /* Client and server without a cookie, and data in the SYN is taken. */
 #define FASTOPEN_ALL	0x207
-
-/* A kernel with all checkers on is tenfold slower, and is there to check. */
-static int scaled(int count)
-{
-	return getenv("LISTENQ_SLOW") ? count / 10 : count;
-}
 
 static const char * const columns[] = {
 	"cookie", "local", "count", "sum_ms", "4ms", "8ms", "16ms", "32ms",
