@@ -23,12 +23,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "kselftest_harness.h"
-#include "listenq.h"
-
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP	262
-#endif
+#include "kinds.h"
 
 #ifndef SO_MEMINFO
 #define SO_MEMINFO	55
@@ -59,11 +54,6 @@ struct queue {
 	long long full_drops;
 	long long cookies;
 };
-
-static inline bool is_tcp(const struct lq_kind *kind)
-{
-	return kind->family != AF_UNIX;
-}
 
 /* NULL where the queue of such a listener can be looked at. */
 static inline const char *no_such_queue(const struct lq_kind *kind)

@@ -26,12 +26,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "kselftest_harness.h"
-#include "listenq.h"
-
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP	262
-#endif
+#include "kinds.h"
 
 #define PORT		8080
 #define LOW_PORT	80
@@ -94,28 +89,6 @@ FIXTURE_TEARDOWN(listen)
 {
 }
 
-/* A client's connect() may return before its ACK has arrived. */
-static bool queue_is(int fd, int waiting, int limit)
-{
-	int now, its_limit;
-
-	return !lq_tcp_queue(fd, &now, &its_limit) ||
-	       (now == waiting && its_limit == limit);
-}
-
-static void check_queue(struct __test_metadata *_metadata, bool have_module,
-			int fd, int waiting, int limit)
-{
-	if (lq_name(fd).ss.ss_family == AF_UNIX)
-		return;
-	EXPECT_TRUE(lq_wait_until(queue_is(fd, waiting, limit)));
-	if (!have_module)
-		return;
-	/* For the kernel whose MPTCP doesn't tell by itself. */
-	EXPECT_TRUE(lq_wait_until(lq_num_at(fd, "acceptq") == waiting));
-	EXPECT_EQ(limit, lq_num_at(fd, "limit"));
-}
-
 static bool listens(int fd)
 {
 	socklen_t len = sizeof(int);
@@ -124,40 +97,6 @@ static bool listens(int fd)
 	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &len))
 		err(1, "SO_ACCEPTCONN");
 	return value;
-}
-
-static int new_socket(const struct lq_kind *kind, int flags)
-{
-	int fd = lq_kind_socket(kind, flags);
-
-	if (fd < 0)
-		err(1, "socket");
-	return fd;
-}
-
-static int client_of(const struct lq_kind *kind, int fd)
-{
-	int client = new_socket(kind, 0);
-	int error = lq_try_connect(client, fd);
-
-	if (error)
-		errx(1, "connect: %s", strerror(error));
-	return client;
-}
-
-static void say(int fd, char byte)
-{
-	if (send(fd, &byte, 1, MSG_NOSIGNAL) != 1)
-		err(1, "send");
-}
-
-static char hear(int fd)
-{
-	char byte = 0;
-
-	if (recv(fd, &byte, 1, 0) != 1)
-		err(1, "recv");
-	return byte;
 }
 
 static int accepted(int fd)

@@ -32,12 +32,7 @@ static int listen_by_one_header(int fd, int backlog)
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "kselftest_harness.h"
-#include "listenq.h"
-
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP	262
-#endif
+#include "kinds.h"
 
 /* From where listen() takes a port where there was no bind(). */
 #define FIRST_PORT	40000
@@ -94,28 +89,6 @@ FIXTURE_TEARDOWN(listen)
 {
 }
 
-/* A client's connect() may return before its ACK has arrived. */
-static bool queue_is(int fd, int waiting, int limit)
-{
-	int now, its_limit;
-
-	return !lq_tcp_queue(fd, &now, &its_limit) ||
-	       (now == waiting && its_limit == limit);
-}
-
-static void check_queue(struct __test_metadata *_metadata, bool have_module,
-			int fd, int waiting, int limit)
-{
-	if (lq_name(fd).ss.ss_family == AF_UNIX)
-		return;
-	EXPECT_TRUE(lq_wait_until(queue_is(fd, waiting, limit)));
-	if (!have_module)
-		return;
-	/* For the kernel whose MPTCP doesn't tell by itself. */
-	EXPECT_TRUE(lq_wait_until(lq_num_at(fd, "acceptq") == waiting));
-	EXPECT_EQ(limit, lq_num_at(fd, "limit"));
-}
-
 static int option(int fd, int name)
 {
 	socklen_t len = sizeof(int);
@@ -124,40 +97,6 @@ static int option(int fd, int name)
 	if (getsockopt(fd, SOL_SOCKET, name, &value, &len))
 		err(1, "getsockopt");
 	return value;
-}
-
-static int new_client(const struct lq_kind *kind, int flags)
-{
-	int client = lq_kind_socket(kind, flags);
-
-	if (client < 0)
-		err(1, "socket");
-	return client;
-}
-
-static int client_of(const struct lq_kind *kind, int fd)
-{
-	int client = new_client(kind, 0);
-	int error = lq_try_connect(client, fd);
-
-	if (error)
-		errx(1, "connect: %s", strerror(error));
-	return client;
-}
-
-static void say(int fd, char byte)
-{
-	if (send(fd, &byte, 1, MSG_NOSIGNAL) != 1)
-		err(1, "send");
-}
-
-static char hear(int fd)
-{
-	char byte = 0;
-
-	if (recv(fd, &byte, 1, 0) != 1)
-		err(1, "recv");
-	return byte;
 }
 
 /* 0 or an errno, whatever else it returns. */
@@ -208,7 +147,7 @@ TEST_F(listen, role_1)
 	bool is_unix = variant->kind.family == AF_UNIX;
 	int fd = lq_kind_bound(&variant->kind, 0);
 	int other = lq_kind_listener(&variant->kind, 1);
-	int client = new_client(&variant->kind, 0);
+	int client = new_socket(&variant->kind, 0);
 	int clients[3];
 
 	EXPECT_EQ(0, option(fd, SO_ACCEPTCONN));
@@ -242,7 +181,7 @@ TEST_F(listen, role_2)
 {
 	bool is_unix = variant->kind.family == AF_UNIX;
 	int fd = lq_kind_listener(&variant->kind, 2);
-	int fourth = new_client(&variant->kind, SOCK_NONBLOCK);
+	int fourth = new_socket(&variant->kind, SOCK_NONBLOCK);
 	int clients[3];
 
 	for (int i = 0; i < 3; i++) {
@@ -294,7 +233,7 @@ TEST_F(listen, role_3)
 	bool is_unix = variant->kind.family == AF_UNIX;
 	struct lq_addr addr = { .len = sizeof(sa_family_t) };
 	int fd = lq_kind_socket(&variant->kind, 0);
-	int client = new_client(&variant->kind, 0);
+	int client = new_socket(&variant->kind, 0);
 	int child;
 
 	if (is_unix)
@@ -458,7 +397,7 @@ TEST_F(listen, accept_3)
 		.family = variant->kind.family, .type = SOCK_DGRAM,
 	};
 	int fd = lq_kind_listener(&variant->kind, 5);
-	int pipes[2], wrong = new_client(&datagram, 0);
+	int pipes[2], wrong = new_socket(&datagram, 0);
 	int idle = lq_kind_bound(&variant->kind, 0);
 	int client;
 
@@ -703,7 +642,7 @@ TEST_F(role, accept_2_mapped)
 	ASSERT_EQ(0, setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &both,
 				sizeof(both)));
 	ASSERT_EQ(0, lq_try_listen(fd, 5));
-	client = new_client(&tcp, 0);
+	client = new_socket(&tcp, 0);
 	to = lq_addr(AF_INET, "127.0.0.1", lq_port(fd));
 	ASSERT_EQ(0, connect(client, &to.sa, to.len));
 	child = accept(fd, &reported.sa, &reported.len);
