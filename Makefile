@@ -125,7 +125,7 @@ soak: ## the same and fuzz with one seed after the other, for MINUTES=30, on one
 	@$(VM)/deps.sh check
 	@$(VM)/vm.sh soak "$(or $(KERNELS),debug)"
 
-lint: ## checkpatch, sparse, W=1, shellcheck, codespell, mandoc
+lint: ## checkpatch, sparse, W=1, shellcheck, codespell, mandoc, docutils
 	@$(VM)/deps.sh lint
 	@$(VM)/lint.sh
 

@@ -19,7 +19,7 @@ check|bench|all)
 		wanted+=' qemu-system-aarch64:qemu-system-arm'
 	;;&
 lint|all)
-	wanted+=' shellcheck:shellcheck codespell:codespell mandoc:mandoc perl:perl'
+	wanted+=' shellcheck:shellcheck codespell:codespell mandoc:mandoc perl:perl rst2html:python3-docutils'
 	;;
 esac
 

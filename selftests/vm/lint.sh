@@ -10,7 +10,7 @@
 . "$vm/build.sh"
 
 folder=$default_kernel checks=0 findings=0 log=$cache/lint.log
-need shellcheck codespell mandoc perl
+need shellcheck codespell mandoc perl rst2html
 cd "$top"
 describe "$folder"
 lock "$default_kernel"
@@ -149,6 +149,17 @@ spelling()
 	files | xargs -d '\n' codespell --ignore-words-list=nd
 }
 
+# Errors and warnings; each file, so that one run shows them all.
+documents()
+{
+	local file status=0
+
+	while read -r file; do
+		rst2html --halt=2 "$file" /dev/null || status=1
+	done < <(files '*.rst')
+	return "$status"
+}
+
 mapfile -t c < <(files '*.c' '*.h' ':!module/compat.h' \
 	':!module/trace.h' ':!*tool*')
 mapfile -t tool < <(files 'tools/*.c' 'tools/*.h' selftests/tool.c)
@@ -158,6 +169,7 @@ check 'sparse and W=1' sparse
 check shellcheck shellcheck --external-sources --check-sourced --source-path="$vm" "${shell[@]}"
 check codespell spelling
 check mandoc mandoc -T lint -W warning tools/listenq.8
+check reStructuredText documents
 check 'oldest kernel: compat.h, dkms.conf, kernels.rst, README.md' oldest_kernel
 check 'version: dkms.conf, listenq.h, debian/changelog' versions
 check 'options: compat.h, dkms.conf' options
