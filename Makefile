@@ -96,9 +96,9 @@ demo: ## show in a VM, in two minutes, what the module shows
 	@$(VM)/deps.sh demo
 	@$(VM)/vm.sh demo
 
-shell: ## a prompt in the same VM, the module loaded
+shell: ## a prompt in the same VM, the module loaded: KERNELS=name
 	@$(VM)/deps.sh shell
-	@$(VM)/vm.sh shell
+	@$(VM)/vm.sh shell $(KERNELS)
 
 check: ## run the selftests in a VM: KERNELS="name ..."|all, TESTS="name ...", KERNEL=bzImage KDIR=build
 	@$(VM)/deps.sh check

@@ -38,6 +38,10 @@ if [ -n "${LISTENQ_LOADS:-}${LISTENQ_SECONDS:-}" ]; then
 	VM_TIMEOUT=$((${VM_TIMEOUT:-900} + 30 * ${LISTENQ_LOADS:-0} + ${LISTENQ_SECONDS:-0}))
 fi
 out=$cache/$name/$mode
+for test in ${TESTS:-}; do
+	[ -f "$top/selftests/$test.c" ] ||
+		die "TESTS: no program '$test': Documentation/testing.rst has them all"
+done
 
 lock "$name-$mode"
 lock "$folder"
