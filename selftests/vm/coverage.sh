@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Runs the selftests, or TESTS, on the kernel with gcov, and prints which lines
-# and branches of the module they reached, by file, and each line that none of
-# them did. Documentation/testing.rst says why of those that are left. Fails
-# when a test does, and below 90 % of the lines.
+# coverage.sh [report]: runs the selftests, or TESTS, on the kernel with gcov, and
+# prints which lines and branches of the module they reached, by file, and each
+# line that none of them did. Documentation/testing.rst says why of those that are
+# left. Fails when a test does, and below 90 % of the lines. With report, it is of
+# the latest run, which had COVERAGE=y.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -12,7 +13,7 @@ unset KERNEL KDIR
 kernel=debug least=90
 root=$cache/$kernel/root out=$cache/$kernel/check
 
-COVERAGE=y "$vm/vm.sh" check "$kernel" </dev/null
+[ "${1-}" = report ] || COVERAGE=y "$vm/vm.sh" check "$kernel" </dev/null
 
 # One machine's figures after the other's, added up beside the objects.
 lock "$kernel"
@@ -80,6 +81,7 @@ awk -F: -v least="$least" '
 		exit !all_lines || 100 * all_hit < least * all_lines
 	}' "$out/lines.gcov" ||
 	die "less than $least % of the lines were reached"
+[ "${1-}" != report ] || exit 0
 read -r passed failed skipped <"$out/result"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]
