@@ -37,7 +37,8 @@ settings()
 }
 
 # boot NAME MODE OUT [OPTION]...: with $memory MB and $processors, or with one
-# whose clock counts instructions where $icount is not empty. The console goes
+# whose clock counts instructions where $icount is not empty. Where $disk is not
+# empty, the initramfs hands over to the systemd that is on it. The console goes
 # to OUT/console.log, the verdict port to stdout. In mode shell the console is
 # the terminal's. OPTION is for QEMU, VM_APPEND for the kernel.
 boot()
@@ -81,6 +82,13 @@ boot()
 	append+=" vm_mode=$mode vm_verdict=$verdict vm_tests=\"${TESTS:-}\""
 	append+=" vm_limit=$limit"
 	append+=" $cmdline ${VM_APPEND:-} $(settings)"
+	if [ -n "$disk" ]; then
+		append+=" vm_disk=/dev/vda systemd.wants=selftests.service"
+		# Caches are not rebuilt, drivers not looked for: nothing needs them.
+		append+=" systemd.condition_needs_update=no"
+		append+=" systemd.mask=systemd-udev-trigger.service"
+		qemu+=(-drive "file=$disk,format=raw,if=virtio,readonly=on")
+	fi
 	qemu+=(-nodefaults -no-user-config -display none -no-reboot
 		-m "$memory" -kernel "$out/vmlinuz" -initrd "$out/initramfs" "${@:4}")
 

@@ -116,6 +116,18 @@ add_kernel()
 		>>"$2" 2>&1 </dev/null
 }
 
+# make_disk ROOT DISK: what systemd is booted from: the folder without what is
+# for building alone.
+make_disk()
+{
+	in_folder "$1" mksquashfs / /tmp/disk -one-file-system -comp lz4 \
+		-no-progress -wildcards -e build peers boot tmp/disk usr/src \
+		usr/include 'usr/lib/gcc*' 'usr/lib/llvm*' var/later \
+		'var/cache/*' 'var/lib/apt/*' >"$2.log" 2>&1 &&
+		in_folder "$1" cat /tmp/disk >"$2" &&
+		in_folder "$1" rm /tmp/disk
+}
+
 # make_folder NAME: status 4 when its suite can't be had.
 make_folder()
 {
@@ -127,7 +139,9 @@ make_folder()
 	[ "$(cat "$dir/recipe" 2>/dev/null)" = "$recipe" ] && return
 
 	need mmdebstrap
-	if [ -z "$image" ]; then space=7000; else space=1500; fi
+	space=1500
+	[ -z "$systemd" ] || space=3000
+	[ -n "$image" ] || space=7000
 	need_space "$space" "the folder of kernel $1"
 	mkdir -p "$dir"
 	accessible
@@ -145,6 +159,10 @@ make_folder()
 			-o Dir::Cache::Archives=\"\$1/var/later\" install $later &&
 			rm -r \"\$1/var/later/partial\" \"\$1/var/later/lock\"")
 	fi
+	# Java's package leaves a link to its manual page.
+	# shellcheck disable=SC2016 # expanded by mmdebstrap
+	[ -z "$systemd" ] ||
+		options+=(--essential-hook='mkdir -p "$1/usr/share/man/man1"')
 	say "$1: downloading about 200 MB of packages and unpacking them into $dir (a minute or two)"
 	quietly "$dir/folder.log" debian "$suite" --variant=apt \
 		--format=directory --include="${packages// /,}" \
@@ -161,6 +179,11 @@ make_folder()
 			tail -n 20 "$dir/folder.log" >&2
 			die "kernel $1: the build failed, see $dir/folder.log"
 		}
+	fi
+	if [ -n "$systemd" ]; then
+		say "$1: making a disk of it"
+		make_disk "$dir/root.tmp" "$dir/disk" ||
+			die "kernel $1: mksquashfs failed, see $dir/disk.log"
 	fi
 	mv "$dir/root.tmp" "$dir/root"
 	printf '%s\n' "$recipe" >"$dir/recipe"

@@ -1,10 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Runs inside a kernel's folder, as `inside.sh ARCH MODE TESTS [VARIABLE=VALUE...]`:
-# builds /build/src (module with W=1 and these variables of make, all tests or
-# TESTS, and the demo static), writes the VM's initramfs to stdout and leaves the
-# kernel as /build/vmlinuz. What is said on the way goes to stderr.
+# Runs inside a kernel's folder, as `inside.sh ARCH MODE SYSTEMD TESTS
+# [VARIABLE=VALUE...]`: builds /build/src (module with W=1 and these variables of
+# make, all tests or TESTS, and the demo static), writes the VM's initramfs to
+# stdout and leaves the kernel as /build/vmlinuz. Where SYSTEMD is not empty, the
+# initramfs also has what `make install` lays over the folder. What is said on
+# the way goes to stderr.
 
 set -euo pipefail
 
@@ -16,14 +18,17 @@ programs='bash dash cat chmod cut date dd dmesg env find grep head id ip kmod
 	xargs'
 # Modules that tests load, where the kernel has them.
 modules='dummy veth vrf inet_diag tcp_diag mptcp_diag rds_tcp'
+# Those that lead to a disk with a folder on it.
+modules+=' virtio_pci virtio_blk squashfs overlay'
 
 case $1 in
 amd64) sys='' cross='' karch=x86_64 triplet=x86_64-linux-gnu ;;
 arm64) sys=/arm64 cross=aarch64-linux-gnu- karch=arm64 triplet=aarch64-linux-gnu ;;
 esac
 mode=$2
-tests=(${3:+"TEST_GEN_PROGS=$3"})
-shift 3
+systemd=$3
+tests=(${4:+"TEST_GEN_PROGS=$4"})
+shift 4
 variables=("$@")
 # Debian's headers name gcc as the compiler, and options of its own: take them
 # back for clang.
@@ -161,7 +166,7 @@ add_programs()
 		[ -e "$root/usr/bin/$applet" ] || [ -e "$root/usr/sbin/$applet" ] ||
 			ln -s busybox "$root/usr/bin/$applet"
 	done
-	[ -z "$tool" ] || add_tool
+	[ -z "$tool" ] || [ -n "$systemd" ] || add_tool	# else it is installed
 	# For the line editor of make shell.
 	install -D -m 644 -t "$root/etc/terminfo/v" \
 		"$(find /{usr/share,lib}/terminfo/v/vt100 2>/dev/null | head -n 1)"
@@ -207,6 +212,23 @@ add_tests()
 		"${tests[@]}" COLLECTION=listenq emit_tests >"$root/kselftest/kselftest-list.txt"
 	cp -r /build/demo "$selftests/vm/demo/demo.sh" "$root/"
 	install "$selftests/vm/init" "$root/init"
+	install -D -m 644 -t "$root/over/etc/systemd/system" \
+		"$selftests/vm/selftests.service"
+}
+
+# What a user's `make install` would have put into the folder, below /over; its
+# depmod has to see the other modules too.
+add_installed()
+{
+	local to=$root/over/lib/modules
+
+	mkdir -p "$root/over/usr/lib"
+	ln -s usr/lib "$root/over/lib"
+	make -C "$src" W=1 cmd_checkdoc= "${variables[@]}" \
+		KDIR="/usr/src/linux-headers-$release" "DESTDIR=$root/over" install
+	cp -al "/lib/modules/$release" "$to/"
+	depmod -b "$root/over" "$release"
+	rm -r "$to/$release/kernel"
 }
 
 # add_peer FILE PLACE: if there is one; Debian has renamed some.
@@ -248,5 +270,6 @@ add_programs
 add_modules
 add_tests
 [ "$mode" != bench ] || add_bench
+[ -z "$systemd" ] || add_installed
 cd "$root"
 find . | busybox cpio -o -H newc >&3

@@ -19,18 +19,20 @@ tool_packages='libc6-dbg libjansson-dev libncurses-dev pkgconf tmux valgrind'
 #   image	the kernel's package; empty where it is built from source
 #   extra	more packages that the folder needs
 #   fragments	of configuration, for a kernel built from source
+#   systemd	not empty: systemd boots the whole folder, the project installed
+#		in it; else an initramfs has what the tests need
 #   share	how many test programs a VM runs, one VM after the other, so that
 #		each takes less than four minutes
 describe()
 {
 	suite=$1 release='' arch=amd64 image=linux-image-amd64 extra='' later='' peers=''
-	fragments=() cmdline='' share=4 alone=''
+	systemd='' fragments=() cmdline='' share=4 alone=''
 
 	case $1 in
 	bullseye) peers=bpftrace ;;
 	trixie)
 		extra='clang lld llvm'	# must not warn either
-		extra+=' dkms openssl systemd-sysv ovmf python3-virt-firmware'	# package.sh
+		extra+=' dkms openssl systemd-sysv squashfs-tools ovmf python3-virt-firmware'	# package.sh
 		later=linux-headers-cloud-amd64
 		;;
 	bookworm)

@@ -19,7 +19,7 @@
 
 mode=$1 name=${2:-$default_kernel}
 folder=$name
-memory=1024 processors=2 icount=''
+memory=1024 processors=2 icount='' disk=''
 if [ -n "${KERNEL:-}" ]; then
 	[ -f "$KERNEL" ] || die "KERNEL=$KERNEL is no file: name a bzImage"
 	[ -f "${KDIR:-}/Makefile" ] ||
@@ -28,6 +28,9 @@ if [ -n "${KERNEL:-}" ]; then
 	memory=2048	# it may be a debug kernel
 fi
 describe "$folder"
+if [ -n "$systemd" ]; then
+	memory=2048 disk=$cache/$folder/disk
+fi
 [ "$mode" != bench ] || memory=3072	# bpftrace's compiler is 200 MB
 if [ -z "$image" ]; then
 	# Checkers cost memory and time.
