@@ -5,12 +5,13 @@
 
 default_kernel=bookworm
 # The one that takes longest goes first.
-all_kernels='debug bullseye bookworm trixie trixie-backports arm64 trixie-rt'
+all_kernels='debug bullseye bookworm trixie trixie-backports arm64 trixie-rt servers'
 hand_kernels='debug-rt kcsan experimental'	# not part of KERNELS=all
 
 # What listenq(8) is built with, and what its test drives it with: valgrind
 # wants the loader's symbols.
-tool_packages='libc6-dbg libjansson-dev libncurses-dev pkgconf tmux valgrind'
+tool_libraries='libjansson-dev libncurses-dev pkgconf'
+tool_packages="libc6-dbg $tool_libraries tmux valgrind"
 
 # describe NAME: sets
 #   suite	the Debian release that compiler and userland come from
@@ -21,12 +22,13 @@ tool_packages='libc6-dbg libjansson-dev libncurses-dev pkgconf tmux valgrind'
 #   fragments	of configuration, for a kernel built from source
 #   systemd	not empty: systemd boots the whole folder, the project installed
 #		in it; else an initramfs has what the tests need
+#   programs	the test programs, where not the usual ones
 #   share	how many test programs a VM runs, one VM after the other, so that
 #		each takes less than four minutes
 describe()
 {
 	suite=$1 release='' arch=amd64 image=linux-image-amd64 extra='' later='' peers=''
-	systemd='' fragments=() cmdline='' share=4 alone=''
+	systemd='' programs='' fragments=() cmdline='' share=4 alone=''
 
 	case $1 in
 	bullseye) peers=bpftrace ;;
@@ -43,6 +45,13 @@ describe()
 	trixie-backports) suite=trixie release=$1 ;;
 	trixie-rt) suite=trixie image=linux-image-rt-amd64 ;;
 	experimental) suite=sid release=$1 ;;
+	servers)
+		suite=trixie systemd=y programs=servers
+		cmdline=systemd.unit=basic.target	# tests start the servers
+		extra="squashfs-tools systemd-sysv dbus $tool_libraries nginx wrk redis-server haproxy"
+		extra+=' nfs-kernel-server default-jre-headless nodejs xz-utils'
+		extra+=' prometheus prometheus-node-exporter'
+		;;
 	arm64) suite=trixie arch=arm64 image=linux-image-arm64 share=3 ;;
 	debug | debug-rt)
 		suite=trixie image='' fragments=(debug.config)

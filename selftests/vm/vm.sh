@@ -170,7 +170,7 @@ elif [ "$mode" = soak ]; then
 elif [ -n "${TESTS:-}" ]; then
 	check "$TESTS"
 else
-	programs=$(sed -n 's/^TEST_GEN_PROGS := //p' "$top/selftests/Makefile")
+	programs=${programs:-$(sed -n 's/^TEST_GEN_PROGS := //p' "$top/selftests/Makefile")}
 	{
 		tr ' ' '\n' <<<"$alone"
 		tr ' ' '\n' <<<"$programs" | grep -vxF "${alone// /$'\n'}" |
