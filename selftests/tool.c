@@ -27,60 +27,11 @@
 
 #include "kselftest_harness.h"
 #include "listenq.h"
-
-/* The exit codes of the manual page. */
-enum { DONE, ABOVE, TROUBLE };
+#include "tool.h"
 
 #define SOMAXCONN_HERE	4096
 
 #define OTHER_UID	12360
-
-/* What the tool has printed last, errors too. */
-static char output[8 << 20];
-
-static const char *tool_path(void)
-{
-	return getenv("LISTENQ_TOOL") ?: "listenq";
-}
-
-/* Runs a shell's command line; its exit code. */
-__attribute__((format(printf, 1, 2)))
-static int run(const char *format, ...)
-{
-	size_t length = 0, got;
-	char command[8192];
-	va_list args;
-	FILE *pipe;
-	int status;
-
-	va_start(args, format);
-	vsnprintf(command, sizeof(command), format, args);
-	va_end(args);
-	fflush(NULL);
-	pipe = popen(command, "r");
-	if (!pipe)
-		err(1, "popen");
-	while ((got = fread(output + length, 1, sizeof(output) - 1 - length,
-			    pipe)) > 0)
-		length += got;
-	output[length] = '\0';
-	status = pclose(pipe);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
-}
-
-/* The tool, in plain ASCII and 80 columns wide. */
-#define tool(format, ...)						\
-	run("LC_ALL=C COLUMNS=80 %s " format " 2>&1", tool_path(),	\
-	    ##__VA_ARGS__)
-
-static bool have(const char *program)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "command -v %s >/dev/null",
-		 program);
-	return !lq_run(command);
-}
 
 /* The line of the output that begins with @start, without its end. */
 static const char *line_of(const char *start)
@@ -124,15 +75,6 @@ static bool is_first(const char *what)
 	return at && !memchr(row + 1, '\n', at - row - 1);
 }
 
-static int lines(const char *text)
-{
-	int count = 0;
-
-	for (; *text; text++)
-		count += *text == '\n';
-	return count;
-}
-
 /* How long the longest line is. */
 static size_t widest(const char *text)
 {
@@ -174,31 +116,6 @@ static const char *local(int fd)
 
 	snprintf(to, sizeof(text[0]), "127.0.0.1:%d", lq_port(fd));
 	return to;
-}
-
-/* One line on the way of errors, of printable ASCII. */
-static bool is_complaint(void)
-{
-	for (const char *at = output; *at; at++)
-		if ((*at < ' ' || *at > '~') && *at != '\n')
-			return false;
-	return lines(output) == 1 && !strncmp(output, "listenq: ", 9);
-}
-
-/* A listener whose queue is full, and which has turned somebody away. */
-static int full_listener(int backlog)
-{
-	int fd = lq_listener(AF_INET, backlog);
-	struct lq_addr addr = lq_name(fd);
-	int client;
-
-	for (int i = 0; i <= backlog; i++)
-		lq_connect(fd);
-	client = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	if (client < 0 || !connect(client, &addr.sa, addr.len) ||
-	    !lq_wait_until(lq_num(fd, "overflows") > 0))
-		errx(1, "no overflow");
-	return fd;
 }
 
 /* ---- a folder that looks like /proc ---- */

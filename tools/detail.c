@@ -14,9 +14,6 @@
 #define COUNTER	10
 #define BAR	40
 
-/* More than a count gets to be; the sum of all ranges is still a number. */
-#define WAIT_MAX	(LLONG_MAX / 256)
-
 __attribute__((format(printf, 3, 4)))
 static void put(const struct sink *sink, enum style style, const char *format,
 		...)
@@ -172,15 +169,9 @@ static unsigned int put_counters(const struct listener *listener,
 	return 4;
 }
 
-/* A cell of the listener's row in waits; UNKNOWN where that is not known. */
 static long long wait_number(const struct listener *listener, int column)
 {
-	long long number;
-
-	if (!parse_number(rows_cell(listener->waits, listener->waits_row,
-				    column), 0, WAIT_MAX, &number))
-		return UNKNOWN;
-	return number;
+	return rows_count(listener->waits, listener->waits_row, column);
 }
 
 static void put_bucket(const struct sink *sink, const char *name,

@@ -25,7 +25,7 @@ _listenq()
 	-s|--sort)
 		names=$keys
 		;;
-	-f|--file)
+	-f|--file|-o|--output)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
@@ -33,7 +33,7 @@ _listenq()
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		return
 		;;
-	-p|--port|-P|--process|-A|--address)
+	-p|--port|-P|--process|-A|--address|--max)
 		return
 		;;
 	clamp)
@@ -46,8 +46,8 @@ _listenq()
 			names='somaxconn floor force clear'
 		elif [[ $cur == -* ]]; then
 			names='--all --netns --port --address --process --sort
-				--reverse --watch --json --check --proc --help
-				--version'
+				--reverse --watch --json --metrics --output
+				--max --check --proc --help --version'
 		else
 			names=clamp
 		fi

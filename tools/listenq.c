@@ -10,7 +10,10 @@
 
 #include "listenq.h"
 
-enum { CHECK_OPTION = 256, PROC_OPTION };
+enum { CHECK_OPTION = 256, MAX_OPTION, PROC_OPTION };
+
+/* So many sets of labels has a machine that has nothing unusual. */
+#define LABEL_SETS_MAX	1000
 
 static const struct option options[] = {
 	{ "all",	no_argument,		NULL, 'a' },
@@ -22,6 +25,9 @@ static const struct option options[] = {
 	{ "reverse",	no_argument,		NULL, 'r' },
 	{ "watch",	no_argument,		NULL, 'w' },
 	{ "json",	no_argument,		NULL, 'j' },
+	{ "metrics",	optional_argument,	NULL, 'm' },
+	{ "output",	required_argument,	NULL, 'o' },
+	{ "max",	required_argument,	NULL, MAX_OPTION },
 	{ "check",	no_argument,		NULL, CHECK_OPTION },
 	{ "proc",	required_argument,	NULL, PROC_OPTION },
 	{ "help",	no_argument,		NULL, 'h' },
@@ -31,6 +37,7 @@ static const struct option options[] = {
 
 static const char usage[] =
 "usage: listenq [-a | -N NETNS] [FILTER] [-s KEY] [-r] [-j | -w [SECONDS]]\n"
+"       listenq [-a | -N NETNS] [FILTER] -m [-o FILE] [--max COUNT]\n"
 "       listenq [-a | -N NETNS] [FILTER] --check [PERCENT]\n"
 "       listenq [-N NETNS] clamp [-f FILE | RULE[, RULE]...]\n"
 "\n"
@@ -38,6 +45,9 @@ static const char usage[] =
 "\n"
 "  -w, --watch [SECONDS]  live, every second or as often as said; ? for keys\n"
 "  -j, --json             JSON: every column by name, null where unknown\n"
+"  -m, --metrics[=FORMAT] for Prometheus; FORMAT: prometheus or openmetrics\n"
+"  -o, --output FILE      with -m: into a file, whole or not at all\n"
+"      --max COUNT        with -m: of so many different listeners (1000)\n"
 "      --check [PERCENT]  for monitoring: exit code 1 if a queue is fuller than\n"
 "                         that (80), 0 if none is, 2 on trouble\n"
 "  -N, --netns NETNS      of a namespace: name in /run/netns, path, or process\n"
@@ -56,7 +66,7 @@ static const char usage[] =
 "  listenq clamp 8080 clear\n"
 "listenq(8) has the details.\n";
 
-enum output { TABLE, LIVE, JSON, CHECK };
+enum output { TABLE, LIVE, JSON, METRICS, CHECK };
 
 static enum sort_key sort_key(const char *name)
 {
@@ -78,13 +88,13 @@ static const char *optional_number(int argc, char **argv)
 static void set_output(enum output *output, enum output to)
 {
 	if (*output != TABLE && *output != to)
-		die("-w, -j and --check: name one of them");
+		die("-w, -j, -m and --check: name one of them");
 	*output = to;
 }
 
 static int show(const struct scope *scope, const struct filter *filter,
 		enum sort_key key, bool reverse, enum output output,
-		long long percent)
+		long long percent, const struct metrics *metrics)
 {
 	struct listener **chosen;
 	struct snapshot snapshot;
@@ -97,6 +107,8 @@ static int show(const struct scope *scope, const struct filter *filter,
 		printf("LISTENQ UNKNOWN - %s\n", why);
 		return TROUBLE;
 	}
+	if (why && output == METRICS && metrics->file)
+		why = metrics_print(metrics, NULL, NULL, 0) ?: why;
 	if (why)
 		die("%s", why);
 	chosen = choose(&snapshot, filter, key, reverse, &count);
@@ -106,24 +118,39 @@ static int show(const struct scope *scope, const struct filter *filter,
 		process_find(chosen, count);
 		if (output == JSON)
 			json_print(chosen, count);
+		else if (output == METRICS)
+			why = metrics_print(metrics, &snapshot, chosen, count);
 		else
 			table_print(chosen, count,
 				    scope->all ? TABLE_NETNS : 0);
 	}
+	if (why)
+		die("%s", why);
 	free(chosen);
 	snapshot_free(&snapshot);
 	return status;
 }
 
+static bool is_openmetrics(const char *format)
+{
+	if (!format || !strcmp(format, "prometheus"))
+		return false;
+	if (strcmp(format, "openmetrics"))
+		die("--metrics=%s: the formats are prometheus and openmetrics",
+		    format);
+	return true;
+}
+
 int main(int argc, char **argv)
 {
+	struct metrics metrics = { .max = LABEL_SETS_MAX };
 	struct filter filter = { .last_port = 65535 };
 	enum sort_key key = BY_FILL;
 	enum output output = TABLE;
 	struct scope scope = { };
 	const char *why = NULL, *number;
 	long long percent = 80;
-	bool reverse = false;
+	bool reverse = false, max = false;
 	struct rlimit limit;
 	double seconds = 1;
 	int option, status;
@@ -131,8 +158,8 @@ int main(int argc, char **argv)
 	setlocale(LC_CTYPE, "");
 	utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
 
-	while ((option = getopt_long(argc, argv, "+aN:p:A:P:s:rwjhV", options,
-				     NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "+aN:p:A:P:s:rwjmo:hV",
+				     options, NULL)) != -1) {
 		switch (option) {
 		case 'a':
 			scope.all = true;
@@ -166,6 +193,21 @@ int main(int argc, char **argv)
 			set_output(&output, JSON);
 			scope.waits = true;
 			break;
+		case 'm':
+			set_output(&output, METRICS);
+			metrics.openmetrics = is_openmetrics(optarg);
+			scope.waits = true;
+			scope.totals = true;
+			break;
+		case 'o':
+			metrics.file = optarg;
+			break;
+		case MAX_OPTION:
+			if (!parse_number(optarg, 0, INT_MAX, &metrics.max))
+				why = trouble("--max %s: a number from 0",
+					      optarg);
+			max = true;
+			break;
 		case CHECK_OPTION:
 			set_output(&output, CHECK);
 			number = optional_number(argc, argv);
@@ -193,6 +235,8 @@ int main(int argc, char **argv)
 		die("-a and -N: name one of them");
 	if ((scope.all || scope.netns) && strcmp(proc_dir, "/proc"))
 		die("--proc reads one namespace's files: leave out -a and -N");
+	if ((metrics.file || max) && output != METRICS)
+		die("-o and --max: they go with -m");
 	if (scope.all && !getrlimit(RLIMIT_NOFILE, &limit)) {
 		/* A descriptor for each namespace. */
 		limit.rlim_cur = limit.rlim_max;
@@ -208,7 +252,8 @@ int main(int argc, char **argv)
 		live(&scope, &filter, key, reverse, seconds);
 		status = DONE;
 	} else {
-		status = show(&scope, &filter, key, reverse, output, percent);
+		status = show(&scope, &filter, key, reverse, output, percent,
+			      &metrics);
 	}
 
 	/* A full disk, or a reader that has gone. */

@@ -5,7 +5,7 @@
  * The way of the figures: procfile.c reads a file of /proc/net/listenq into
  * rows under named columns; sockets.c makes listeners of them, one snapshot of
  * all namespaces that are asked for; an output (table.c, live.c, json.c,
- * check.c) shows a snapshot and reads nothing itself.
+ * check.c, metrics.c) shows a snapshot and reads nothing itself.
  *
  * A function that may fail returns NULL, or one line that says why: text of
  * its own until the next failure. The text holds no byte that acts on a
@@ -83,9 +83,12 @@ extern const char *proc_dir;
 const char *procfile_path(const char *name);
 const char *procfile_text(const char *name, char **text, size_t *length);
 const char *rows_read(const char *name, struct rows **rows);
+const char *rows_read_text(const char *name, struct rows **rows);
 void rows_free(struct rows *rows);
+void module_version(char *version, size_t size);
 int rows_column(const struct rows *rows, const char *name);
 const char *rows_cell(const struct rows *rows, size_t row, int column);
+long long rows_count(const struct rows *rows, size_t row, int column);
 
 /* ---- netns.c: network namespaces ---- */
 
@@ -183,6 +186,9 @@ struct listener {
  * @list: the namespaces
  * @sockets: the files read, by namespace
  * @waits: the same
+ * @totals: the same
+ * @hooks: the file, which is the same in all of them
+ * @version: the module's; "" where unknown
  * @listener: the listeners
  * @count: how many
  * @taken_ms: when it was taken; a clock that only goes forward
@@ -191,6 +197,9 @@ struct snapshot {
 	struct netns_list list;
 	struct rows **sockets;
 	struct rows **waits;
+	struct rows **totals;
+	struct rows *hooks;
+	char version[64];
 	struct listener *listener;
 	size_t count;
 	long long taken_ms;
@@ -201,11 +210,13 @@ struct snapshot {
  * @netns: in this namespace; NULL for the tool's own
  * @all: in all of them
  * @waits: with their histograms
+ * @totals: with their namespaces' totals, and the hooks
  */
 struct scope {
 	const char *netns;
 	bool all;
 	bool waits;
+	bool totals;
 };
 
 const char *snapshot_take(const struct scope *scope,
@@ -280,11 +291,71 @@ void table_row(const struct table *table, const struct listener *listener,
 void table_print(struct listener *const listener[], size_t count,
 		 unsigned int flags);
 
+/* ---- samples.c: the formats of metrics ---- */
+
+enum family_type { GAUGE, COUNTER, INFO, HISTOGRAM };
+
+/**
+ * struct family - a metric
+ * @name: without the ending that the type gives it
+ * @help: what it is
+ * @unit: which its name ends with, too; NULL where it is a number of things
+ * @type: what may be done with it
+ */
+struct family {
+	const char *name;
+	const char *help;
+	const char *unit;
+	enum family_type type;
+};
+
+/**
+ * struct samples - a text in Prometheus' own format, or in that of OpenMetrics
+ * @to: where it goes
+ * @file: the file that it becomes; NULL for standard output
+ * @openmetrics: in this format
+ * @family: of the latest sample; those of a family stand together
+ * @labels: how many the sample under way has
+ */
+struct samples {
+	FILE *to;
+	const char *file;
+	bool openmetrics;
+	const struct family *family;
+	unsigned int labels;
+};
+
+const char *samples_open(struct samples *samples);
+const char *samples_close(struct samples *samples);
+void sample_begin(struct samples *samples, const struct family *family,
+		  const char *ending);
+void sample_label(struct samples *samples, const char *name,
+		  const char *value);
+void sample_labels(struct samples *samples, const char *labels);
+void sample_count(struct samples *samples, long long count);
+void sample_ms(struct samples *samples, long long ms);
+void sample_ratio(struct samples *samples, double ratio);
+
 /* ---- the other outputs ---- */
+
+/**
+ * struct metrics - how they are wanted
+ * @openmetrics: in this format, not in Prometheus' own
+ * @max: for at most so many sets of labels
+ * @file: here; NULL for standard output
+ */
+struct metrics {
+	bool openmetrics;
+	long long max;
+	const char *file;
+};
 
 void live(const struct scope *scope, struct filter *filter, enum sort_key key,
 	  bool reverse, double seconds);
 void json_print(struct listener *const listener[], size_t count);
+const char *metrics_print(const struct metrics *metrics,
+			  const struct snapshot *snapshot,
+			  struct listener *listener[], size_t count);
 int check_print(struct listener *const listener[], size_t count,
 		long long percent);
 void detail_print(const struct listener *listener, unsigned int width,

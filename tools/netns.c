@@ -84,6 +84,15 @@ static bool is_known(const struct netns_list *list, const struct stat *stat)
 	return false;
 }
 
+/* -N would find the namespace of that name, where a process has its number. */
+static bool is_taken(const struct netns_list *list, const char *name)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (!strcmp(list->netns[i].name, name))
+			return true;
+	return false;
+}
+
 static int by_number(const struct dirent **a, const struct dirent **b)
 {
 	long long x = atoll((*a)->d_name), y = atoll((*b)->d_name);
@@ -129,7 +138,9 @@ static const char *add_all(struct netns_list *list, const char *dir,
 		/* What has gone since, or is only a name, is no trouble. */
 		if (!why && !stat(path, &other) &&
 		    other.st_dev == own.st_dev && !is_known(list, &other)) {
-			why = list_add(list, path, entries[i]->d_name);
+			why = list_add(list, path,
+				       is_taken(list, entries[i]->d_name) ?
+				       path : entries[i]->d_name);
 			if (why && (errno == ENOENT || errno == ESRCH))
 				why = NULL;
 		}

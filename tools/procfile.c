@@ -17,6 +17,11 @@
 #define FILE_MAX	(128 << 20)
 #define ROWS_MAX	1000000
 
+/* More than a count gets to be; the sum of a row is still a number. */
+#define COUNT_MAX	(LLONG_MAX / 256)
+
+#define MODULE_DIR	"/sys/module/listenq"
+
 const char *proc_dir = "/proc";
 
 const char *procfile_path(const char *name)
@@ -32,7 +37,7 @@ static const char *open_trouble(const char *path)
 	int error = errno;
 
 	if (error == ENOENT && !strcmp(proc_dir, "/proc") &&
-	    access("/sys/module/listenq", F_OK))
+	    access(MODULE_DIR, F_OK))
 		return trouble("the module is not loaded: as root, run 'modprobe listenq'");
 	return trouble("%s: %s", path, strerror(error));
 }
@@ -88,11 +93,12 @@ const char *procfile_text(const char *name, char **text, size_t *length)
 
 /*
  * Ends each word of the line at *@at by a NUL and notes where it begins, for
- * the first @max of them. Moves *@at to the next line. Return: how many there
- * are, or -1 where a byte is none of the kernel's.
+ * the first @max of them. With @rest the last of these has all that follows.
+ * Moves *@at to the next line. Return: how many there are, or -1 where a byte
+ * is none of the kernel's.
  */
 static int split_line(struct rows *rows, size_t *at, uint32_t *word,
-		      size_t max)
+		      size_t max, bool rest)
 {
 	char *text = rows->text;
 	size_t count = 0;
@@ -101,6 +107,8 @@ static int split_line(struct rows *rows, size_t *at, uint32_t *word,
 	for (;; (*at)++) {
 		char c = text[*at];
 
+		if (c == ' ' && inside && rest && count == max)
+			continue;
 		if (c == ' ' || c == '\n') {
 			text[*at] = '\0';
 			inside = false;
@@ -119,7 +127,8 @@ static int split_line(struct rows *rows, size_t *at, uint32_t *word,
 	}
 }
 
-static const char *parse(const char *path, struct rows *rows, size_t length)
+static const char *parse(const char *path, struct rows *rows, size_t length,
+			 bool rest)
 {
 	size_t at = 0, room = 0;
 	int words;
@@ -130,7 +139,8 @@ static const char *parse(const char *path, struct rows *rows, size_t length)
 	if (rows->text[length - 1] != '\n')
 		return trouble("%s: is cut short", path);
 
-	words = split_line(rows, &at, rows->column, ARRAY_SIZE(rows->column));
+	words = split_line(rows, &at, rows->column, ARRAY_SIZE(rows->column),
+			   false);
 	if (words <= 0 || (size_t)words > ARRAY_SIZE(rows->column))
 		return trouble("%s: the first line is no header", path);
 	rows->columns = words;
@@ -147,7 +157,7 @@ static const char *parse(const char *path, struct rows *rows, size_t length)
 		}
 		words = split_line(rows, &at,
 				   rows->cell + rows->count * rows->columns,
-				   rows->columns);
+				   rows->columns, rest);
 		if (words < 0)
 			return trouble("%s: line %zu: a byte that is not printable",
 				       path, rows->count + 2);
@@ -160,6 +170,23 @@ static const char *parse(const char *path, struct rows *rows, size_t length)
 	return NULL;
 }
 
+static const char *read_rows(const char *name, bool rest, struct rows **rows)
+{
+	const char *why;
+	size_t length;
+
+	*rows = allocate(NULL, 1, sizeof(**rows));
+	**rows = (struct rows) { };
+	why = procfile_text(name, &(*rows)->text, &length);
+	if (!why)
+		why = parse(procfile_path(name), *rows, length, rest);
+	if (why) {
+		rows_free(*rows);
+		*rows = NULL;
+	}
+	return why;
+}
+
 /**
  * rows_read() - read a file of rows under a header
  * @name: its name in listenq/
@@ -169,19 +196,13 @@ static const char *parse(const char *path, struct rows *rows, size_t length)
  */
 const char *rows_read(const char *name, struct rows **rows)
 {
-	const char *why;
-	size_t length;
+	return read_rows(name, false, rows);
+}
 
-	*rows = allocate(NULL, 1, sizeof(**rows));
-	**rows = (struct rows) { };
-	why = procfile_text(name, &(*rows)->text, &length);
-	if (!why)
-		why = parse(procfile_path(name), *rows, length);
-	if (why) {
-		rows_free(*rows);
-		*rows = NULL;
-	}
-	return why;
+/* The same of a file whose last column is text, with blanks in it. */
+const char *rows_read_text(const char *name, struct rows **rows)
+{
+	return read_rows(name, true, rows);
 }
 
 void rows_free(struct rows *rows)
@@ -208,4 +229,29 @@ const char *rows_cell(const struct rows *rows, size_t row, int column)
 	if (column < 0)
 		return "-";
 	return rows->text + rows->cell[row * rows->columns + column];
+}
+
+/* A cell that is a count; UNKNOWN where it is none. */
+long long rows_count(const struct rows *rows, size_t row, int column)
+{
+	long long count;
+
+	if (!parse_number(rows_cell(rows, row, column), 0, COUNT_MAX, &count))
+		return UNKNOWN;
+	return count;
+}
+
+/* That of the module that is loaded; "" where the files are not its own. */
+void module_version(char *version, size_t size)
+{
+	FILE *file = NULL;
+
+	*version = '\0';
+	if (!strcmp(proc_dir, "/proc"))
+		file = fopen(MODULE_DIR "/version", "re");
+	if (!file)
+		return;
+	if (fgets(version, size, file))
+		version[strcspn(version, "\n")] = '\0';
+	fclose(file);
 }

@@ -210,7 +210,7 @@ static const char *read_waits(struct snapshot *snapshot, size_t index,
 }
 
 static const char *read_netns(struct snapshot *snapshot, size_t index,
-			      bool waits)
+			      const struct scope *scope)
 {
 	size_t first = snapshot->count;
 	const char *why;
@@ -219,8 +219,10 @@ static const char *read_netns(struct snapshot *snapshot, size_t index,
 	if (why)
 		return why;
 	why = read_sockets(snapshot, index);
-	if (!why && waits)
+	if (!why && scope->waits)
 		why = read_waits(snapshot, index, first);
+	if (!why && scope->totals)
+		why = rows_read("totals", &snapshot->totals[index]);
 	return netns_leave() ?: why;
 }
 
@@ -246,10 +248,16 @@ const char *snapshot_take(const struct scope *scope,
 				   sizeof(*snapshot->sockets));
 	snapshot->waits = calloc(snapshot->list.count + 1,
 				 sizeof(*snapshot->waits));
-	if (!snapshot->sockets || !snapshot->waits)
+	snapshot->totals = calloc(snapshot->list.count + 1,
+				  sizeof(*snapshot->totals));
+	if (!snapshot->sockets || !snapshot->waits || !snapshot->totals)
 		die("not enough memory");
 	for (i = 0; !why && i < snapshot->list.count; i++)
-		why = read_netns(snapshot, i, scope->waits);
+		why = read_netns(snapshot, i, scope);
+	if (!why && scope->totals)
+		why = rows_read_text("hooks", &snapshot->hooks);
+	if (scope->totals)
+		module_version(snapshot->version, sizeof(snapshot->version));
 	snapshot->taken_ms = now_ms();
 	if (why)
 		snapshot_free(snapshot);
@@ -261,9 +269,12 @@ void snapshot_free(struct snapshot *snapshot)
 	for (size_t i = 0; i < snapshot->list.count; i++) {
 		rows_free(snapshot->sockets[i]);
 		rows_free(snapshot->waits[i]);
+		rows_free(snapshot->totals[i]);
 	}
+	rows_free(snapshot->hooks);
 	free(snapshot->sockets);
 	free(snapshot->waits);
+	free(snapshot->totals);
 	free(snapshot->listener);
 	netns_close(&snapshot->list);
 	*snapshot = (struct snapshot) { };

@@ -162,7 +162,7 @@ documents()
 
 mapfile -t c < <(files '*.c' '*.h' ':!module/compat.h' \
 	':!module/trace.h' ':!*tool*')
-mapfile -t tool < <(files 'tools/*.c' 'tools/*.h' selftests/tool.c)
+mapfile -t tool < <(files 'tools/*.c' 'tools/*.h' 'selftests/tool.[ch]')
 mapfile -t shell < <(shell_files; echo dkms.conf; files '*.bash')
 check checkpatch style
 check 'sparse and W=1' sparse
