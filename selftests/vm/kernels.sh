@@ -46,7 +46,7 @@ describe()
 	trixie-rt) suite=trixie image=linux-image-rt-amd64 ;;
 	experimental) suite=sid release=$1 ;;
 	servers)
-		suite=trixie systemd=y programs=servers
+		suite=trixie systemd=y programs='servers monitoring'
 		cmdline=systemd.unit=basic.target	# tests start the servers
 		extra="squashfs-tools systemd-sysv dbus $tool_libraries nginx wrk redis-server haproxy"
 		extra+=' nfs-kernel-server default-jre-headless nodejs xz-utils'

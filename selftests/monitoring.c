@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What tools/monitoring has, with Debian's Prometheus and node_exporter, under
+ * systemd: the units write what they should, also when there is nothing to
+ * write; the rules do what their own tests say; each query of rules and
+ * dashboard finds something, and a real overflow raises its alert.
+ *
+ * It starts and stops what belongs to the machine: this is for a VM.
+ */
+
+#define _GNU_SOURCE
+#include <err.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "listenq.h"
+#include "tool.h"
+
+/* Go's programs start slowly where the processor is emulated. */
+#define SLOW_TIMEOUT	400
+
+#define FOLDER		"/run/listenq-monitoring"
+#define TEXTFILES	"/var/lib/prometheus/node-exporter"
+#define TEXTFILE	TEXTFILES "/listenq.prom"
+#define PROMETHEUS	"http://127.0.0.1:9090"
+
+/* Where make install puts them; another folder by LISTENQ_DATA. */
+static const char *data(void)
+{
+	return getenv("LISTENQ_DATA") ?: "/usr/local/share/listenq";
+}
+
+/* What TEXTFILE has is in output afterwards. */
+static bool says(const char *line)
+{
+	if (run("cat " TEXTFILE " 2>&1"))
+		return false;
+	return strstr(output, line);
+}
+
+static long long modified_ms(void)
+{
+	struct stat stat;
+
+	if (lstat(TEXTFILE, &stat))
+		return 0;
+	return stat.st_mtim.tv_sec * 1000LL + stat.st_mtim.tv_nsec / 1000000;
+}
+
+/* A process in a namespace of its own that listens, until it is killed. */
+static pid_t listen_elsewhere(const char *name, int *port)
+{
+	int sync[2];
+	pid_t pid;
+
+	if (pipe(sync))
+		err(1, "pipe");
+	pid = lq_fork();
+	if (!pid) {
+		prctl(PR_SET_NAME, name);
+		lq_new_netns();
+		*port = lq_port(lq_listener(AF_INET, 7));
+		if (write(sync[1], port, sizeof(*port)) != sizeof(*port))
+			_exit(1);
+		pause();
+	}
+	if (read(sync[0], port, sizeof(*port)) != sizeof(*port))
+		errx(1, "no listener in another namespace");
+	close(sync[0]);
+	close(sync[1]);
+	return pid;
+}
+
+static void end(pid_t pid)
+{
+	kill(pid, SIGTERM);
+	lq_reap(pid);
+}
+
+static void clean_up(void)
+{
+	run("systemctl stop listenq-metrics.timer listenq-metrics.service 2>&1");
+	run("systemctl stop prometheus-node-exporter 2>&1");
+	run("systemctl reset-failed 2>&1; rm -rf " FOLDER " " TEXTFILE);
+}
+
+static const char *set_up(void)
+{
+	static const char * const programs[] = {
+		"promtool", "prometheus", "prometheus-node-exporter", "listenq",
+	};
+	static char why[64];
+
+	if (geteuid())
+		return "needs root";
+	if (!getenv("LISTENQ_VM"))
+		return "starts and stops this machine's services: only in a VM (LISTENQ_VM)";
+	if (access("/run/systemd/system", F_OK))
+		return "no systemd";
+	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
+		if (!have(programs[i])) {
+			snprintf(why, sizeof(why), "no %s", programs[i]);
+			return why;
+		}
+	if (access(data(), F_OK))
+		return "tools/monitoring is not installed: make install, or set LISTENQ_DATA";
+	if (!lq_have_module())
+		return "no listenq module: install it or set LISTENQ_KO";
+	clean_up();
+	if (mkdir(FOLDER, 0755) || chdir(FOLDER))
+		err(1, FOLDER);
+	setenv("DATA", data(), 1);
+	return NULL;
+}
+
+FIXTURE(monitoring)
+{
+};
+
+FIXTURE_SETUP(monitoring)
+{
+	const char *why = set_up();
+
+	if (why)
+		SKIP(longjmp(_metadata->env, 1), "%s", why);
+}
+
+FIXTURE_TEARDOWN(monitoring)
+{
+	clean_up();
+}
+
+/* What is printed of a machine where something happens is what promtool likes. */
+TEST_F_TIMEOUT(monitoring, text, SLOW_TIMEOUT)
+{
+	int port;
+	pid_t child = listen_elsewhere("a\"b\\\n", &port);
+
+	full_listener(2);
+	ASSERT_EQ(0, run("listenq -am >text"));
+	ASSERT_EQ(0, run("promtool check metrics <text 2>&1")) {
+		TH_LOG("%s", output);
+	}
+	EXPECT_STREQ("", output);
+	/* It does say so where there is something to say. */
+	ASSERT_EQ(0, run("sed -i 's/_total//' text"));
+	EXPECT_NE(0, run("promtool check metrics <text 2>&1"));
+	end(child);
+}
+
+TEST_F_TIMEOUT(monitoring, rules, SLOW_TIMEOUT)
+{
+	EXPECT_EQ(0, run("promtool check rules $DATA/listenq.rules.yml 2>&1")) {
+		TH_LOG("%s", output);
+	}
+	EXPECT_EQ(0, run("promtool test rules $DATA/listenq.rules.test.yml 2>&1")) {
+		TH_LOG("%s", output);
+	}
+	/* Each alert is among those that the tests have seen firing. */
+	ASSERT_EQ(0, run("sed -n 's/^ *- alert: //p' $DATA/listenq.rules.yml | sort >alerts"));
+	ASSERT_EQ(0, run("grep -B 4 exp_labels $DATA/listenq.rules.test.yml >fired"));
+	ASSERT_EQ(0, run("sed -n 's/^ *- alertname: //p' fired | sort -u >tested"));
+	EXPECT_EQ(0, run("test -s alerts && diff alerts tested")) {
+		TH_LOG("%s", output);
+	}
+}
+
+static int start_service(void)
+{
+	return run("systemctl start listenq-metrics.service 2>&1");
+}
+
+static bool journal_has(const char *text)
+{
+	return !run("journalctl -u listenq-metrics.service 2>&1 | grep -F '%s'",
+		    text);
+}
+
+/* The service, by hand: what it may do is enough, and what it leaves is true. */
+TEST_F_TIMEOUT(monitoring, service, SLOW_TIMEOUT)
+{
+	static const char * const units[] = {
+		"listenq-metrics.service", "listenq-metrics.timer",
+	};
+	pid_t child, other;
+	int before, port;
+	char line[256];
+
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		EXPECT_EQ(0, run("systemd-analyze verify --man=no %s 2>&1",
+				 units[i]));
+		EXPECT_STREQ("", output);
+	}
+
+	/* One listener from before the load, of another user. */
+	ASSERT_EQ(0, lq_unload());
+	before = lq_listener(AF_INET, 5);
+	child = lq_fork();
+	if (!child) {
+		prctl(PR_SET_NAME, "holder");
+		lq_become_user(12345);
+		pause();
+	}
+	close(before);
+	ASSERT_EQ(0, lq_load());
+	other = listen_elsewhere("elsewhere", &port);
+
+	ASSERT_EQ(0, start_service()) {
+		TH_LOG("%s", output);
+	}
+	EXPECT_TRUE(says("listenq_up 1\n"));
+	snprintf(line, sizeof(line),
+		 "listenq_backlog_limit{netns=\"%d\",proto=\"tcp\",address=\"127.0.0.1\",port=\"%d\",%s} 7\n",
+		 other, port, "process=\"elsewhere\"");
+	EXPECT_TRUE(says(line)) {
+		TH_LOG("no %s", line);
+	}
+	EXPECT_TRUE(says("process=\"holder\"} 5\n"));
+	EXPECT_EQ(0, run("ls " TEXTFILES));
+	EXPECT_STREQ("listenq.prom\n", output);
+	end(other);
+
+	/* The module goes: so it says, and so does the unit. */
+	ASSERT_EQ(0, lq_unload());
+	EXPECT_NE(0, start_service());
+	EXPECT_TRUE(says("listenq_up 0\n"));
+	EXPECT_EQ(3, lines(output));
+	EXPECT_TRUE(lq_wait_until(journal_has("listenq: the module is not loaded:")));
+	ASSERT_EQ(0, lq_load());
+	EXPECT_EQ(0, start_service());
+	EXPECT_TRUE(says("listenq_up 1\n"));
+
+	/* No folder: the timer doesn't run, and the service says why. */
+	ASSERT_EQ(0, run("mv " TEXTFILES " " FOLDER "/away"));
+	EXPECT_NE(0, start_service());
+	EXPECT_EQ(0, run("systemctl start listenq-metrics.timer 2>&1"));
+	EXPECT_NE(0, run("systemctl is-active listenq-metrics.timer"));
+	EXPECT_TRUE(lq_wait_until(journal_has("listenq.prom.tmp: No such file or directory")));
+	ASSERT_EQ(0, run("mv " FOLDER "/away " TEXTFILES));
+	end(child);
+}
+
+/* ---- all of it together ---- */
+
+/* Somebody who accepts, and many who come. */
+static pid_t start_load(void)
+{
+	pid_t pid = lq_fork();
+	int fd;
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_NAME, "busy");
+	fd = lq_listener(AF_INET, 100);
+	for (;;) {
+		struct lq_addr addr = lq_name(fd);
+		int client = socket(AF_INET, SOCK_STREAM, 0), server;
+
+		if (client < 0 || connect(client, &addr.sa, addr.len))
+			_exit(1);
+		lq_pause();
+		server = accept(fd, NULL, NULL);
+		/* Closed first there: no port is kept here. */
+		close(client);
+		close(server);
+	}
+}
+
+static pid_t start_prometheus(void)
+{
+	FILE *file = fopen(FOLDER "/prometheus.yml", "w");
+	pid_t pid;
+
+	if (!file)
+		err(1, FOLDER "/prometheus.yml");
+	/* Of node_exporter's collectors, one is asked: the others take long. */
+	fprintf(file, "global: {scrape_interval: 4s, evaluation_interval: 4s}\n");
+	fprintf(file, "rule_files: [%s/listenq.rules.yml]\n", data());
+	fprintf(file, "scrape_configs:\n- job_name: node\n");
+	fprintf(file, "  params: {'collect[]': [textfile]}\n");
+	fprintf(file, "  static_configs: [{targets: ['127.0.0.1:9100']}]\n");
+	if (fclose(file))
+		err(1, FOLDER "/prometheus.yml");
+	pid = lq_fork();
+	if (pid)
+		return pid;
+	if (!freopen(FOLDER "/prometheus.log", "w", stdout) ||
+	    dup2(STDOUT_FILENO, STDERR_FILENO) < 0)
+		err(1, FOLDER "/prometheus.log");
+	execlp("prometheus", "prometheus",
+	       "--config.file=" FOLDER "/prometheus.yml",
+	       "--storage.tsdb.path=" FOLDER "/tsdb",
+	       "--web.listen-address=127.0.0.1:9090", NULL);
+	err(1, "prometheus");
+}
+
+/* Prometheus' answer is in output: JSON. It refuses what it can't read. */
+static bool ask(const char *expression)
+{
+	char query[6000], *to = query;
+
+	for (; *expression && to < query + sizeof(query) - 4; expression++)
+		to += sprintf(to, "%%%02x", (unsigned char)*expression);
+	return !run("busybox wget -q -O - --post-data 'query=%s' " PROMETHEUS "/api/v1/query 2>&1",
+		    query);
+}
+
+static bool has_data(const char *expression)
+{
+	return ask(expression) && strstr(output, "\"value\":[") &&
+	       !strstr(output, "\"NaN\"");
+}
+
+/* @text with all @what in it replaced by @with; @text has room for it. */
+static void replace(char *text, const char *what, const char *with)
+{
+	char rest[2048], *at = text;
+
+	while ((at = strstr(at, what))) {
+		snprintf(rest, sizeof(rest), "%s", at + strlen(what));
+		at = stpcpy(at, with);
+		strcpy(at, rest);
+	}
+}
+
+/*
+ * The queries of a file of tools/monitoring, one a line of it, as they are after
+ * Grafana has filled in its variables and JSON's quotes are off.
+ */
+static int read_queries(const char *file, const char *script,
+			char expressions[][2048], int max)
+{
+	int count = 0;
+
+	if (run("sed -n '%s' $DATA/%s", script, file))
+		errx(1, "%s", output);
+	for (char *at = strtok(output, "\n"); at; at = strtok(NULL, "\n")) {
+		if (count == max)
+			errx(1, "%s: more than %d", file, max);
+		snprintf(expressions[count], sizeof(expressions[0]), "%.1000s",
+			 at);
+		replace(expressions[count], "\\\"", "\"");
+		replace(expressions[count], "$__rate_interval", "30s");
+		replace(expressions[count], "$__range", "5m");
+		replace(expressions[count], "$instance", ".*");
+		replace(expressions[count], "$netns", ".*");
+		replace(expressions[count], "$process", ".*");
+		if (strchr(expressions[count], '$'))
+			errx(1, "%s: can't ask %s", file, expressions[count]);
+		count++;
+	}
+	return count;
+}
+
+TEST_F_TIMEOUT(monitoring, prometheus, SLOW_TIMEOUT)
+{
+	static char expressions[64][2048];
+	long long first, second;
+	pid_t load, prometheus;
+	int full, count;
+	char text[256];
+
+	load = start_load();
+	ASSERT_EQ(0, run("systemctl start prometheus-node-exporter 2>&1"));
+	ASSERT_EQ(0, run("systemctl start listenq-metrics.timer 2>&1"));
+	prometheus = start_prometheus();
+
+	/* The timer, by itself, more than once. */
+	ASSERT_TRUE(lq_wait_until((first = modified_ms())));
+	ASSERT_TRUE(lq_wait_until((second = modified_ms()) > first));
+	EXPECT_LE(10000, second - first);
+
+	/* What node_exporter makes of the file. */
+	ASSERT_TRUE(lq_wait_until(!run("busybox wget -q -O - http://127.0.0.1:9100/metrics") &&
+				  strstr(output, "\nlistenq_up 1\n")));
+	EXPECT_NE(NULL, strstr(output, "\nnode_textfile_scrape_error 0\n"));
+	EXPECT_NE(NULL, strstr(output, "node_textfile_mtime_seconds{file=\"" TEXTFILE "\"}"));
+	EXPECT_NE(NULL, strstr(output, "\nlistenq_accept_wait_seconds_bucket{"));
+
+	/* Nothing has happened yet; then it does. */
+	ASSERT_TRUE(lq_wait_until(has_data("listenq_up == 1"))) {
+		run("tail -n 5 prometheus.log; promtool query instant " PROMETHEUS " up 2>&1");
+		TH_LOG("%s", output);
+	}
+	EXPECT_FALSE(has_data("ALERTS{alertname=\"ListenqOverflows\"}"));
+	full = full_listener(2);
+	ASSERT_EQ(0, start_service());
+	snprintf(text, sizeof(text),
+		 "ALERTS{alertname=\"ListenqOverflows\",alertstate=\"firing\",port=\"%d\"}",
+		 lq_port(full));
+	EXPECT_TRUE(lq_wait_until(has_data(text))) {
+		TH_LOG("%s", output);
+	}
+	/* These have to last, and so are not raised yet. */
+	snprintf(text, sizeof(text),
+		 "ALERTS{alertname=\"ListenqAcceptQueueFilling\",alertstate=\"pending\",port=\"%d\"}",
+		 lq_port(full));
+	EXPECT_TRUE(has_data(text)) {
+		TH_LOG("%s", output);
+	}
+
+	/* All that anybody asks is answered: alerts by nothing, too. */
+	count = read_queries("listenq.rules.yml", "s/^ *expr: //p", expressions, 64);
+	EXPECT_LE(9, count);
+	for (int i = 0; i < count; i++) {
+		EXPECT_TRUE(ask(expressions[i])) {
+			TH_LOG("%s: %s", expressions[i], output);
+		}
+	}
+	count = read_queries("listenq.dashboard.json",
+			     "s/^ *\"expr\": \"\\(.*\\)\",\\{0,1\\}$/\\1/p",
+			     expressions, 64);
+	EXPECT_LE(25, count);
+	ASSERT_EQ(0, run("grep -c '\"expr\"' $DATA/listenq.dashboard.json"));
+	EXPECT_EQ(count, atoi(output));
+	/* By now there are several samples to make a rate of. */
+	for (int i = 0; i < count; i++) {
+		EXPECT_TRUE(lq_wait_until(has_data(expressions[i]))) {
+			TH_LOG("%s: %s", expressions[i], output);
+		}
+	}
+	end(prometheus);
+	end(load);
+}
+
+TEST_HARNESS_MAIN
