@@ -9,6 +9,7 @@
 #include <err.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -74,8 +75,11 @@ static inline void say(int fd, char byte)
 
 static inline char hear(int fd)
 {
+	struct pollfd said = { .fd = fd, .events = POLLIN };
 	char byte = 0;
 
+	if (poll(&said, 1, 60000) != 1)
+		errx(1, "nobody says anything");
 	if (recv(fd, &byte, 1, 0) != 1)
 		err(1, "recv");
 	return byte;
