@@ -585,8 +585,6 @@ TEST_F(metrics, file)
 	struct stat stat;
 
 	lq_listener(AF_INET, 1);
-	/* Left by a run that was killed: a link that leads elsewhere. */
-	ASSERT_EQ(0, run("ln -s elsewhere x.prom.tmp"));
 	ASSERT_EQ(DONE, tool("-m -o x.prom"));
 	EXPECT_STREQ("", output);
 	EXPECT_EQ(0, run("ls && cat x.prom"));
@@ -629,6 +627,34 @@ TEST_F(metrics, file)
 	}
 	ASSERT_EQ(0, lstat("/dev/null", &stat));
 	EXPECT_TRUE(S_ISCHR(stat.st_mode));
+}
+
+/*
+ * Many write the same file at once, then many that are stopped: nobody sees the
+ * half of one, or what somebody has left.
+ */
+TEST_F(metrics, writers)
+{
+	static const char * const ends[] = {
+		"wait $run || echo failed", "kill $run 2>/dev/null",
+	};
+	enum { RUNS = 20, LISTENERS = 40 };
+
+	for (int i = 0; i < LISTENERS; i++)
+		lq_listener(AF_INET, 1);
+	ASSERT_EQ(DONE, tool("--metrics=openmetrics -o x.prom"));
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		run("for i in $(seq %d);"
+		    " do $LISTENQ --metrics=openmetrics -o x.prom & runs=\"$runs $!\";"
+		    " done 2>&1; for run in $runs; do tail -n 1 x.prom; %s; done; wait",
+		    RUNS, ends[i]);
+		EXPECT_EQ(RUNS, lines(output));
+		for (char *line = strtok(output, "\n"); line;
+		     line = strtok(NULL, "\n"))
+			EXPECT_STREQ("# EOF", line);
+		EXPECT_EQ(0, run("ls; tail -n 1 x.prom"));
+		EXPECT_STREQ("net\nx.prom\n# EOF\n", output);
+	}
 }
 
 /* Files that are cut short or hold what no kernel writes. */

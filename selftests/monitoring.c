@@ -244,7 +244,7 @@ TEST_F_TIMEOUT(monitoring, service, SLOW_TIMEOUT)
 	EXPECT_NE(0, start_service());
 	EXPECT_EQ(0, run("systemctl start listenq-metrics.timer 2>&1"));
 	EXPECT_NE(0, run("systemctl is-active listenq-metrics.timer"));
-	EXPECT_TRUE(lq_wait_until(journal_has("listenq.prom.tmp: No such file or directory")));
+	EXPECT_TRUE(lq_wait_until(journal_has("listenq.prom: No such file or directory")));
 	ASSERT_EQ(0, run("mv " FOLDER "/away " TEXTFILES));
 	end(child);
 }

@@ -313,6 +313,8 @@ struct family {
  * struct samples - a text in Prometheus' own format, or in that of OpenMetrics
  * @to: where it goes
  * @file: the file that it becomes; NULL for standard output
+ * @text: the text so far, for a file; valid once @to is closed
+ * @size: its length
  * @openmetrics: in this format
  * @family: of the latest sample; those of a family stand together
  * @labels: how many the sample under way has
@@ -320,6 +322,8 @@ struct family {
 struct samples {
 	FILE *to;
 	const char *file;
+	char *text;
+	size_t size;
 	bool openmetrics;
 	const struct family *family;
 	unsigned int labels;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,24 +15,10 @@
 
 #include "listenq.h"
 
-/*
- * Beside the file, so that it can take its name; with another ending, so that
- * nobody takes it for one that is whole.
- */
-static const char *temporary(const struct samples *samples)
-{
-	static char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s.tmp", samples->file);
-	return path;
-}
-
 /* Return: NULL or a reason. */
 const char *samples_open(struct samples *samples)
 {
-	const char *path;
 	struct stat stat;
-	int fd;
 
 	samples->to = stdout;
 	if (!samples->file)
@@ -40,16 +27,56 @@ const char *samples_open(struct samples *samples)
 	if (!lstat(samples->file, &stat) && !S_ISREG(stat.st_mode))
 		return trouble("%s: is there, and is no regular file",
 			       samples->file);
-	path = temporary(samples);
-	/* One of that name was left by a run that was killed. */
-	unlink(path);
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return trouble("%s: %s", path, strerror(errno));
-	samples->to = fdopen(fd, "w");
+	samples->to = open_memstream(&samples->text, &samples->size);
 	if (!samples->to)
 		die("not enough memory");
 	return NULL;
+}
+
+/* 0 or an errno. Nobody interrupts it: see below. */
+static int write_all(int fd, const char *text, size_t size)
+{
+	ssize_t written;
+
+	for (; size; text += written, size -= written) {
+		written = write(fd, text, size);
+		if (written < 0)
+			return errno;
+	}
+	return 0;
+}
+
+/*
+ * Written beside it, so that it can take the name, with an ending that nobody
+ * reads, and a name that no other run has, which could publish the half of it.
+ * Who stops the program waits until that name is gone; what SIGKILL leaves is in
+ * nobody's way. 0 or an errno.
+ */
+static int write_file(const char *name, const char *text, size_t size)
+{
+	mode_t mask = umask(0);
+	sigset_t all, before;
+	int fd, error;
+	char *path;
+
+	umask(mask);
+	if (asprintf(&path, "%s.XXXXXX.tmp", name) < 0)
+		die("not enough memory");
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	fd = mkostemps(path, strlen(".tmp"), O_CLOEXEC);
+	error = fd < 0 ? errno : write_all(fd, text, size);
+	if (!error && fchmod(fd, 0644 & ~mask))
+		error = errno;
+	if (fd >= 0 && close(fd) && !error)
+		error = errno;
+	if (!error && rename(path, name))
+		error = errno;
+	if (error && fd >= 0)
+		unlink(path);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	free(path);
+	return error;
 }
 
 /**
@@ -60,23 +87,17 @@ const char *samples_open(struct samples *samples)
  */
 const char *samples_close(struct samples *samples)
 {
-	const char *path;
 	int error;
 
 	if (samples->openmetrics)
 		fputs("# EOF\n", samples->to);
 	if (!samples->file)
 		return NULL;
-	path = temporary(samples);
-	error = ferror(samples->to) ? EIO : 0;
 	if (fclose(samples->to))
-		error = errno;
-	if (!error && rename(path, samples->file))
-		error = errno;
-	if (!error)
-		return NULL;
-	unlink(path);
-	return trouble("%s: %s", samples->file, strerror(error));
+		die("not enough memory");
+	error = write_file(samples->file, samples->text, samples->size);
+	free(samples->text);
+	return error ? trouble("%s: %s", samples->file, strerror(error)) : NULL;
 }
 
 /*
