@@ -699,6 +699,17 @@ TEST_F(metrics, broken)
 		}
 		EXPECT_TRUE(files[i].status != DONE || unique());
 	}
+	/* Of 256 listeners, each bucket is a number still; all of them are not. */
+	copy_files("sockets", "NR == 1; NR == 2 { for ($3 = 0; $3 < 256; $3++) print }");
+	for (int most = 0; most < 2; most++) {
+		ASSERT_EQ(0, run("from=/proc/net/listenq/waits;"
+				 " awk 'NR == 1; NR == 2 { for (i = 2; i <= NF; i++) $i = \"%lld\";"
+				 " for ($1 = 0; $1 < 256; $1++) print }' $from >net/listenq/waits",
+				 most ? LLONG_MAX / 256 : 1));
+		ASSERT_EQ(DONE, tool("--proc . -m"));
+		EXPECT_EQ(256, sample("listenq_sockets", ""));
+		EXPECT_EQ(most ? 0 : 16, samples("listenq_accept_wait_seconds_bucket"));
+	}
 }
 
 TEST_HARNESS_MAIN

@@ -301,6 +301,7 @@ static void put_waits(struct samples *samples, const struct group *group)
 {
 	const struct rows *rows = group->listener[0]->waits;
 	long long sum = waited(group, "sum_ms"), bound, before = -1, count;
+	long long sofar = 0;
 	struct {
 		long long bound, count;
 	} bucket[ARRAY_SIZE(rows->column)];
@@ -318,28 +319,28 @@ static void put_waits(struct samples *samples, const struct group *group)
 			return;
 		before = bound;
 		bucket[buckets].bound = bound;
-		bucket[buckets].count = count;
-		if (buckets)
-			bucket[buckets].count += bucket[buckets - 1].count;
+		if (__builtin_add_overflow(sofar, count, &sofar))
+			return;
+		bucket[buckets].count = sofar;
 		buckets++;
 	}
 	count = waited(group, "more");
-	if (count == UNKNOWN || !buckets)
+	if (count == UNKNOWN || !buckets ||
+	    __builtin_add_overflow(sofar, count, &sofar))
 		return;
-	count += bucket[buckets - 1].count;
 
 	for (i = 0; i < buckets; i++) {
 		snprintf(seconds, sizeof(seconds), "%lld.%03lld",
 			 bucket[i].bound / 1000, bucket[i].bound % 1000);
 		put_bucket(samples, group, seconds, bucket[i].count);
 	}
-	put_bucket(samples, group, "+Inf", count);
+	put_bucket(samples, group, "+Inf", sofar);
 	sample_begin(samples, &waits, "_sum");
 	sample_labels(samples, group->labels);
 	sample_ms(samples, sum);
 	sample_begin(samples, &waits, "_count");
 	sample_labels(samples, group->labels);
-	sample_count(samples, count);
+	sample_count(samples, sofar);
 }
 
 static void put_count(struct samples *samples, const struct family *family,
