@@ -170,7 +170,7 @@ static const struct {
 	    "How often the full accept queue has turned somebody away.", NULL,
 	    COUNTER }, OVERFLOWS },
 	{ { "listenq_syn_queue_drops",
-	    "SYNs dropped since the SYN queue was full.", NULL, COUNTER },
+	    "SYNs dropped because the SYN queue was full.", NULL, COUNTER },
 	  SYNQ_DROPS },
 	{ { "listenq_syncookies",
 	    "SYNs answered with a SYN cookie.", NULL, COUNTER }, SYNCOOKIES },
@@ -417,7 +417,7 @@ static const struct {
 	    "How often full accept queues have turned somebody away, in the same way.",
 	    NULL, COUNTER }, "overflows" },
 	{ { "listenq_namespace_syn_queue_drops",
-	    "SYNs dropped since a SYN queue was full, in the same way.", NULL,
+	    "SYNs dropped because a SYN queue was full, in the same way.", NULL,
 	    COUNTER }, "synq_drops" },
 	{ { "listenq_namespace_syncookies",
 	    "SYNs answered with a SYN cookie, in the same way.", NULL,
@@ -550,7 +550,7 @@ static void put_all(struct samples *samples, const struct metrics *metrics,
 		metrics->max);
 	put_one(samples, "listenq_listeners", "Listening sockets.", count);
 	put_one(samples, "listenq_listeners_omitted",
-		"Those of them that have no samples, since there are more sets of labels.",
+		"Those of them that have no samples, because there are more sets of labels.",
 		omitted);
 	put_one(samples, "listenq_namespaces", "Network namespaces.",
 		snapshot->list.count);
