@@ -233,6 +233,7 @@ TEST_F(metrics, values)
 		       labels_of(fds[0]));
 	EXPECT_GT(2, fabs(time(NULL) - value -
 			  lq_num(fds[0], "since_overflow_ms") / 1e3));
+	EXPECT_EQ(nearest(value), value);
 	EXPECT_TRUE(isnan(sample("listenq_last_overflow_timestamp_seconds",
 				 labels_of(fds[1]))));
 }

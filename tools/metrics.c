@@ -364,10 +364,10 @@ static void put_ms(struct samples *samples, const struct family *family,
 }
 
 static void put_groups(struct samples *samples, const struct group *group,
-		       size_t groups)
+		       size_t groups, long long taken_ms)
 {
+	long long taken, ago;
 	struct timespec now;
-	long long now_ms, ago;
 	size_t i, j;
 
 	for (j = 0; j < groups; j++)
@@ -390,12 +390,19 @@ static void put_groups(struct samples *samples, const struct group *group,
 		put_ms(samples, &oldest, &group[j],
 		       most_of(&group[j], ACCEPTQ_OLDEST_MS));
 
+	/*
+	 * It is counted back from when the files were read: what came after, such
+	 * as the search for processes, takes longer at one time than at another.
+	 * In whole seconds, so that the next run says the same.
+	 */
 	clock_gettime(CLOCK_REALTIME, &now);
-	now_ms = now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+	taken = now.tv_sec * 1000LL + now.tv_nsec / 1000000 -
+		(now_ms() - taken_ms);
 	for (j = 0; j < groups; j++) {
 		ago = least_of(&group[j], SINCE_OVERFLOW_MS);
-		put_ms(samples, &last_overflow, &group[j],
-		       ago == UNKNOWN || ago > now_ms ? UNKNOWN : now_ms - ago);
+		put_count(samples, &last_overflow, &group[j],
+			  ago == UNKNOWN || ago > taken ? UNKNOWN :
+			  (taken - ago) / 1000);
 	}
 	for (j = 0; j < groups; j++)
 		put_waits(samples, &group[j]);
@@ -559,7 +566,7 @@ static void put_all(struct samples *samples, const struct metrics *metrics,
 		snapshot->list.count - namespaces);
 	put_hooks(samples, snapshot->hooks);
 	put_totals(samples, snapshot, namespaces);
-	put_groups(samples, group, shown);
+	put_groups(samples, group, shown, snapshot->taken_ms);
 	for (i = 0; i < shown; i++)
 		free(group[i].labels);
 	free(group);
