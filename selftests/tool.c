@@ -162,7 +162,8 @@ FIXTURE_SETUP(tool)
 
 FIXTURE_TEARDOWN(tool)
 {
-	run("ip netns delete lqtool 2>/dev/null; rm -rf %s", folder);
+	run("ip netns delete lqother 2>/dev/null; ip netns delete lqtool 2>/dev/null; rm -rf %s",
+	    folder);
 }
 
 /* ---- the outputs ---- */
@@ -441,7 +442,17 @@ TEST_F(tool, namespaces)
 	EXPECT_NE(NULL, strstr(output, text));
 	EXPECT_EQ(3, lines(output));
 
-	EXPECT_EQ(0, run("ip netns delete lqtool"));
+	/* Another kind of namespace that has a name there is left alone. */
+	ASSERT_EQ(0, run("set -e; touch /run/netns/lqother;"
+			 " mount --bind /proc/self/ns/uts /run/netns/lqother"));
+	EXPECT_EQ(DONE, tool("-a")) {
+		TH_LOG("%s", output);
+	}
+	EXPECT_EQ(NULL, strstr(output, "lqother"));
+	EXPECT_EQ(TROUBLE, tool("-N lqother"));
+	EXPECT_TRUE(is_complaint());
+
+	EXPECT_EQ(0, run("ip netns delete lqother && ip netns delete lqtool"));
 	kill(child, SIGKILL);
 	lq_reap(child);
 

@@ -438,7 +438,7 @@ static const struct {
 };
 
 static const struct family up = {
-	"listenq_up", "Whether the module's files could be read.", NULL, GAUGE,
+	"listenq_up", "Whether what was asked for could be read.", NULL, GAUGE,
 };
 
 static const struct family module = {

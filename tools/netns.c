@@ -8,9 +8,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -112,6 +114,17 @@ static int is_name(const struct dirent *entry)
 	return entry->d_name[0] != '.';
 }
 
+/* Namespaces of all kinds are on one device, and any file can have a name. */
+static bool is_other_kind(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int kind = fd < 0 ? -1 : ioctl(fd, NS_GET_NSTYPE);
+
+	if (fd >= 0)
+		close(fd);
+	return kind >= 0 && kind != CLONE_NEWNET;
+}
+
 /* Adds those namespaces of @dir/NAME@file that aren't in @list yet. */
 static const char *add_all(struct netns_list *list, const char *dir,
 			   const char *file,
@@ -137,7 +150,8 @@ static const char *add_all(struct netns_list *list, const char *dir,
 			 entries[i]->d_name, file);
 		/* What has gone since, or is only a name, is no trouble. */
 		if (!why && !stat(path, &other) &&
-		    other.st_dev == own.st_dev && !is_known(list, &other)) {
+		    other.st_dev == own.st_dev && !is_known(list, &other) &&
+		    !is_other_kind(path)) {
 			why = list_add(list, path,
 				       is_taken(list, entries[i]->d_name) ?
 				       path : entries[i]->d_name);
