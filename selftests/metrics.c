@@ -27,6 +27,8 @@
 #define WAIT_MS	60
 
 static char folder[32];
+/* A process whose number a namespace has for a name; 0 while there is none. */
+static int named;
 
 /*
  * The value of the only sample of @name whose labels have @labels in them; NAN
@@ -169,7 +171,9 @@ FIXTURE_SETUP(metrics)
 
 FIXTURE_TEARDOWN(metrics)
 {
-	run("ip netns delete lqmetrics 2>/dev/null; rm -rf %s", folder);
+	run("for name in lqmetrics lqidle %d; do ip netns delete $name 2>/dev/null; done",
+	    named);
+	run("umount small 2>/dev/null; rm -rf %s", folder);
 }
 
 TEST_F(metrics, values)
@@ -465,7 +469,7 @@ TEST_F(metrics, namespaces)
 {
 	char text[16] = "", label[64], labels[128];
 	int sync[2], here = lq_listener(AF_INET, 1), there;
-	pid_t child, other;
+	pid_t child, other, idle;
 
 	lq_connect(here);
 	ASSERT_EQ(0, pipe(sync));
@@ -494,15 +498,37 @@ TEST_F(metrics, namespaces)
 	EXPECT_EQ(1, lq_total("syns"));
 	EXPECT_LE(2, sample("listenq_namespaces", ""));
 
-	/* A name that is a number, of a process that is somewhere else. */
-	other = lq_fork();
-	if (!other) {
+	/* Nothing happens where nobody listens, unless it has a name. */
+	idle = lq_fork();
+	if (!idle) {
 		lq_new_netns();
 		dprintf(sync[1], "x");
 		pause();
 	}
 	ASSERT_LT(0, read(sync[0], text, 1));
-	ASSERT_EQ(0, run("ip netns attach %d %d", other, child));
+	snprintf(label, sizeof(label), "netns=\"%d\"", idle);
+	ASSERT_EQ(DONE, tool("-am"));
+	EXPECT_EQ(0, sample("listenq_namespaces_omitted", ""));
+	EXPECT_EQ(NULL, strstr(output, label));
+	ASSERT_EQ(0, run("ip netns attach lqidle %d", idle));
+	ASSERT_EQ(DONE, tool("-am"));
+	EXPECT_EQ(0, sample("listenq_namespace_syns_total",
+			    "{netns=\"lqidle\"}"));
+	ASSERT_EQ(0, run("ip netns delete lqidle"));
+	kill(idle, SIGKILL);
+	lq_reap(idle);
+
+	/* A name that is a number, of a process that is somewhere else. */
+	other = lq_fork();
+	if (!other) {
+		lq_new_netns();
+		lq_listener(AF_INET, 1);
+		dprintf(sync[1], "x");
+		pause();
+	}
+	ASSERT_LT(0, read(sync[0], text, 1));
+	named = other;
+	ASSERT_EQ(0, run("ip netns attach %d %d", named, child));
 	ASSERT_EQ(0, run("ip netns delete lqmetrics"));
 	EXPECT_EQ(DONE, tool("-am"));
 	EXPECT_TRUE(unique());

@@ -108,9 +108,16 @@ struct netns {
 	ino_t ino;
 };
 
+/**
+ * struct netns_list - some of them
+ * @netns: these
+ * @count: how many
+ * @unnamed: how many of them, the last ones, were found by a process alone
+ */
 struct netns_list {
 	struct netns *netns;
 	size_t count;
+	size_t unnamed;
 };
 
 const char *netns_open(const char *name, struct netns_list *list);

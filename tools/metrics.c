@@ -4,7 +4,9 @@
  *
  * Listeners with the same labels (SO_REUSEPORT) have one sample together, a
  * group's. No label tells them apart that is not used again after their end,
- * such as a cookie or an inode: the series of a machine would only get more.
+ * such as a cookie or an inode: the series of a machine would only get more. The
+ * exception is a namespace without a name, for which there is only the number of
+ * a process: its series end with that.
  */
 
 #include <stdlib.h>
@@ -456,23 +458,45 @@ static const struct family unrecorded = {
 	"Listeners met without having been seen to listen.", NULL, COUNTER,
 };
 
-static void put_totals(struct samples *samples, const struct snapshot *snapshot,
-		       size_t namespaces)
+static long long total(const struct snapshot *snapshot, size_t netns,
+		       const char *column)
 {
-	const struct rows *rows;
+	const struct rows *rows = snapshot->totals[netns];
+
+	if (!rows->count)
+		return UNKNOWN;
+	return rows_count(rows, 0, rows_column(rows, column));
+}
+
+/*
+ * One without a name in which nobody listens or ever has: many a service has
+ * one that is there to have no network, a new one at each start.
+ */
+static bool is_idle(const struct snapshot *snapshot, size_t netns)
+{
+	const struct netns_list *list = &snapshot->list;
+
+	if (netns < list->count - list->unnamed || snapshot->sockets[netns]->count)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(totals); i++)
+		if (total(snapshot, netns, totals[i].column) > 0)
+			return false;
+	return true;
+}
+
+static void put_totals(struct samples *samples, const struct snapshot *snapshot,
+		       const size_t *netns, size_t namespaces)
+{
 	long long count;
 
 	for (size_t i = 0; i < ARRAY_SIZE(totals); i++)
 		for (size_t j = 0; j < namespaces; j++) {
-			rows = snapshot->totals[j];
-			count = UNKNOWN;
-			if (rows->count)
-				count = rows_count(rows, 0,
-						   rows_column(rows, totals[i].column));
+			count = total(snapshot, netns[j], totals[i].column);
 			if (count == UNKNOWN)
 				continue;
 			sample_begin(samples, &totals[i].family, "");
-			sample_label(samples, "netns", snapshot->list.netns[j].name);
+			sample_label(samples, "netns",
+				     snapshot->list.netns[netns[j]].name);
 			sample_count(samples, count);
 		}
 }
@@ -536,8 +560,9 @@ static void put_all(struct samples *samples, const struct metrics *metrics,
 		    const struct snapshot *snapshot,
 		    struct listener *listener[], size_t count)
 {
-	size_t groups, shown, omitted = 0, namespaces, i;
+	size_t groups, shown, omitted = 0, busy = 0, namespaces, i;
 	struct group *group;
+	size_t *netns;
 
 	group = make_groups(listener, count, &groups);
 	shown = at_most(groups, metrics->max);
@@ -545,7 +570,11 @@ static void put_all(struct samples *samples, const struct metrics *metrics,
 		group[i].labels = make_labels(&group[i]);
 	for (; i < groups; i++)
 		omitted += group[i].count;
-	namespaces = at_most(snapshot->list.count, metrics->max);
+	netns = allocate(NULL, snapshot->list.count, sizeof(*netns));
+	for (i = 0; i < snapshot->list.count; i++)
+		if (!is_idle(snapshot, i))
+			netns[busy++] = i;
+	namespaces = at_most(busy, metrics->max);
 
 	if (*snapshot->version) {
 		sample_begin(samples, &module, "");
@@ -559,17 +588,18 @@ static void put_all(struct samples *samples, const struct metrics *metrics,
 	put_one(samples, "listenq_listeners_omitted",
 		"Those of them that have no samples, because there are more sets of labels.",
 		omitted);
-	put_one(samples, "listenq_namespaces", "Network namespaces.",
+	put_one(samples, "listenq_namespaces", "Network namespaces that were looked at.",
 		snapshot->list.count);
 	put_one(samples, "listenq_namespaces_omitted",
 		"Those of them that have no samples, in the same way.",
-		snapshot->list.count - namespaces);
+		busy - namespaces);
 	put_hooks(samples, snapshot->hooks);
-	put_totals(samples, snapshot, namespaces);
+	put_totals(samples, snapshot, netns, namespaces);
 	put_groups(samples, group, shown, snapshot->taken_ms);
 	for (i = 0; i < shown; i++)
 		free(group[i].labels);
 	free(group);
+	free(netns);
 }
 
 /**

@@ -173,11 +173,14 @@ static const char *add_all(struct netns_list *list, const char *dir,
 const char *netns_open_all(struct netns_list *list)
 {
 	const char *why;
+	size_t named;
 
 	*list = (struct netns_list) { };
 	why = add_all(list, NAMES_DIR, "", is_name, alphasort);
+	named = list->count;
 	if (!why)
 		why = add_all(list, "/proc", "/ns/net", is_process, by_number);
+	list->unnamed = list->count - named;
 	return why;
 }
 
