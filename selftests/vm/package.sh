@@ -304,6 +304,8 @@ claim 'dkms has built it' status "$kernel" installed
 claim 'modprobe would find it' loadable updates/dkms/listenq.ko
 claim 'make dkms-install leaves a package alone' \
 	inside sh -c '! make dkms-install'
+inside ln -s /usr/lib/systemd/system/listenq-metrics.timer \
+	/etc/systemd/system/timers.target.wants/	# as systemctl enable does
 claim 'the packages are purged' inside dpkg --purge listenq-dkms listenq-tools
 claim 'nothing is left' nothing_left
 
