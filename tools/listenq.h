@@ -346,6 +346,8 @@ void sample_labels(struct samples *samples, const char *labels);
 void sample_count(struct samples *samples, long long count);
 void sample_ms(struct samples *samples, long long ms);
 void sample_ratio(struct samples *samples, double ratio);
+void sample_gauge(struct samples *samples, const char *name, const char *help,
+		  long long count);
 
 /* ---- the other outputs ---- */
 
@@ -361,12 +363,19 @@ struct metrics {
 	const char *file;
 };
 
+static inline size_t at_most(size_t count, long long max)
+{
+	return count < (size_t)max ? count : (size_t)max;
+}
+
 void live(const struct scope *scope, struct filter *filter, enum sort_key key,
 	  bool reverse, double seconds);
 void json_print(struct listener *const listener[], size_t count);
 const char *metrics_print(const struct metrics *metrics,
 			  const struct snapshot *snapshot,
 			  struct listener *listener[], size_t count);
+void metrics_of_module(struct samples *samples, const struct snapshot *snapshot,
+		       long long max);
 int check_print(struct listener *const listener[], size_t count,
 		long long percent);
 void detail_print(const struct listener *listener, unsigned int width,

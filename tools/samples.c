@@ -189,3 +189,14 @@ void sample_ratio(struct samples *samples, double ratio)
 	else
 		fprintf(samples->to, "%.4f\n", ratio);
 }
+
+/* A family that has one sample, without labels. */
+void sample_gauge(struct samples *samples, const char *name, const char *help,
+		  long long count)
+{
+	const struct family family = { name, help, NULL, GAUGE };
+
+	sample_begin(samples, &family, "");
+	sample_count(samples, count);
+	samples->family = NULL;
+}
