@@ -66,21 +66,14 @@ struct host {
 	long long cookies;
 };
 
-static long long figure(const struct lq_table *table, int row, const char *col)
-{
-	const char *text = lq_cell(table, row, col);
-
-	return strcmp(text, "-") ? atoll(text) : LQ_NONE;
-}
-
 static struct figures figures_in(const struct lq_table *table, int row)
 {
 	return (struct figures) {
-		.syns = figure(table, row, "syns"),
-		.accepts = figure(table, row, "accepts"),
-		.overflows = figure(table, row, "overflows"),
-		.synq_drops = figure(table, row, "synq_drops"),
-		.syncookies = figure(table, row, "syncookies"),
+		.syns = lq_cell_num(table, row, "syns"),
+		.accepts = lq_cell_num(table, row, "accepts"),
+		.overflows = lq_cell_num(table, row, "overflows"),
+		.synq_drops = lq_cell_num(table, row, "synq_drops"),
+		.syncookies = lq_cell_num(table, row, "syncookies"),
 	};
 }
 
@@ -711,7 +704,7 @@ static long long num_at(const char *local, const char *col)
 
 	if (row < 0)
 		errx(1, "no listener at %s", local);
-	value = figure(table, row, col);
+	value = lq_cell_num(table, row, col);
 	lq_free(table);
 	return value;
 }
@@ -1051,7 +1044,7 @@ static int fallen(const struct lq_table *table, int row, long long *before,
 	int fell = 0;
 
 	for (int i = 0; i < count; i++) {
-		long long now = figure(table, row, counters[i]);
+		long long now = lq_cell_num(table, row, counters[i]);
 
 		fell += now < before[i];
 		before[i] = now;

@@ -322,6 +322,19 @@ const char *lq_setup_plain(void)
 	return NULL;
 }
 
+const char *lq_setup_units(void)
+{
+	if (geteuid())
+		return "needs root";
+	if (!getenv("LISTENQ_VM"))
+		return "starts and stops this machine's units: only in a VM (LISTENQ_VM)";
+	if (access("/run/systemd/system", F_OK))
+		return "no systemd";
+	if (!lq_have_module())
+		return "no listenq module: install it or set LISTENQ_KO";
+	return NULL;
+}
+
 const char *lq_setup(void)
 {
 	if (geteuid())
@@ -526,6 +539,11 @@ static long long number(const char *text)
 	return value;
 }
 
+long long lq_cell_num(const struct lq_table *table, int row, const char *col)
+{
+	return number(lq_cell(table, row, col));
+}
+
 long long lq_num(int fd, const char *col)
 {
 	return number(lq_str(fd, col));
@@ -541,7 +559,7 @@ long long lq_hook(const char *symbol, const char *col)
 	struct lq_table *table = lq_read(LQ_HOOKS);
 	int row = lq_find(table, "symbol", symbol);
 	long long value = row < 0 ? LQ_NONE :
-			  number(lq_cell(table, row, col));
+			  lq_cell_num(table, row, col);
 
 	lq_free(table);
 	return value;
@@ -554,7 +572,7 @@ long long lq_total(const char *col)
 
 	if (table->nrows != 1)
 		errx(1, LQ_TOTALS ": %d lines", table->nrows);
-	value = number(lq_cell(table, 0, col));
+	value = lq_cell_num(table, 0, col);
 	lq_free(table);
 	return value;
 }
@@ -842,7 +860,7 @@ long long lq_num_at(int fd, const char *col)
 	local_of(fd, local, sizeof(local));
 	row = lq_find(table, "local", local);
 	if (row >= 0)
-		value = number(lq_cell(table, row, col));
+		value = lq_cell_num(table, row, col);
 	lq_free(table);
 	return value;
 }

@@ -83,6 +83,8 @@ unsigned int lq_chance(unsigned int count);
 const char *lq_setup(void);
 /* Root and a namespace, with the module or without it. */
 const char *lq_setup_plain(void);
+/* The same for tests that start and stop the units of a VM: no namespace. */
+const char *lq_setup_units(void);
 void lq_new_netns(void);
 /* The module is loaded, or could be loaded just now. */
 bool lq_have_module(void);
@@ -143,6 +145,8 @@ struct lq_table *lq_read_chunks(const char *path, size_t chunk);
 void lq_free(struct lq_table *table);
 int lq_col(const struct lq_table *table, const char *col);
 const char *lq_cell(const struct lq_table *table, int row, const char *col);
+/* LQ_NONE for "-". */
+long long lq_cell_num(const struct lq_table *table, int row, const char *col);
 int lq_find(const struct lq_table *table, const char *col, const char *value);
 
 /* One cell of a listener's row; "" where the listener isn't listed. */

@@ -96,14 +96,11 @@ static const char *set_up(void)
 	static const char * const programs[] = {
 		"promtool", "prometheus", "prometheus-node-exporter", "listenq",
 	};
+	const char *unfit = lq_setup_units();
 	static char why[64];
 
-	if (geteuid())
-		return "needs root";
-	if (!getenv("LISTENQ_VM"))
-		return "starts and stops this machine's services: only in a VM (LISTENQ_VM)";
-	if (access("/run/systemd/system", F_OK))
-		return "no systemd";
+	if (unfit)
+		return unfit;
 	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
 		if (!have(programs[i])) {
 			snprintf(why, sizeof(why), "no %s", programs[i]);
@@ -111,8 +108,6 @@ static const char *set_up(void)
 		}
 	if (access(data(), F_OK))
 		return "tools/monitoring is not installed: make install, or set LISTENQ_DATA";
-	if (!lq_have_module())
-		return "no listenq module: install it or set LISTENQ_KO";
 	clean_up();
 	if (mkdir(FOLDER, 0755) || chdir(FOLDER))
 		err(1, FOLDER);

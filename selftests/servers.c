@@ -118,13 +118,6 @@ struct row {
 	long long begun_ms;
 };
 
-static long long figure(const struct lq_table *table, int row, const char *col)
-{
-	const char *cell = lq_cell(table, row, col);
-
-	return strcmp(cell, "-") ? atoll(cell) : LQ_NONE;
-}
-
 static int port_of(const char *local)
 {
 	return atoi(strrchr(local, ':') + 1);
@@ -155,14 +148,14 @@ static int rows_below(const char *proc, int port, struct row rows[MAX_ROWS])
 			 lq_cell(table, i, "comm"));
 		snprintf(row->rule, sizeof(row->rule), "%s",
 			 lq_cell(table, i, "rule"));
-		row->pid = figure(table, i, "pid");
-		row->asked = figure(table, i, "asked");
-		row->granted = figure(table, i, "granted");
-		row->limit = figure(table, i, "limit");
-		row->syns = figure(table, i, "syns");
-		row->accepts = figure(table, i, "accepts");
-		row->overflows = figure(table, i, "overflows");
-		row->begun_ms = now - figure(table, i, "since_ms");
+		row->pid = lq_cell_num(table, i, "pid");
+		row->asked = lq_cell_num(table, i, "asked");
+		row->granted = lq_cell_num(table, i, "granted");
+		row->limit = lq_cell_num(table, i, "limit");
+		row->syns = lq_cell_num(table, i, "syns");
+		row->accepts = lq_cell_num(table, i, "accepts");
+		row->overflows = lq_cell_num(table, i, "overflows");
+		row->begun_ms = now - lq_cell_num(table, i, "since_ms");
 	}
 	lq_free(table);
 	return count;
@@ -310,14 +303,10 @@ static void clean_up(void)
 /* Why a test can't run here. */
 static const char *set_up(void)
 {
-	if (geteuid())
-		return "needs root";
-	if (!getenv("LISTENQ_VM"))
-		return "starts and stops this machine's servers: only in a VM (LISTENQ_VM)";
-	if (access("/run/systemd/system", F_OK))
-		return "no systemd";
-	if (!lq_have_module())
-		return "no listenq module: install it or set LISTENQ_KO";
+	const char *why = lq_setup_units();
+
+	if (why)
+		return why;
 	somaxconn = lq_read_number("/proc/sys/net/core/somaxconn");
 	if (mkdir(FOLDER, 0755) && errno != EEXIST)
 		err(1, FOLDER);
