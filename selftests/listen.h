@@ -34,6 +34,7 @@
 
 /* Held clients have source ports from here on, and nobody else has. */
 #define HELD_PORT	50000
+#define OTHER_PORTS	"30000 39999"
 
 /* What becomes of a client. */
 enum fate {
@@ -74,6 +75,7 @@ static inline void queue_open(struct queue *q, const struct lq_kind *kind,
 			      int backlog)
 {
 	*q = (struct queue) { .kind = kind, .late = -1 };
+	lq_write_file("/proc/sys/net/ipv4/ip_local_port_range", OTHER_PORTS);
 	q->overflows = lq_netstat("ListenOverflows");
 	q->full_drops = lq_netstat("TCPReqQFullDrop");
 	q->cookies = lq_netstat("SyncookiesSent");
@@ -303,7 +305,6 @@ static inline void hold(struct queue *q)
 		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
 
-	lq_write_file("/proc/sys/net/ipv4/ip_local_port_range", "30000 39999");
 	if (!held_by_clients(q))
 		attach(q->fd, code, ARRAY_SIZE(code));
 }
