@@ -101,19 +101,13 @@ static int by_cookie(const void *a, const void *b)
 	return x->cookie < y->cookie ? -1 : x->cookie > y->cookie;
 }
 
-/*
- * How many of @fds have another limit than @limits by one call of ss. A
- * socket that doesn't listen has a wrong one, too, unless @unlisted counts
- * those.
- */
-static int wrong_by_ss(const int *fds, const unsigned int *limits, int count,
-		       int *unlisted)
+/* The listeners that one call of ss shows, by cookie; how many. */
+static int read_ss(struct shown shown[MOST_SHOWN])
 {
-	static struct shown shown[MOST_SHOWN];
 	static bool loaded;
-	int n = 0, wrong = 0;
 	char line[1024];
 	FILE *pipe;
+	int n = 0;
 
 	if (!loaded)
 		lq_run("modprobe -q -a inet_diag tcp_diag 2>/dev/null");
@@ -136,11 +130,48 @@ static int wrong_by_ss(const int *fds, const unsigned int *limits, int count,
 	if (pclose(pipe))
 		errx(1, "ss failed");
 	qsort(shown, n, sizeof(shown[0]), by_cookie);
+	return n;
+}
 
+static const struct shown *find_shown(int fd, const struct shown *shown, int n)
+{
+	const struct shown key = { .cookie = lq_cookie(fd) };
+
+	return bsearch(&key, shown, n, sizeof(key), by_cookie);
+}
+
+/*
+ * What a call of ss shows where all of @fds listen. It passes over some while
+ * others come and go: between two buffers the kernel remembers how many of a
+ * bucket it has shown (inet_diag_dump_icsk()).
+ */
+static int read_ss_whole(struct shown shown[MOST_SHOWN], const int *fds,
+			 int count)
+{
+	int n = 0, missing = count;
+
+	for (int tries = 0; missing && tries < 10; tries++) {
+		n = read_ss(shown);
+		missing = 0;
+		for (int i = 0; i < count; i++)
+			missing += !find_shown(fds[i], shown, n);
+	}
+	return n;
+}
+
+/*
+ * How many of @fds have another limit than @limits by ss. A socket that
+ * doesn't listen has a wrong one, too, unless @unlisted counts those.
+ */
+static int wrong_by_ss(const int *fds, const unsigned int *limits, int count,
+		       int *unlisted)
+{
+	static struct shown shown[MOST_SHOWN];
+	int wrong = 0, n;
+
+	n = unlisted ? read_ss(shown) : read_ss_whole(shown, fds, count);
 	for (int i = 0; i < count; i++) {
-		struct shown key = { .cookie = lq_cookie(fds[i]) };
-		struct shown *found = bsearch(&key, shown, n, sizeof(shown[0]),
-					      by_cookie);
+		const struct shown *found = find_shown(fds[i], shown, n);
 
 		if (!found && unlisted) {
 			++*unlisted;
