@@ -7,6 +7,7 @@
 #define LISTENQ_SELFTEST_TOOL_H
 
 #include <err.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,15 +90,21 @@ static inline int full_listener(int backlog)
 {
 	int fd = lq_listener(AF_INET, backlog);
 	struct lq_addr addr = lq_name(fd);
-	int client;
+	int client, waiting, limit;
 
 	for (int i = 0; i <= backlog; i++)
 		lq_connect(fd);
 	client = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	if (client < 0 || !connect(client, &addr.sa, addr.len) ||
-	    !lq_wait_until(lq_num(fd, "overflows") > 0))
-		errx(1, "no overflow");
-	return fd;
+	    errno != EINPROGRESS)
+		err(1, "a client too many");
+	if (lq_wait_until(lq_num(fd, "overflows") > 0))
+		return fd;
+	lq_tcp_queue(fd, &waiting, &limit);
+	run("cat " LQ_SOCKETS " " LQ_TOTALS " " LQ_HOOKS);
+	errx(1, "no overflow of %d: %d of %d wait, the kernel counts %lld\n%s",
+	     lq_port(fd), waiting, limit, lq_netstat("ListenOverflows"),
+	     output);
 }
 
 #endif
