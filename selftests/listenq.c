@@ -749,6 +749,18 @@ int lq_connect(int fd)
 	return client;
 }
 
+int lq_enqueue(int fd)
+{
+	int before, waiting, limit, client;
+
+	lq_tcp_queue(fd, &before, &limit);
+	client = lq_connect(fd);
+	if (!lq_wait_until(lq_tcp_queue(fd, &waiting, &limit) &&
+			   waiting == before + 1))
+		errx(1, "%d wait, after %d", waiting, before);
+	return client;
+}
+
 /* Takes the head of the accept queue, and ends that connection. */
 void lq_accept(int fd)
 {

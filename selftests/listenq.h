@@ -185,6 +185,11 @@ int lq_uring_accept(int fd);
 int lq_port(int fd);
 ino_t lq_inode(int fd);
 int lq_connect(int fd);
+/*
+ * The same, in @fd's accept queue when this returns: connect() may return
+ * before its final ACK has arrived. Nobody else may connect or accept.
+ */
+int lq_enqueue(int fd);
 void lq_accept(int fd);
 void lq_end_listening(int fd);
 

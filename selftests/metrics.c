@@ -187,7 +187,7 @@ TEST_F(metrics, values)
 
 	snprintf(rule, sizeof(rule), "%d floor 9000", lq_port(fds[1]));
 	ASSERT_EQ(0, lq_clamp(rule));
-	lq_connect(fds[1]);
+	lq_enqueue(fds[1]);
 	for (int i = 0; i < 3; i++)
 		before[i] = look(fds[i]);
 	ASSERT_EQ(DONE, tool("-m"));
@@ -352,6 +352,8 @@ TEST_F(metrics, groups)
 	lq_listen(two, 30);
 	for (int i = 0; i < 8; i++)
 		lq_connect(one);
+	EXPECT_TRUE(lq_wait_until(lq_num(one, "acceptq") +
+				  lq_num(two, "acceptq") == 8));
 	fuller = lq_num(one, "acceptq") * 3 >= lq_num(two, "acceptq") ? one : two;
 	other = fuller == one ? two : one;
 
@@ -435,8 +437,8 @@ TEST_F(metrics, cap)
 						  PORT + i * 7 % COUNT);
 				lq_listen(fds[i], 1);
 			} else if (lq_port(fds[i]) == PORT + COUNT - 1) {
-				lq_connect(fds[i]);
-				lq_connect(fds[i]);
+				lq_enqueue(fds[i]);
+				lq_enqueue(fds[i]);
 			}
 		}
 		ASSERT_EQ(DONE, tool("-m --max %d", MAX));

@@ -182,7 +182,7 @@ TEST_F(tool, table)
 
 	snprintf(rule, sizeof(rule), "%d floor 300", lq_port(ruled));
 	ASSERT_EQ(0, lq_clamp(rule));
-	lq_connect(ruled);
+	lq_enqueue(ruled);
 	before = lq_num(full, "overflows");
 	ASSERT_EQ(DONE, tool(""));
 	after = lq_num(full, "overflows");
@@ -305,13 +305,13 @@ TEST_F(tool, check)
 	EXPECT_EQ(DONE, tool("--check"));
 	EXPECT_EQ(0, strncmp(output, "LISTENQ OK - 1 listener", 23));
 	for (int i = 0; i < 9; i++)
-		lq_connect(fd);
+		lq_enqueue(fd);
 	/* 9 of 9: as much as the limit, and one less than full. */
 	EXPECT_EQ(ABOVE, tool("--check"));
 	EXPECT_EQ(ABOVE, tool("--check 99"));
 	EXPECT_EQ(DONE, tool("--check 100"));
 	EXPECT_NE(NULL, strstr(output, "fullest=100%;100"));
-	lq_connect(fd);
+	lq_enqueue(fd);
 	EXPECT_EQ(ABOVE, tool("--check 100"));
 	EXPECT_EQ(1, lines(output));
 	EXPECT_EQ(0, strncmp(output, "LISTENQ WARNING - 1 of 1 listener", 33));
@@ -355,7 +355,7 @@ TEST_F(tool, filters_and_order)
 	EXPECT_TRUE(is_first(local(low)));
 	ASSERT_EQ(DONE, tool("-A 127.0.0.1 -s local -r"));
 	EXPECT_FALSE(is_first(local(low)));
-	lq_connect(six);
+	lq_enqueue(six);
 	ASSERT_EQ(DONE, tool("-s oldest"));
 	EXPECT_TRUE(is_first("[::1]:"));
 

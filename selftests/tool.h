@@ -92,8 +92,12 @@ static inline int full_listener(int backlog)
 	struct lq_addr addr = lq_name(fd);
 	int client, waiting, limit;
 
+	/*
+	 * One after the other: of two ACKs that arrive at once both may find
+	 * the last place free.
+	 */
 	for (int i = 0; i <= backlog; i++)
-		lq_connect(fd);
+		lq_enqueue(fd);
 	client = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	if (client < 0 || !connect(client, &addr.sa, addr.len) ||
 	    errno != EINPROGRESS)
