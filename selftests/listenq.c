@@ -145,6 +145,37 @@ int lq_reap(pid_t pid)
 	return status;
 }
 
+pid_t lq_elsewhere(const char *device, void (*begin)(void))
+{
+	char byte, command[128];
+	int ready[2];
+	pid_t pid;
+
+	if (pipe(ready))
+		err(1, "pipe");
+	pid = lq_fork();
+	if (!pid) {
+		lq_new_netns();
+		begin();
+		if (write(ready[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	if (read(ready[0], &byte, 1) != 1)
+		errx(1, "nobody in another namespace");
+	close(ready[0]);
+	snprintf(command, sizeof(command),
+		 "ip link add %s type veth peer name in netns %d 2>/dev/null",
+		 device, pid);
+	if (!lq_run(command) && if_nametoindex(device))
+		return pid;
+	kill(pid, SIGKILL);
+	lq_reap(pid);
+	return -1;
+}
+
 void *lq_shared(size_t size)
 {
 	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE,

@@ -110,6 +110,12 @@ char *lq_clamp_text(void);
 int lq_run(const char *command);
 pid_t lq_fork(void);
 int lq_reap(pid_t pid);
+/*
+ * A child in a namespace of its own, which has done @begin there and stays
+ * until it is killed. @device, one end of a pair whose other end is in that
+ * namespace, goes with it. -1 where the kernel has no veth.
+ */
+pid_t lq_elsewhere(const char *device, void (*begin)(void));
 void *lq_shared(size_t size);
 
 /* Another user, without any capability; or capabilities as a bit mask. */

@@ -145,50 +145,15 @@ FIXTURE_TEARDOWN(gone)
 {
 }
 
-/*
- * A child with a namespace of its own that listens there. A pair of devices
- * tells when the namespace is gone: the one out here goes with it.
- */
-static pid_t listen_elsewhere(const char *device)
+static void listen_there(void)
 {
-	int ready[2], told[2];
-	char byte, command[128];
-	pid_t pid;
-
-	if (pipe(ready) || pipe(told))
-		err(1, "pipe");
-	pid = lq_fork();
-	if (!pid) {
-		lq_new_netns();
-		lq_listener(AF_INET, 3);
-		if (write(ready[1], "", 1) != 1 || read(told[0], &byte, 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	if (read(ready[0], &byte, 1) != 1)
-		errx(1, "no listener elsewhere");
-	snprintf(command, sizeof(command),
-		 "ip link add %s type veth peer name in netns %d 2>/dev/null",
-		 device, pid);
-	if (lq_run(command) || !if_nametoindex(device)) {
-		kill(pid, SIGKILL);
-		lq_reap(pid);
-		return -1;
-	}
-	if (write(told[1], "", 1) != 1)
-		err(1, "pipe");
-	close(ready[0]);
-	close(ready[1]);
-	close(told[0]);
-	close(told[1]);
-	return pid;
+	lq_listener(AF_INET, 3);
 }
 
 /* The records that the module has of its listeners don't keep it alive. */
 TEST_F(gone, nobody_reads)
 {
-	pid_t pid = listen_elsewhere("lq0");
+	pid_t pid = lq_elsewhere("lq0", listen_there);
 
 	if (pid < 0)
 		SKIP(return, "no veth devices");
@@ -205,7 +170,7 @@ TEST_F(gone, end_was_missed)
 
 	if (access(path, W_OK))
 		SKIP(return, "no %s", path);
-	pid = listen_elsewhere("lq0");
+	pid = lq_elsewhere("lq0", listen_there);
 	if (pid < 0)
 		SKIP(return, "no veth devices");
 	lq_write_file(path, "0");
@@ -218,7 +183,7 @@ TEST_F(gone, end_was_missed)
 /* An open file does, as every file of /proc/net does, until it is closed. */
 TEST_F(gone, file_held_open)
 {
-	pid_t pid = listen_elsewhere("lq0");
+	pid_t pid = lq_elsewhere("lq0", listen_there);
 	char path[64], line[4096];
 	FILE *file;
 	int lines = 0;

@@ -89,69 +89,33 @@ static unsigned int limit_of(const struct verb *verb, int asked,
 	return limit < verb->least ? verb->least : limit;
 }
 
-struct shown {
-	unsigned long long cookie;
-	long long limit;
-};
-
 static int by_cookie(const void *a, const void *b)
 {
-	const struct shown *x = a, *y = b;
+	const struct lq_ss *x = a, *y = b;
 
 	return x->cookie < y->cookie ? -1 : x->cookie > y->cookie;
 }
 
-/* The listeners that one call of ss shows, by cookie; how many. */
-static int read_ss(struct shown shown[MOST_SHOWN])
+static const struct lq_ss *find_shown(int fd, const struct lq_ss *shown, int n)
 {
-	static bool loaded;
-	char line[1024];
-	FILE *pipe;
-	int n = 0;
-
-	if (!loaded)
-		lq_run("modprobe -q -a inet_diag tcp_diag 2>/dev/null");
-	loaded = true;
-	fflush(NULL);
-	pipe = popen("ss -Hnt -l -e -O", "r");
-	if (!pipe)
-		err(1, "ss");
-	while (fgets(line, sizeof(line), pipe)) {
-		char *sk = strstr(line, " sk:");
-
-		if (!sk)
-			continue;
-		if (n == MOST_SHOWN)
-			errx(1, "more listeners than there is room for");
-		if (sscanf(line, "%*s %*s %lld", &shown[n].limit) != 1)
-			errx(1, "ss: %s", line);
-		shown[n++].cookie = strtoull(sk + 4, NULL, 16);
-	}
-	if (pclose(pipe))
-		errx(1, "ss failed");
-	qsort(shown, n, sizeof(shown[0]), by_cookie);
-	return n;
-}
-
-static const struct shown *find_shown(int fd, const struct shown *shown, int n)
-{
-	const struct shown key = { .cookie = lq_cookie(fd) };
+	const struct lq_ss key = { .cookie = lq_cookie(fd) };
 
 	return bsearch(&key, shown, n, sizeof(key), by_cookie);
 }
 
 /*
- * What a call of ss shows where all of @fds listen. It passes over some while
+ * What a call of ss shows, by cookie; how many. It passes over some while
  * others come and go: between two buffers the kernel remembers how many of a
- * bucket it has shown (inet_diag_dump_icsk()).
+ * bucket it has shown (inet_diag_dump_icsk()). Where @fds are all to be there
+ * it is asked again.
  */
-static int read_ss_whole(struct shown shown[MOST_SHOWN], const int *fds,
-			 int count)
+static int read_ss(struct lq_ss *shown, const int *fds, int count)
 {
-	int n = 0, missing = count;
+	int n = 0, missing = 1;
 
 	for (int tries = 0; missing && tries < 10; tries++) {
-		n = read_ss(shown);
+		n = lq_ss_listeners(shown, MOST_SHOWN);
+		qsort(shown, n, sizeof(*shown), by_cookie);
 		missing = 0;
 		for (int i = 0; i < count; i++)
 			missing += !find_shown(fds[i], shown, n);
@@ -166,23 +130,23 @@ static int read_ss_whole(struct shown shown[MOST_SHOWN], const int *fds,
 static int wrong_by_ss(const int *fds, const unsigned int *limits, int count,
 		       int *unlisted)
 {
-	static struct shown shown[MOST_SHOWN];
+	static struct lq_ss shown[MOST_SHOWN];
 	int wrong = 0, n;
 
-	n = unlisted ? read_ss(shown) : read_ss_whole(shown, fds, count);
+	n = read_ss(shown, fds, unlisted ? 0 : count);
 	for (int i = 0; i < count; i++) {
-		const struct shown *found = find_shown(fds[i], shown, n);
+		const struct lq_ss *found = find_shown(fds[i], shown, n);
 
 		if (!found && unlisted) {
 			++*unlisted;
 			continue;
 		}
-		if (found && found->limit == limits[i])
+		if (found && found->sendq == limits[i])
 			continue;
 		/* The first one tells enough. */
 		if (!wrong++)
 			printf("# listener %d: ss has %lld, expected %u\n", i,
-			       found ? found->limit : -1, limits[i]);
+			       found ? found->sendq : -1, limits[i]);
 	}
 	return wrong;
 }
@@ -743,54 +707,19 @@ TEST_F(reuse, sockets_that_come_and_go)
 	}
 }
 
-/*
- * A child that listens under rules in a namespace of its own. A pair of
- * devices tells when the namespace is gone: the one out here goes with it.
- */
-static pid_t listen_elsewhere(const char *device)
+static void listen_under_rules(void)
 {
-	int ready[2], told[2];
-	char byte, command[128];
-	pid_t pid;
+	char text[32];
 
-	if (pipe(ready) || pipe(told))
-		err(1, "pipe");
-	pid = lq_fork();
-	if (!pid) {
-		char text[32];
-
-		lq_new_netns();
-		for (int i = 1; i <= 100; i++) {
-			snprintf(text, sizeof(text), "%d force 1\n", i);
-			if (lq_clamp(text))
-				_exit(1);
-		}
-		lq_listener(AF_INET, 3);
-		if (lq_clamp("* floor 70\n"))
+	for (int i = 1; i <= 100; i++) {
+		snprintf(text, sizeof(text), "%d force 1\n", i);
+		if (lq_clamp(text))
 			_exit(1);
-		lq_listener(AF_INET6, 4);
-		if (write(ready[1], "", 1) != 1 || read(told[0], &byte, 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
 	}
-	close(ready[1]);
-	close(told[0]);
-	if (read(ready[0], &byte, 1) != 1)
-		errx(1, "no listener elsewhere");
-	snprintf(command, sizeof(command),
-		 "ip link add %s type veth peer name in netns %d 2>/dev/null",
-		 device, pid);
-	if (lq_run(command) || !if_nametoindex(device)) {
-		kill(pid, SIGKILL);
-		lq_reap(pid);
-		return -1;
-	}
-	if (write(told[1], "", 1) != 1)
-		err(1, "pipe");
-	close(ready[0]);
-	close(told[1]);
-	return pid;
+	lq_listener(AF_INET, 3);
+	if (lq_clamp("* floor 70\n"))
+		_exit(1);
+	lq_listener(AF_INET6, 4);
 }
 
 /* Rules keep no namespace alive, nor do listeners that they act on. */
@@ -803,7 +732,7 @@ TEST_F_TIMEOUT(reuse, namespaces_that_go, 180)
 
 	ASSERT_EQ(0, lq_clamp("* force 50\n"));
 	for (int i = 0; i < 4; i++) {
-		pid = listen_elsewhere("lq0");
+		pid = lq_elsewhere("lq0", listen_under_rules);
 		if (pid < 0)
 			SKIP(return, "no veth devices");
 		/* The last one's file is open: then it is that which does. */
@@ -1077,7 +1006,7 @@ TEST_F_TIMEOUT(reuse, readers_that_hang, 240)
 		hung[i] = hang_in(names[i]);
 		ASSERT_LT(0, hung[i]);
 	}
-	pid = listen_elsewhere("lq0");
+	pid = lq_elsewhere("lq0", listen_under_rules);
 	if (pid > 0) {
 		kill(pid, SIGKILL);
 		lq_reap(pid);
