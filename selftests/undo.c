@@ -156,7 +156,7 @@ static bool ss_has(int fd, unsigned int limit)
 	return !wrong_by_ss(&fd, &limit, 1, NULL);
 }
 
-/* All that rows say of the limit, from one call of ss and one read. */
+/* All that ss and rows say of the limits, for all of @fds at once. */
 static void check_rows(struct __test_metadata *_metadata, const int *fds,
 		       const unsigned int *granted, const unsigned int *limits,
 		       int count, const char *rule)
