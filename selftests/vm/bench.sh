@@ -7,9 +7,9 @@
 . "$(dirname "$0")/lib.sh"
 . "$vm/kernels.sh"
 
-unset KERNEL KDIR
 status=0
-for name in $(kernels_named "${KERNELS:-$default_kernel}"); do
+names=$(kernels_named "${KERNELS:-$default_kernel}")
+for name in $names; do
 	one=0
 	PARTS=${PARTS:-$*} "$vm/vm.sh" bench "$name" </dev/null || one=$?
 	if [ "$one" -ne 0 ] && { [ "$status" -eq 0 ] || [ "$one" -ne 3 ]; }; then

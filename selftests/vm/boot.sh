@@ -39,12 +39,12 @@ settings()
 # boot NAME MODE OUT [OPTION]...: with $memory MB and $processors, or with one
 # whose clock counts instructions where $icount is not empty. Where $disk is not
 # empty, the initramfs hands over to the systemd that is on it. The console goes
-# to OUT/console.log, the verdict port to stdout. In mode shell the console is
-# the terminal's. OPTION is for QEMU, VM_APPEND for the kernel.
+# to $console_log, by default OUT/console.log, the verdict port to stdout. In mode
+# shell the console is the terminal's. OPTION is for QEMU, VM_APPEND for the kernel.
 boot()
 {
 	local name=$1 mode=$2 out=$3 accel console verdict append status=0
-	local limit=${VM_TIMEOUT:-900} qemu
+	local limit=${VM_TIMEOUT:-900} log=${console_log:-$3/console.log} qemu
 
 	# The clock counts instructions, a nanosecond each; waiting takes none.
 	if [ -n "$icount" ]; then
@@ -96,11 +96,12 @@ boot()
 		limit=infinity
 		append=${append/ignore_loglevel/loglevel=4}
 		append+=" vm_size=$(stty size 2>/dev/null | tr ' ' x || :)"
-		qemu+=(-chardev "stdio,id=console,mux=on,signal=off,logfile=$out/console.log"
+		append+=" vm_term=${TERM:-} vm_locale=$user_locale"
+		qemu+=(-chardev "stdio,id=console,mux=on,signal=off,logfile=$log"
 			-mon chardev=console -serial chardev:console)
 	else
 		qemu+=(-chardev "stdio,id=verdict,signal=off"
-			-serial "file:$out/console.log")
+			-serial "file:$log")
 		case $arch in
 		amd64) qemu+=(-serial chardev:verdict) ;;
 		arm64) qemu+=(-device "pci-serial,chardev=verdict") ;;

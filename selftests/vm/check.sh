@@ -1,20 +1,25 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Runs the kselftests on each of KERNELS and adds up. The last line is
-# "N passed, N failed, N skipped".
+# Runs the selftests that TESTS asks for on each of KERNELS: as many VMs side by side
+# as there are processors, since where QEMU emulates, a VM takes one. Ends with the
+# seconds that each program took, the slowest first, and a table of the kernels; the
+# last line is "N passed, N failed, N skipped".
+#
+# COVERAGE=y builds the module so that it tells which of its lines ran.
 
 . "$(dirname "$0")/lib.sh"
-. "$vm/kernels.sh"
+. "$vm/machine.sh"
 
 if [ -n "${KERNEL:-}" ]; then
 	names=own
 else
-	names=$(kernels_named "${KERNELS:-$default_kernel}")
+	names=$(kernels_named "${KERNELS:-$default_kernel}" | xargs)
 fi
+longest=200	# seconds, roughly, of what a VM is given to do
 results=$(mktemp -d)
 trap 'stop' EXIT
-set -m	# a process group for each kernel, to be stopped as one
+set -m	# a process group for each job, to be stopped as one
 
 stop()
 {
@@ -26,66 +31,132 @@ stop()
 	rm -rf "$results"
 }
 
-# check NAME: leaves its output and, at the end, its row of the table.
-check()
-{
-	local start=$SECONDS status=0 passed=0 failed=1 skipped=0
+# A job is a line: a number, the larger the sooner, its function, and arguments. Those
+# that wait are in the file todo, which is the main process' alone; new.NAME holds
+# those that a job has made. A job leaves its row of the table in row.ID: kernel,
+# passed, failed, skipped, seconds.
 
-	"$vm/vm.sh" check "$1" </dev/null || status=$?
+# prepare NAME: makes its image, and jobs of the VMs that boot it. A kernel that is
+# alone has as many VMs as there are processors, at least.
+prepare()
+{
+	local status=0 seconds machines
+
+	machine "$1" check
+	programs_of "$1" >"$results/programs.$1"
+	# shellcheck disable=SC2046 # a list
+	(make_image check $(cut -d' ' -f1 "$results/programs.$1")) || status=$?
 	case $status in
-	0) read -r passed failed skipped <"$cache/$1/check/result" ;;
-	4) failed=0 skipped=1 ;;	# its suite is gone, and it said so
+	0) ;;
+	4) skipped=1; return ;;		# its suite is gone, and it said so
+	*) failed=1; return ;;
 	esac
-	echo "$1 $passed $failed $skipped $((SECONDS - start))" >"$results/row.$1"
+	seconds=$(awk -v slowness="$slowness" '{ sum += $2 }
+		END { print sum * slowness }' "$results/programs.$1")
+	machines=$((1 + seconds / longest))
+	if [ "$(wc -w <<<"$names")" -eq 1 ] && [ "$machines" -lt "$(nproc)" ]; then
+		machines=$(nproc)
+	fi
+	share_out "$machines" <"$results/programs.$1" |
+		awk -v each="$((seconds / machines))" -v name="$1" \
+			'{ print each, "run", name, NR, $0 }' >"$results/shares.$1"
+	mv "$results/shares.$1" "$results/new.$1"
 }
 
-# print_done: the output of the kernels that are done, each in one piece.
-print_done()
+# run NAME NUMBER PROGRAM...: runs these in a VM of their own.
+run()
 {
-	local row name
-
-	for row in "$results"/row.*; do
-		name=${row##*/row.}
-		[ -e "$results/out.$name" ] || continue
-		cat "$results/out.$name"
-		rm "$results/out.$name"
-	done
+	machine "$1" check
+	shift
+	run_tests "$@"
+	read -r passed failed skipped <"$out/result.$1"
 }
 
-# As many at a time as there are processors: where QEMU emulates, a VM takes
-# one. A single kernel's output is shown as it comes.
-if [ "$(wc -w <<<"$names")" -eq 1 ]; then
-	check "$names"
-else
-	for name in $names; do
-		while [ "$(jobs -pr | wc -l)" -ge "$(nproc)" ]; do
-			wait -n || :
-			print_done
-		done
-		check "$name" >"$results/out.$name" &
-	done
-	while [ -n "$(jobs -pr)" ]; do
-		wait -n || :
-		print_done
-	done
-fi
+# work ID FUNCTION NAME ARGUMENT...
+work()
+{
+	local start=$SECONDS passed=0 failed=0 skipped=0
 
+	"${@:2}"
+	echo "$3 $passed $failed $skipped $((SECONDS - start))" >"$results/row.$1"
+}
+
+# next_job: takes it from todo; false if there is none.
+next_job()
+{
+	local file
+
+	for file in "$results"/new.*; do
+		[ -e "$file" ] || continue
+		cat "$file" >>"$results/todo"
+		rm "$file"
+	done
+	[ -s "$results/todo" ] || return
+	sort -s -rnk 1,1 "$results/todo" >"$results/sorted"
+	sed 1d "$results/sorted" >"$results/todo"
+	read -r _ job <"$results/sorted"
+}
+
+first=1000000 id=0
 for name in $names; do
-	cat "$results/row.$name"
-done | awk '
+	echo "$first prepare $name" >>"$results/todo"
+	first=$((first - 1))
+done
+while :; do
+	if [ "$(jobs -pr | wc -l)" -lt "$(nproc)" ] && next_job; then
+		id=$((id + 1))
+		# What a job that ends early has to show.
+		echo "$(cut -d' ' -f2 <<<"$job") 0 1 0 0" >"$results/row.$id"
+		# shellcheck disable=SC2086 # a list
+		work "$id" $job </dev/null &
+	elif [ -n "$(jobs -pr)" ]; then
+		wait -n || :
+	else
+		break
+	fi
+done
+
+# Each kernel has a column, each program a row, the slowest first.
+for name in $names; do
+	cat "$cache/$name/check/seconds" 2>/dev/null || :
+done | awk -v names="$names" '
+	BEGIN { columns = split(names, kernel) }
+	{ seconds[$1, $2] += $3; sum[$1] += $3 }
+	END {
+		printf "# %-15s %6s", "seconds", "all"
+		for (i = 1; columns > 1 && i <= columns; i++)
+			printf " %s", kernel[i]
+		print ""
+		for (program in sum) {
+			row = sprintf("# %-15s %6d", program, sum[program])
+			for (i = 1; columns > 1 && i <= columns; i++)
+				row = row sprintf(" %" length(kernel[i]) "s",
+					((program, kernel[i]) in seconds) ? seconds[program, kernel[i]] : "-")
+			print sum[program], row | "sort -rn | cut -d\" \" -f2-"
+		}
+	}'
+cat "$results"/row.* | awk -v names="$names" '
 	function row(name, passed, failed, skipped, seconds) {
 		printf "# %-18s %8s %8s %8s %8s\n", name, passed, failed, skipped, seconds
 	}
-	BEGIN { row("kernel", "passed", "failed", "skipped", "seconds") }
 	{
-		row($1, $2, $3, $4, $5)
-		passed += $2; failed += $3; skipped += $4
+		passed[$1] += $2; failed[$1] += $3; skipped[$1] += $4; seconds[$1] += $5
 	}
 	END {
-		if (passed + failed + skipped == 0) {
-			print "# nothing ran"
-			failed = 1
+		row("kernel", "passed", "failed", "skipped", "seconds")
+		count = split(names, kernel)
+		for (i = 1; i <= count; i++) {
+			name = kernel[i]
+			row(name, passed[name], failed[name], skipped[name], seconds[name])
+			all_passed += passed[name]
+			all_failed += failed[name]
+			all_skipped += skipped[name]
 		}
-		printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped
-		exit failed || !passed
+		if (all_passed + all_failed + all_skipped == 0) {
+			print "# nothing ran"
+			all_failed = 1
+		}
+		printf "%d passed, %d failed, %d skipped\n",
+			all_passed, all_failed, all_skipped
+		exit all_failed || !all_passed
 	}'

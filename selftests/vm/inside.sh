@@ -3,18 +3,18 @@
 #
 # Runs inside a kernel's folder, as `inside.sh ARCH MODE SYSTEMD TESTS
 # [VARIABLE=VALUE...]`: builds /build/src (module with W=1 and these variables of
-# make, all tests or TESTS, and the demo static), writes the VM's initramfs to
-# stdout and leaves the kernel as /build/vmlinuz. Where SYSTEMD is not empty, the
-# initramfs also has what `make install` lays over the folder. What is said on
-# the way goes to stderr.
+# make, the test programs TESTS, and the demo static), as far as it is not built
+# already, writes the VM's initramfs to stdout and leaves the kernel as
+# /build/vmlinuz. Where SYSTEMD is not empty, the initramfs also has what
+# `make install` lays over the folder. What is said on the way goes to stderr.
 
 set -euo pipefail
 
 # Programs of the guest that must be the real ones; busybox stands in for
 # every other. (Its own shell would prefer its own applets to all of these.)
 programs='bash dash cat chmod cut date dd dmesg env find grep head id ip kmod
-	ls mawk mkdir mktemp nproc nsenter od realpath rm sed seq setpriv sleep
-	sort ss stat stty tail taskset tee timeout tr trace-cmd uname unshare wc
+	ls mawk mkdir mktemp nproc nsenter nstat od realpath rm sed seq setpriv
+	sleep sort ss stat stty tail taskset tee timeout tr trace-cmd uname unshare wc
 	xargs'
 # Modules that tests load, where the kernel has them.
 modules='dummy veth vrf inet_diag tcp_diag mptcp_diag rds_tcp'
@@ -27,7 +27,7 @@ arm64) sys=/arm64 cross=aarch64-linux-gnu- karch=arm64 triplet=aarch64-linux-gnu
 esac
 mode=$2
 systemd=$3
-tests=(${4:+"TEST_GEN_PROGS=$4"})
+tests=$4
 shift 4
 variables=("$@")
 # Debian's headers name gcc as the compiler, and options of its own: take them
@@ -39,10 +39,25 @@ clang=(CC=clang CONFIG_CC_IS_GCC= CONFIG_CC_IS_CLANG=y
 	KCFLAGS="-Wno-duplicate-decl-specifier -Wno-unknown-warning-option")
 src=/build/src
 root=/build/root
-# Libraries for listenq(8) are in some folders only.
-tool=''
-[ -n "$cross" ] || ! pkg-config --exists ncursesw jansson 2>/dev/null || tool=y
 exec 3>&1 1>&2		# stdout is for the initramfs alone
+
+# runs PROGRAM...: one of these is among the tests.
+runs()
+{
+	local program
+
+	for program in "$@"; do
+		[[ " $tests " != *" $program "* ]] || return 0
+	done
+	return 1
+}
+
+# listenq(8), where someone uses it; its libraries are in some folders only.
+tool=''
+if { [ "$mode" = shell ] || runs tool metrics servers monitoring; } && [ -z "$cross" ] &&
+	pkg-config --exists ncursesw jansson 2>/dev/null; then
+	tool=y
+fi
 
 build()
 {
@@ -61,9 +76,12 @@ build()
 	if [ -z "$ko" ]; then
 		ko=$src/module/listenq.ko
 		# No kernel-doc: it needs this or that interpreter, lint runs it.
-		# Where there is a clang too, nothing that it builds is kept.
-		if command -v clang >/dev/null; then
-			cp -r "$src" /build/clang
+		# Where there is a clang too, nothing that it builds is kept for
+		# the VM.
+		if [ "$mode" = check ] && command -v clang >/dev/null; then
+			mkdir -p /build/clang/module
+			cp -p "$src"/{Kbuild,Makefile} /build/clang/
+			cp -p "$src"/module/{Kbuild,*.[ch]} /build/clang/module/
 			"${make[@]}" -C /build/clang LLVM=1 W=1 cmd_checkdoc= \
 				KDIR="/usr/src/linux-headers-$release" "${clang[@]}"
 			grep -q ':= clang ' /build/clang/module/.main.o.cmd
@@ -71,13 +89,16 @@ build()
 		"${make[@]}" -C "$src" W=1 cmd_checkdoc= "${variables[@]}" \
 			KDIR="/usr/src/linux-headers-$release"
 	fi
-	# For faults.c, where the kernel lets functions fail on demand.
-	if grep -qs '^CONFIG_FAIL_FUNCTION=y' "/usr/src/linux-headers-$release/.config"; then
+	# Where the kernel lets functions fail on demand.
+	if runs faults && grep -qs '^CONFIG_FAIL_FUNCTION=y' "/usr/src/linux-headers-$release/.config"; then
 		"${make[@]}" -C "/usr/src/linux-headers-$release" W=1 cmd_checkdoc= \
 			M="$src/selftests/inject" modules
 	fi
-	"${make[@]}" -C "$src/selftests" KSFT=/build/ksft USERLDFLAGS=-static \
-		"${tests[@]}" INSTALL_PATH=/build/kselftest/listenq install
+	rm -rf /build/kselftest
+	if [ -n "$tests" ]; then
+		"${make[@]}" -C "$src/selftests" KSFT=/build/ksft USERLDFLAGS=-static \
+			"PROGRAMS=$tests" INSTALL_PATH=/build/kselftest/listenq install
+	fi
 	if [ -n "$tool" ]; then
 		make "-j$(nproc)" -C "$src/tools" CFLAGS='-O2 -g -Werror'
 	fi
@@ -101,6 +122,10 @@ add_elf()
 			for file in "$sys"{/usr,}/lib/"$triplet"/"$library"; do
 				[ ! -e "$file" ] || break
 			done
+			if [ ! -e "$file" ]; then
+				echo "error: $1 needs $library, which this Debian lacks: link it statically"
+				return 1
+			fi
 			library=/usr/lib/$triplet/$library
 		fi
 		[ -e "$root$library" ] || add_elf "$file" "$library"
@@ -118,13 +143,12 @@ add_symbols()
 	install -D -m 644 "/$name" "$root/$name"
 }
 
-# listenq(8), and what it is tried with: a terminal that is wide and knows
-# UTF-8, and a checker of memory, whose parts nothing names but itself.
-add_tool()
+# What listenq(8) is tried with: a terminal that is wide and knows UTF-8, and a
+# checker of memory, whose parts nothing names but itself.
+add_tool_test()
 {
 	local name
 
-	add_elf "$src/tools/listenq" usr/sbin/listenq
 	[ ! -e /usr/bin/tmux ] || add_elf /usr/bin/tmux usr/bin/tmux
 	if [ -e /usr/bin/valgrind.bin ]; then
 		for name in bin/valgrind{,.bin} libexec/valgrind/default.supp \
@@ -136,8 +160,35 @@ add_tool()
 	fi
 	install -D -m 644 -t "$root/etc/terminfo/t" \
 		/lib/terminfo/t/tmux-256color
+}
+
+# add_utf8: a locale whose terminals show more than ASCII.
+add_utf8()
+{
 	mkdir -p "$root/usr/lib/locale"
-	cp -r /usr/lib/locale/C.utf8 "$root/usr/lib/locale/"
+	cp -r /usr/lib/locale/C.[Uu]* "$root/usr/lib/locale/"
+}
+
+# What make shell brings along: FILES, and the description of the terminal that it
+# was called from.
+add_shell()
+{
+	local file
+
+	[ -n "$cross" ] || add_utf8
+	[ ! -s /build/shell/terminfo ] ||
+		tic -x -o "$root/etc/terminfo" /build/shell/terminfo ||
+		rm -f /build/shell/terminfo
+	for file in /build/shell/files/*; do
+		[ -e "$file" ] || continue
+		if [ -f "$file" ] && [ -x "$file" ] && readelf -h "$file" >/dev/null 2>&1; then
+			add_elf "$file" "usr/local/bin/${file##*/}"
+		elif [ -f "$file" ] && [ -x "$file" ]; then
+			install -D "$file" "$root/usr/local/bin/${file##*/}"
+		else
+			cp -r "$file" "$root/root/"
+		fi
+	done
 }
 
 add_programs()
@@ -166,7 +217,13 @@ add_programs()
 		[ -e "$root/usr/bin/$applet" ] || [ -e "$root/usr/sbin/$applet" ] ||
 			ln -s busybox "$root/usr/bin/$applet"
 	done
-	[ -z "$tool" ] || [ -n "$systemd" ] || add_tool	# else it is installed
+	if [ -n "$tool" ] && [ -z "$systemd" ]; then	# else it is installed
+		add_elf "$src/tools/listenq" usr/sbin/listenq
+	fi
+	if [ -n "$tool" ] && runs tool; then
+		add_tool_test
+		add_utf8
+	fi
 	# For the line editor of make shell.
 	install -D -m 644 -t "$root/etc/terminfo/v" \
 		"$(find /{usr/share,lib}/terminfo/v/vt100 2>/dev/null | head -n 1)"
@@ -178,7 +235,10 @@ add_programs()
 
 add_modules()
 {
-	local from=$sys/lib/modules/$release to=$root/lib/modules/$release file
+	local from to=$root/lib/modules/$release file
+
+	[ ! -d /build/own ] || sys=/build/own
+	from=$sys/lib/modules/$release
 
 	if [[ $ko == "$from"/* ]]; then
 		install -D -m 644 "$ko" "$to/${ko#"$from/"}"
@@ -188,7 +248,7 @@ add_modules()
 	[ ! -e "$src/selftests/inject/listenq_inject.ko" ] ||
 		install -m 644 -t "$to/updates" "$src/selftests/inject/listenq_inject.ko"
 	if [ -d "$from" ]; then
-		cp "$from"/modules.{builtin,order}* "$to"
+		cp "$from"/modules.{builtin,order}* "$to" || :	# some lack some
 		# shellcheck disable=SC2086 # a list; not every kernel has all
 		{ modprobe -d "$sys/" -S "$release" -a --show-depends $modules \
 			2>/dev/null || :; } |
@@ -209,9 +269,7 @@ add_tests()
 	cp -r /build/kselftest "$root/"
 	cp -r "$framework/kselftest" "$framework/run_kselftest.sh" "$root/kselftest/"
 	make -s --no-print-directory -C "$selftests" KSFT=/build/ksft \
-		"${tests[@]}" COLLECTION=listenq emit_tests >"$root/kselftest/kselftest-list.txt"
-	cp -r /build/demo "$selftests/vm/demo/demo.sh" "$root/"
-	install "$selftests/vm/init" "$root/init"
+		"PROGRAMS=$tests" COLLECTION=listenq emit_tests >"$root/kselftest/kselftest-list.txt"
 	install -D -m 644 -t "$root/over/etc/systemd/system" \
 		"$selftests/vm/selftests.service"
 }
@@ -265,10 +323,14 @@ add_bench()
 	fi
 }
 
+rm -rf "$root"
 build
 add_programs
 add_modules
-add_tests
+cp -r /build/demo "$src/selftests/vm/demo/demo.sh" "$root/"
+install "$src/selftests/vm/init" "$root/init"
+[ -z "$tests" ] || add_tests
+[ "$mode" != shell ] || add_shell
 [ "$mode" != bench ] || add_bench
 [ -z "$systemd" ] || add_installed
 cd "$root"

@@ -22,13 +22,11 @@ tool_packages="libc6-dbg $tool_libraries tmux valgrind"
 #   fragments	of configuration, for a kernel built from source
 #   systemd	not empty: systemd boots the whole folder, the project installed
 #		in it; else an initramfs has what the tests need
-#   programs	the test programs, where not the usual ones
-#   share	how many test programs a VM runs, one VM after the other, so that
-#		each takes less than four minutes
+#   slowness	how many times as long as on bookworm its test programs take
 describe()
 {
 	suite=$1 release='' arch=amd64 image=linux-image-amd64 extra='' later='' peers=''
-	systemd='' programs='' fragments=() cmdline='' share=4 alone=''
+	systemd='' fragments=() cmdline='' slowness=1
 
 	case $1 in
 	bullseye) peers=bpftrace ;;
@@ -46,20 +44,19 @@ describe()
 	trixie-rt) suite=trixie image=linux-image-rt-amd64 ;;
 	experimental) suite=sid release=$1 ;;
 	servers)
-		suite=trixie systemd=y programs='servers monitoring'
+		suite=trixie systemd=y
 		cmdline=systemd.unit=basic.target	# tests start the servers
 		extra="squashfs-tools systemd-sysv dbus $tool_libraries nginx wrk redis-server haproxy"
 		extra+=' nfs-kernel-server default-jre-headless nodejs xz-utils'
 		extra+=' prometheus prometheus-node-exporter'
 		;;
-	arm64) suite=trixie arch=arm64 image=linux-image-arm64 share=3 ;;
+	arm64) suite=trixie arch=arm64 image=linux-image-arm64 ;;
 	debug | debug-rt)
-		suite=trixie image='' fragments=(debug.config)
+		suite=trixie image='' fragments=(debug.config) slowness=4
 		[ "$1" = debug ] || fragments+=(debug-rt.config)
-		share=2 alone='counts listen_backlog limits reports'
 		;;
 	kcsan)
-		suite=trixie image='' share=1 fragments=(debug.config kcsan.config)
+		suite=trixie image='' fragments=(debug.config kcsan.config) slowness=8
 		# It warns of the kernel's own races; log-allow tells them apart.
 		cmdline="panic_on_warn=0 kcsan.early_enable=1"
 		;;
@@ -91,4 +88,47 @@ kernels_named()
 			printf '%s\n' "$name"
 		fi
 	done
+}
+
+# programs_of NAME: a line "PROGRAM SECONDS" for each test program that TESTS asks
+# for on kernel NAME: names, or core, ci or all; unset, what make check runs.
+programs_of()
+{
+	awk -v kernel="$1" -v tests="${TESTS:-core}" '
+		BEGIN {
+			members["usual"] = kernel != "servers"
+			members["ends"] = kernel == "bullseye" || kernel == "trixie-backports"
+			count = split(tests, named)
+			for (i = 1; i <= count; i++)
+				wanted[named[i]]
+		}
+		/^#/ { next }
+		{
+			here = 0
+			for (i = 4; i <= NF; i++)
+				here = here || $i == kernel || members[$i]
+			# What only servers has runs nowhere else.
+			fits = kernel == "servers" ? here : $4 != "servers"
+		}
+		$1 in wanted || "all" in wanted && fits || "ci" in wanted && here ||
+			"core" in wanted && (kernel == "servers" ? here : $3 == "core") {
+			print $1, $2
+		}' "$vm/programs"
+}
+
+# share_out MACHINES: shares what programs_of prints out among so many VMs, so that
+# each has about as much to do; a line of programs for each VM, in the table's order.
+share_out()
+{
+	nl -ba | sort -rnk 3 | awk -v machines="$1" '
+		{
+			least = 1
+			for (i = 2; i <= machines; i++)
+				if (seconds[i] < seconds[least])
+					least = i
+			seconds[least] += $3
+			print least, $1, $2
+		}' | sort -nk 1,2 | awk '
+		{ printf "%s%s", $1 == last ? " " : last ? "\n" : "", $3; last = $1 }
+		END { if (last) print "" }'
 }

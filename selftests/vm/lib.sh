@@ -7,8 +7,11 @@
 set -euo pipefail
 
 vm=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-top=$(cd "$vm/../.." && pwd)
+top=$(cd "$vm/../.." && pwd -P)
+user_locale=${LC_ALL:-${LC_CTYPE:-${LANG:-}}}
 export LC_ALL=C
+# Debian's PATH for users has none of what administrators run.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 # One line per step, on stderr: stdout belongs to the results.
 say()
@@ -23,9 +26,15 @@ die()
 	exit 1
 }
 
-# Who interrupts wants it to end, whatever the command under way makes of it.
-trap 'exit 130' INT
-trap 'exit 143' TERM
+# A run that is interrupted ends there, whatever the command under way makes of it.
+trap 'interrupted 130' INT
+trap 'interrupted 143' TERM
+interrupted()
+{
+	trap '' INT TERM
+	printf '\nlistenq: interrupted\n' >&2
+	exit "$1"
+}
 
 cache=${LISTENQ_CACHE:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/listenq}
 [[ $cache == /* && $cache != *[[:space:]]* ]] ||
@@ -75,6 +84,30 @@ unlock()
 
 	exec {fd}>&-
 }
+
+# in_git: the working tree is a clone of its own, which git lets us look at. (A release
+# tarball's is none, nor is another user's.)
+in_git()
+{
+	[ "$(git -C "$top" rev-parse --show-toplevel 2>/dev/null)" = "$top" ]
+}
+
+# files [PATHSPEC]...: those of the working tree that git knows or would add, each
+# ended by a NUL. A tree that is no clone is looked at through an empty repository.
+files()
+(
+	cd "$top"
+	if ! in_git; then
+		repository=$(mktemp -d)
+		trap 'rm -r "$repository"' EXIT
+		git init --quiet --bare "$repository"
+		export GIT_DIR=$repository GIT_WORK_TREE=$top
+	fi
+	git ls-files -z --cached --others --exclude-standard --deduplicate -- "$@" |
+	while IFS= read -r -d '' file; do
+		[ ! -e "$file" ] || printf '%s\0' "$file"
+	done
+)
 
 # quietly LOG COMMAND...: the output goes to LOG.
 quietly()
