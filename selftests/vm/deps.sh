@@ -1,20 +1,27 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# deps.sh TARGET: installs the Debian packages that make TARGET needs; silent
-# when they are there. Who isn't root gets the command to run.
+# deps.sh TARGET: checks the variables that make TARGET was given, and installs the
+# Debian packages that it needs; silent when they are there. Who isn't root gets the
+# command to run.
 
 . "$(dirname "$0")/lib.sh"
-. "$vm/kernels.sh"
+. "$vm/variables.sh"
 
-[ "$(uname -m)" = x86_64 ] ||
+check_variables "$1"
+
+[ "$(uname -m)" = x86_64 ] || [ "$1" = dist ] ||
 	die "the folders' compilers are x86-64 programs, this machine is $(uname -m): use another for this"
 
 # A command and the package that has it.
-wanted='mmdebstrap:mmdebstrap qemu-system-x86_64:qemu-system-x86 xz:xz-utils'
-[ "$(id -u)" -eq 0 ] || wanted+=' newuidmap:uidmap'
+wanted=git:git
 case $1 in
-check|bench|all)
+dist) ;;
+*)
+	wanted+=' mmdebstrap:mmdebstrap qemu-system-x86_64:qemu-system-x86 xz:xz-utils'
+	{ [ "$(id -u)" -eq 0 ] && [ "$1" != all ]; } || wanted+=' newuidmap:uidmap'
+	;;&
+check | shell | soak | bench | all)
 	[[ " ${KERNELS:-} " != *" "@(all|arm64)" "* ]] ||
 		wanted+=' qemu-system-aarch64:qemu-system-arm'
 	;;&
