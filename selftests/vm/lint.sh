@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The style and static checks; any finding fails. All of them run, so that one
-# run shows all there is.
+# The style and static checks; any finding fails. All of them run, as many side by
+# side as there are processors, so that one run shows all there is.
 
 . "$(dirname "$0")/lib.sh"
 . "$vm/kernels.sh"
 . "$vm/folder.sh"
 . "$vm/build.sh"
 
-folder=$default_kernel checks=0 findings=0 log=$cache/lint.log
+folder=$default_kernel checks=0
 need shellcheck codespell mandoc perl rst2html
 cd "$top"
 describe "$folder"
@@ -18,31 +18,34 @@ make_folder "$folder"
 make_ksft
 root=$cache/$folder/root
 
-# check NAME COMMAND...: its output is shown when it fails.
+# check NAME COMMAND...: starts it; its output is shown when it fails.
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
 check()
 {
-	local name=$1
+	local name=$1 log=$logs/$((checks += 1))
 
 	shift
+	while [ "$(jobs -pr | wc -l)" -ge "$(nproc)" ]; do
+		wait -n || :
+	done
 	say "lint: $name"
-	checks=$((checks + 1))
-	if ! quietly "$log" "$@"; then
-		cat "$log"
-		findings=$((findings + 1))
-	fi
+	{
+		quietly "$log" "$@" || mv "$log" "$log.findings"
+	} &
 }
 
-# files PATTERN...: those of the working tree.
-files()
+# lines PATHSPEC...: files of the working tree, one a line.
+lines()
 {
-	git ls-files --cached --others --exclude-standard --deduplicate -- "$@"
+	files "$@" | tr '\0' '\n'
 }
 
 # shell_files: scripts, by their first line; what they source is checked with
 # them.
 shell_files()
 {
-	files | xargs -d '\n' awk 'FNR == 1 && /^#!.*sh$/ { print FILENAME } { nextfile }'
+	files . | xargs -0 awk 'FNR == 1 && /^#!.*sh$/ { print FILENAME } { nextfile }'
 }
 
 # checkpatch IGNORED FILE...: run elsewhere, since it leaves a file where it
@@ -78,7 +81,8 @@ style()
 sparse()
 {
 	upload "$root"
-	in_folder "$root" sh -c "make -C /build/src C=2 W=1 \
+	in_folder "$root" sh -c "rm -f /build/src/module/*.o &&
+		make -C /build/src C=2 W=1 \
 		KDIR=/usr/src/linux-headers-\$(ls /lib/modules)" || return
 	! warnings "$log"
 }
@@ -146,7 +150,7 @@ rows()
 # nd: a macro of manual pages.
 spelling()
 {
-	files | xargs -d '\n' codespell --ignore-words-list=nd
+	files . | xargs -0 codespell --ignore-words-list=nd
 }
 
 # Errors and warnings; each file, so that one run shows them all.
@@ -156,14 +160,14 @@ documents()
 
 	while read -r file; do
 		rst2html --halt=2 "$file" /dev/null || status=1
-	done < <(files '*.rst')
+	done < <(lines '*.rst')
 	return "$status"
 }
 
-mapfile -t c < <(files '*.c' '*.h' ':!module/compat.h' \
+mapfile -t c < <(lines '*.c' '*.h' ':!module/compat.h' \
 	':!module/trace.h' ':!*tool*')
-mapfile -t tool < <(files 'tools/*.c' 'tools/*.h' 'selftests/tool.[ch]')
-mapfile -t shell < <(shell_files; echo dkms.conf; files '*.bash')
+mapfile -t tool < <(lines 'tools/*.c' 'tools/*.h' 'selftests/tool.[ch]')
+mapfile -t shell < <(shell_files; echo dkms.conf; lines '*.bash')
 check checkpatch style
 check 'sparse and W=1' sparse
 check shellcheck shellcheck --external-sources --check-sourced --source-path="$vm" "${shell[@]}"
@@ -176,5 +180,12 @@ check 'options: compat.h, dkms.conf' options
 check 'claims and tests: listen.rst' claims
 check 'rows and tests: security.rst' rows
 
+wait
+findings=0
+for log in "$logs"/*.findings; do
+	[ -e "$log" ] || continue
+	cat "$log"
+	findings=$((findings + 1))
+done
 [ "$findings" -eq 0 ] || die "lint: $findings of $checks checks have findings, above: fix them"
 echo "lint: no finding in $((${#c[@]} + ${#tool[@]} + 2)) C files and ${#shell[@]} shell scripts"
