@@ -7,7 +7,7 @@ VM := selftests/vm
 
 # Those that the scripts take, so that `make check KERNELS=...` works as
 # `KERNELS=... make check` does.
-export KERNELS KERNEL KSFT TESTS PARTS MINUTES LISTENQ_CACHE
+export KERNELS KERNEL MODULES KSFT TESTS PARTS MINUTES FILES V LISTENQ_CACHE
 export LISTENQ_SEED LISTENQ_LOADS LISTENQ_SECONDS
 ifneq ($(KERNEL),)
 export KDIR
@@ -76,6 +76,12 @@ dkms-remove: ## take away every version that dkms-install left
 		rm -rf "$$source"; \
 	done
 
+# What git knows or would add, as it lies here; SOURCE_DATE_EPOCH, else the time of
+# the last commit, else of dkms.conf. The same tree makes the same bytes.
+dist: ## make the release tarball, build/listenq-VERSION.tar.gz
+	@$(VM)/deps.sh dist
+	@$(VM)/dist.sh
+
 deb: ## build the Debian packages listenq-dkms and listenq-tools, in build/
 	@command -v dpkg-buildpackage >/dev/null || { echo "listenq: this takes Debian's tools:" \
 		"install build-essential debhelper dh-dkms" >&2; exit 1; }
@@ -96,11 +102,11 @@ demo: ## show in a VM, in two minutes, what the module shows
 	@$(VM)/deps.sh demo
 	@$(VM)/vm.sh demo
 
-shell: ## a prompt in the same VM, the module loaded: KERNELS=name
+shell: ## a prompt in the same VM, the module loaded: KERNELS=name, FILES="programs to bring along"
 	@$(VM)/deps.sh shell
 	@$(VM)/vm.sh shell $(KERNELS)
 
-check: ## run the selftests in a VM: KERNELS="name ..."|all, TESTS="name ...", KERNEL=bzImage KDIR=build
+check: ## run the selftests in VMs: TESTS="name ..."|ci|all, KERNELS="name ..."|all, KERNEL=bzImage KDIR=build
 	@$(VM)/deps.sh check
 	@$(VM)/check.sh
 
@@ -122,7 +128,7 @@ stress: ## everything at once, on four processors: KERNELS, LISTENQ_LOADS=1000, 
 	@TESTS=stress KERNELS="$(or $(KERNELS),debug)" $(VM)/check.sh
 
 soak: ## the same and fuzz with one seed after the other, for MINUTES=30, on one kernel, KERNELS=debug
-	@$(VM)/deps.sh check
+	@$(VM)/deps.sh soak
 	@$(VM)/vm.sh soak "$(or $(KERNELS),debug)"
 
 lint: ## checkpatch, sparse, W=1, shellcheck, codespell, mandoc, docutils
@@ -144,4 +150,4 @@ help: ## this list
 	@sed -nE 's/^([a-z-]+):.* ## (.*)/  \1\t\2/p' Makefile | expand -t 16
 
 .PHONY: headers module tools install uninstall dkms-install dkms-remove deb
-.PHONY: demo shell check bench bench-check coverage stress soak lint deps clean help
+.PHONY: demo shell check bench bench-check coverage stress soak lint dist deps clean help

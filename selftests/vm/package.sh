@@ -2,22 +2,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # package.sh: what installs the module (make, Debian's dkms, the package), tried
-# in copies of two folders, and what it installs, tried in VMs of those kernels.
+# in copies of two folders, and what it installs, tried in VMs of those kernels;
+# and the release tarball, by an ordinary user.
 # The last line is "N passed, N failed, N skipped".
 
 . "$(dirname "$0")/lib.sh"
-. "$vm/kernels.sh"
-. "$vm/folder.sh"
-. "$vm/build.sh"
-. "$vm/boot.sh"
+. "$vm/machine.sh"
 
 version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"$/\1/p' "$top/dkms.conf")
 id=listenq/$version
 memory=1024 processors=2 icount='' disk=''
 passed=0 failed=0
 VM_TIMEOUT=${VM_TIMEOUT:-300}
+"$vm/deps.sh" all
 export TESTS=rows
-"$vm/deps.sh" check
 
 # claim TEXT COMMAND...: a test case; what COMMAND says is shown if it fails.
 claim()
@@ -53,6 +51,7 @@ copy()
 	mkdir -p "$out"
 	as_root cp -a "$cache/$name/root" "$root"
 	unlock "$name"
+	remove "$root/build"
 	upload "$root"
 	kernel=$(in_folder "$root" ls /lib/modules)
 }
@@ -112,8 +111,9 @@ nothing_left()
 # image: builds what boot_vm boots, with the module that is installed.
 image()
 {
-	rm -rf "$out/vm"
-	build "$name" load "$out/vm"
+	local out=$out/vm
+
+	build load rows
 }
 
 # boot_vm MODE [OPTION]...: leaves what the VM says in $out/verdict.
@@ -279,6 +279,80 @@ all_gone()
 		diff /dev/null -
 }
 
+# The user of the release tarball has the PATH that Debian gives users. Who runs this
+# without being root is one already.
+user=listenq-package home=''
+
+# as_user COMMAND...
+as_user()
+{
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	local as=(env -i "HOME=$home" TERM=dumb LISTENQ_CACHE="$home/cache" "KSFT=$home/ksft"
+		PATH=/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games
+		sh -c 'cd "$HOME/listenq-$1" && shift && exec "$@"' sh "$version" "$@")
+
+	if [ "$(id -u)" -eq 0 ]; then
+		runuser -u "$user" -- "${as[@]}"
+	else
+		"${as[@]}"
+	fi
+}
+
+remove_user()
+{
+	# What the user's lent ids own has to be removed by them.
+	as_user mmdebstrap --unshare-helper rm -rf --one-file-system \
+		"$home/cache/bookworm/root" || :
+	rm -rf "$home"
+	[ "$(id -u)" -ne 0 ] || userdel "$user" 2>/dev/null || :
+}
+
+# add_user: with the tarball unpacked, and the folder that there is.
+add_user()
+{
+	name=user
+	home=$(mktemp -d /var/tmp/listenq-user.XXXXXX)
+	out=$home
+	trap 'remove_user' EXIT
+	[ "$(id -u)" -ne 0 ] || useradd --home-dir "$home" --shell /bin/sh "$user"
+	tar -xz -C "$home" <"$top/build/listenq-$version.tar.gz"
+	cp -r "$ksft" "$home/ksft"
+	mkdir -p "$home/cache/bookworm"
+	cp "$cache/bookworm/recipe" "$home/cache/bookworm/"
+	chmod 755 "$home"
+	[ "$(id -u)" -ne 0 ] || chown -R "$user:" "$home"
+	chmod 777 "$home/cache/bookworm"	# for the user's lent ids
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	as_root tar -c -C "$cache/bookworm/root" --exclude=./dev --exclude=./proc \
+		--exclude=./build . |
+		as_user mmdebstrap --unshare-helper sh -c \
+			'mkdir "$1" && cd "$1" && mkdir dev proc && tar -x' sh "$home/cache/bookworm/root"
+}
+
+# tells TEXT COMMAND...: it succeeds, and says this.
+tells()
+{
+	local said
+
+	said=$("${@:2}" 2>&1) || { echo "$said"; return 1; }
+	echo "$said"
+	grep -qF -- "$1" <<<"$said"
+}
+
+# In a shell that is piped into.
+shell_shows()
+{
+	echo "listenq --version" | tells "listenq $version" as_user make shell
+}
+
+# same_again: the tree that a tarball has made makes that tarball.
+same_again()
+{
+	as_user make dist
+	cmp "$top/build/listenq-$version.tar.gz" \
+		"$home/listenq-$version/build/listenq-$version.tar.gz"
+}
+
 copy bookworm
 snapshot >"$out/before"
 claim 'make tools' inside make tools
@@ -343,6 +417,15 @@ more_kernels
 claim 'dkms remove' inside dkms remove "$id" --all
 inside rm -r "/usr/src/listenq-$version"
 claim 'nothing is left' all_gone
+
+name=tarball out=$cache
+claim 'make dist' make -C "$top" dist
+add_user
+claim 'make dist in its tree makes the same one' same_again
+claim 'make demo' tells 'That was all.' as_user make demo
+claim 'make check' tells ' 0 failed' as_user make check TESTS=rows
+claim 'make shell' shell_shows
+claim 'make lint' tells 'lint: no finding' as_user make lint
 
 echo "$passed passed, $failed failed, 0 skipped"
 [ "$failed" -eq 0 ]
