@@ -76,6 +76,9 @@ boot()
 	esac
 	append="console=$console ignore_loglevel printk.devkmsg=on"
 	append+=" panic_on_warn=1 oops=panic panic=-1 softlockup_panic=1"
+	# Whether a timer ticks is tried for a moment, in which a VM that is short of
+	# processor time may see no tick.
+	[ "$arch" != amd64 ] || append+=" no_timer_check"
 	# tomoyo would take a socket's lock before listen() asks for it, where
 	# tests want it to wait.
 	append+=" lsm=apparmor"

@@ -108,7 +108,8 @@ own_module()
 	}
 	tar -c -C "$dir/module" listenq.ko |
 		in_folder "$1" sh -c 'mkdir /build/own && tar -x -C /build/own'
-	release=$(cat "$KDIR/include/config/kernel.release")
+	release=$(sed -n 's/^.define UTS_RELEASE "\(.*\)"$/\1/p' \
+		"$KDIR/include/generated/utsrelease.h")
 	if [ -z "$modules" ] && [ -s "$KDIR/modules.order" ]; then
 		modules=$out/modules/lib/modules/$release
 		make -C "$KDIR" INSTALL_MOD_PATH="$out/modules" INSTALL_MOD_STRIP=1 \

@@ -26,6 +26,7 @@ stop()
 	local job
 
 	for job in $(jobs -p); do
+		disown "$job"	# or bash tells of its end
 		kill -TERM -- "-$job" 2>/dev/null || :
 	done
 	rm -rf "$results"
@@ -135,6 +136,10 @@ done | awk -v names="$names" '
 			print sum[program], row | "sort -rn | cut -d\" \" -f2-"
 		}
 	}'
+if [ -z "${TESTS:-}" ]; then
+	echo "# This was what shows README.md's promises. All tests of this kernel: make check TESTS=all;"
+	echo "# all there are: make check KERNELS=all TESTS=all (more than an hour). Output of one: V=1 TESTS=name"
+fi
 cat "$results"/row.* | awk -v names="$names" '
 	function row(name, passed, failed, skipped, seconds) {
 		printf "# %-18s %8s %8s %8s %8s\n", name, passed, failed, skipped, seconds

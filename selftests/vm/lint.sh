@@ -147,6 +147,15 @@ rows()
 	return "$status"
 }
 
+# Where CI runs a program stands in testing.rst too.
+programs()
+{
+	diff <(sed -E '/^#/d; s/^([a-z_]+)[[:blank:]]+[0-9]+[[:blank:]]+[a-z-]+[[:blank:]]+/\1 /' \
+			"$vm/programs") \
+		<(sed -n '/^Where they run$/,/^Exactness/s/^``\([a-z_]*\)`` *\([a-z ]*[a-z]\)  .*/\1 \2/p' \
+			Documentation/testing.rst)
+}
+
 # nd: a macro of manual pages.
 spelling()
 {
@@ -178,6 +187,7 @@ check 'oldest kernel: compat.h, dkms.conf, kernels.rst, README.md' oldest_kernel
 check 'version: dkms.conf, listenq.h, debian/changelog' versions
 check 'options: compat.h, dkms.conf' options
 check 'claims and tests: listen.rst' claims
+check 'programs: vm/programs, testing.rst' programs
 check 'rows and tests: security.rst' rows
 
 wait

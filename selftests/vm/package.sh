@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# package.sh: what installs the module (make, Debian's dkms, the package), tried
-# in copies of two folders, and what it installs, tried in VMs of those kernels;
-# and the release tarball, by an ordinary user.
+# package.sh [bookworm|trixie|tarball]...: what installs the module (make, Debian's
+# dkms, the package), tried in copies of two folders, and what it installs, tried in
+# VMs of those kernels; and the release tarball, by an ordinary user. By default all
+# three, as many side by side as there are processors.
 # The last line is "N passed, N failed, N skipped".
 
 . "$(dirname "$0")/lib.sh"
@@ -310,9 +311,7 @@ remove_user()
 # add_user: with the tarball unpacked, and the folder that there is.
 add_user()
 {
-	name=user
 	home=$(mktemp -d /var/tmp/listenq-user.XXXXXX)
-	out=$home
 	trap 'remove_user' EXIT
 	[ "$(id -u)" -ne 0 ] || useradd --home-dir "$home" --shell /bin/sh "$user"
 	tar -xz -C "$home" <"$top/build/listenq-$version.tar.gz"
@@ -353,79 +352,122 @@ same_again()
 		"$home/listenq-$version/build/listenq-$version.tar.gz"
 }
 
-copy bookworm
-snapshot >"$out/before"
-claim 'make tools' inside make tools
-claim 'make install' inside make install
-claim 'listenq(8) is there, and says that the module is not' tool /usr/local
-claim 'modprobe would find it' loadable updates/listenq.ko
-image
-claim 'unsigned, it is refused where signatures are enforced' refuses
-claim 'the kernel says why' says 'Loading of unsigned module is rejected'
-claim 'make uninstall' inside make uninstall
-claim 'nothing is left' nothing_left
+# Debian 12: by make, and by the packages.
+on_bookworm()
+{
+	copy bookworm
+	snapshot >"$out/before"
+	claim 'make tools' inside make tools
+	claim 'make install' inside make install
+	claim 'listenq(8) is there, and says that the module is not' tool /usr/local
+	claim 'modprobe would find it' loadable updates/listenq.ko
+	image
+	claim 'unsigned, it is refused where signatures are enforced' refuses
+	claim 'the kernel says why' says 'Loading of unsigned module is rejected'
+	claim 'make uninstall' inside make uninstall
+	claim 'nothing is left' nothing_left
 
-inside chown -R nobody .
-claim 'make deb, by an ordinary user' \
-	inside setpriv --reuid=nobody --clear-groups make deb
-claim 'lintian' inside setpriv --reuid=nobody --clear-groups \
-	sh -c 'lintian --fail-on error,warning build/*.changes'
-claim 'the packages are installed' inside sh -c \
-	'apt-get install --yes -o Dpkg::Options::=--path-include="/usr/share/man/*" \
-		./build/*.deb'
-claim 'listenq(8) is there, and says that the module is not' tool /usr
-claim 'dkms has built it' status "$kernel" installed
-claim 'modprobe would find it' loadable updates/dkms/listenq.ko
-claim 'make dkms-install leaves a package alone' \
-	inside sh -c '! make dkms-install'
-inside ln -s /usr/lib/systemd/system/listenq-metrics.timer \
-	/etc/systemd/system/timers.target.wants/	# as systemctl enable does
-claim 'the packages are purged' inside dpkg --purge listenq-dkms listenq-tools
-claim 'nothing is left' nothing_left
+	inside chown -R nobody .
+	claim 'make deb, by an ordinary user' \
+		inside setpriv --reuid=nobody --clear-groups make deb
+	claim 'lintian' inside setpriv --reuid=nobody --clear-groups \
+		sh -c 'lintian --fail-on error,warning build/*.changes'
+	claim 'the packages are installed' inside sh -c \
+		'apt-get install --yes -o Dpkg::Options::=--path-include="/usr/share/man/*" \
+			./build/*.deb'
+	claim 'listenq(8) is there, and says that the module is not' tool /usr
+	claim 'dkms has built it' status "$kernel" installed
+	claim 'modprobe would find it' loadable updates/dkms/listenq.ko
+	claim 'make dkms-install leaves a package alone' \
+		inside sh -c '! make dkms-install'
+	inside ln -s /usr/lib/systemd/system/listenq-metrics.timer \
+		/etc/systemd/system/timers.target.wants/	# as systemctl enable does
+	claim 'the packages are purged' inside dpkg --purge listenq-dkms listenq-tools
+	claim 'nothing is left' nothing_left
 
-claim 'make dkms-install' inside make dkms-install
-claim 'make dkms-install once more' inside make dkms-install
-claim 'dkms has built it' status "$kernel" installed
-image
-claim 'modprobe loads it, its test passes' loads
-more_kernels
-claim 'make dkms-remove' inside make dkms-remove
-claim 'nothing is left' all_gone
+	claim 'make dkms-install' inside make dkms-install
+	claim 'make dkms-install once more' inside make dkms-install
+	claim 'dkms has built it' status "$kernel" installed
+	image
+	claim 'modprobe loads it, its test passes' loads
+	more_kernels
+	claim 'make dkms-remove' inside make dkms-remove
+	claim 'nothing is left' all_gone
+}
 
-copy trixie
-claim 'make dkms-install DESTDIR= takes the source alone' \
-	inside make dkms-install DESTDIR=/build/tree
-claim 'dkms add' inside dkms add "/build/tree/usr/src/listenq-$version"
-claim 'dkms build' inside dkms build "$id" -k "$kernel"
-claim 'dkms install' inside dkms install "$id" -k "$kernel"
-claim 'dkms status' status "$kernel" installed
-claim 'modprobe would find it' loadable updates/dkms/listenq.ko.xz
-image
-claim 'modprobe loads it, its test passes' loads
-claim 'signed by dkms, it is refused while its key is not enrolled' refuses
-claim 'the kernel says why' \
-	says 'Loading of module with unavailable key is rejected'
-claim 'with Secure Boot and its key enrolled, it is loaded' secure_boot
-claim 'Secure Boot was on' says 'Secure boot enabled'
-systemd_disk
-claim 'systemd boots' boots_systemd
-claim 'no unit has failed' says_not 'failed unit'
-claim 'parameters: those of modprobe.d' parameters
-claim 'rules: those of tmpfiles.d, and of the parameter' rules boot
-claim 'a line with one wrong rule changes nothing' rules after
-more_kernels
-claim 'dkms remove' inside dkms remove "$id" --all
-inside rm -r "/usr/src/listenq-$version"
-claim 'nothing is left' all_gone
+# Debian 13: by dkms, signed, and under systemd.
+on_trixie()
+{
+	copy trixie
+	claim 'make dkms-install DESTDIR= takes the source alone' \
+		inside make dkms-install DESTDIR=/build/tree
+	claim 'dkms add' inside dkms add "/build/tree/usr/src/listenq-$version"
+	claim 'dkms build' inside dkms build "$id" -k "$kernel"
+	claim 'dkms install' inside dkms install "$id" -k "$kernel"
+	claim 'dkms status' status "$kernel" installed
+	claim 'modprobe would find it' loadable updates/dkms/listenq.ko.xz
+	image
+	claim 'modprobe loads it, its test passes' loads
+	claim 'signed by dkms, it is refused while its key is not enrolled' refuses
+	claim 'the kernel says why' \
+		says 'Loading of module with unavailable key is rejected'
+	claim 'with Secure Boot and its key enrolled, it is loaded' secure_boot
+	claim 'Secure Boot was on' says 'Secure boot enabled'
+	systemd_disk
+	claim 'systemd boots' boots_systemd
+	claim 'no unit has failed' says_not 'failed unit'
+	claim 'parameters: those of modprobe.d' parameters
+	claim 'rules: those of tmpfiles.d, and of the parameter' rules boot
+	claim 'a line with one wrong rule changes nothing' rules after
+	more_kernels
+	claim 'dkms remove' inside dkms remove "$id" --all
+	inside rm -r "/usr/src/listenq-$version"
+	claim 'nothing is left' all_gone
+}
 
-name=tarball out=$cache
-claim 'make dist' make -C "$top" dist
-add_user
-claim 'make dist in its tree makes the same one' same_again
-claim 'make demo' tells 'That was all.' as_user make demo
-claim 'make check' tells ' 0 failed' as_user make check TESTS=rows
-claim 'make shell' shell_shows
-claim 'make lint' tells 'lint: no finding' as_user make lint
+by_tarball()
+{
+	name=tarball out=$cache/tarball
+	mkdir -p "$out"
+	make_ksft
+	claim 'make dist' make -C "$top" dist
+	add_user
+	claim 'make dist in its tree makes the same one' same_again
+	claim 'make demo' tells 'That was all.' as_user make demo
+	claim 'make check' tells ' 0 failed' as_user make check TESTS=rows
+	claim 'make shell' shell_shows
+	claim 'make lint' tells 'lint: no finding' as_user make lint
+}
 
-echo "$passed passed, $failed failed, 0 skipped"
-[ "$failed" -eq 0 ]
+# part NAME: the one that runs in this process.
+part()
+{
+	"$1"
+	echo "$passed passed, $failed failed, 0 skipped"
+	[ "$failed" -eq 0 ]
+}
+
+[ $# -gt 0 ] || set -- trixie bookworm tarball
+case $* in
+bookworm | trixie) part "on_$*" ;;
+tarball) part by_tarball ;;
+*)
+	logs=$(mktemp -d)
+	trap 'rm -rf "$logs"' EXIT
+	for name; do
+		while [ "$(jobs -pr | wc -l)" -ge "$(nproc)" ]; do
+			wait -n || :
+		done
+		"$0" "$name" </dev/null >"$logs/$name" &
+	done
+	wait
+	cat "$logs"/* | sed '/^[0-9]* passed, /d'
+	tail -qn 1 "$logs"/* | awk '
+		/^[0-9]+ passed, [0-9]+ failed/ { passed += $1; failed += $3; next }
+		{ failed++ }	# it ended early
+		END {
+			print passed + 0 " passed, " failed + 0 " failed, 0 skipped"
+			exit failed || !passed
+		}'
+	;;
+esac

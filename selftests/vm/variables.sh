@@ -20,7 +20,7 @@ are_words()
 	shift
 	for word in ${!variable:-}; do
 		[[ " $* " == *" $word "* ]] ||
-			die "$variable: there is no '$word': there are $*"
+			die "$variable: '$word' is not one of: $*"
 	done
 }
 
@@ -49,7 +49,7 @@ check_variables()
 	done
 	if [ "$target" = check ] && [ -n "${KERNEL:-}" ]; then
 		[ -f "$KERNEL" ] || die "KERNEL='$KERNEL' is not a file: name a bzImage"
-		[ -f "${KDIR:-}/include/config/kernel.release" ] ||
+		[ -f "${KDIR:-}/include/generated/utsrelease.h" ] ||
 			die "KDIR='${KDIR:-}' is not a kernel's build directory: KERNEL= takes both"
 		[ -z "${MODULES:-}" ] || [ -d "$MODULES/kernel" ] ||
 			die "MODULES='$MODULES' is not a kernel's module directory: name one like /lib/modules/RELEASE"
