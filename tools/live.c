@@ -247,6 +247,7 @@ static void draw_help(const struct sink *sink)
 		"space                        pause, and go on",
 		"q                            quit",
 		"",
+		"OVF     overflows: refused because the accept queue was full; LAST: since then",
 		"LIMIT   what was asked for, where it is not what is in force",
 		"        !  somaxconn has clamped it    r  a rule acts on it",
 	};

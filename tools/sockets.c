@@ -365,13 +365,17 @@ bool listener_is_full(const struct listener *listener, enum figure queue)
 	return listener_fill(listener, queue) > 1;
 }
 
-/* The kernel compares without a sign: -1 asks for all there is. */
+/*
+ * Whether it has less than it asked for. Who asks for all there is has got that:
+ * the kernel compares without a sign, so by -1 as well as by INT_MAX.
+ */
 bool listener_is_clamped(const struct listener *listener)
 {
 	const long long *figure = listener->figure;
 
 	return figure[ASKED] != UNKNOWN && figure[GRANTED] != UNKNOWN &&
-	       figure[GRANTED] < (uint32_t)figure[ASKED];
+	       (uint32_t)figure[ASKED] < INT_MAX &&
+	       figure[GRANTED] < figure[ASKED];
 }
 
 /* Who called listen(), or else who has the socket open. */

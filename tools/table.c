@@ -75,14 +75,14 @@ static const struct column columns[] = {
 	  .rank = 22 },
 	{ .title = "OVF/S", .kind = RATE_CELL, .figure = OVERFLOWS, .rank = 70,
 	  .flag = TABLE_RATES },
-	{ .title = "OVERFLOWS", .kind = COUNT_CELL, .figure = OVERFLOWS,
-	  .rank = 95, .left = true, .spans = true, .sort = BY_OVERFLOWS + 1 },
-	{ .title = "", .kind = TIME_CELL, .figure = SINCE_OVERFLOW_MS,
+	{ .title = "OVF", .kind = COUNT_CELL, .figure = OVERFLOWS,
+	  .rank = 95, .sort = BY_OVERFLOWS + 1 },
+	{ .title = "LAST", .kind = TIME_CELL, .figure = SINCE_OVERFLOW_MS,
 	  .rank = 94 },
 	{ .title = "SYNQ", .kind = BAR_CELL, .figure = SYNQ, .rank = 40,
 	  .left = true, .spans = true, .sort = BY_SYNQ + 1 },
 	{ .title = "", .kind = COUNT_CELL, .figure = SYNQ, .rank = 88 },
-	{ .title = "PEAK", .kind = COUNT_CELL, .figure = SYNQ_PEAK,
+	{ .title = "SYNPEAK", .kind = COUNT_CELL, .figure = SYNQ_PEAK,
 	  .rank = 26 },
 	{ .title = "SYN/S", .kind = RATE_CELL, .figure = SYNS, .rank = 64,
 	  .flag = TABLE_RATES, .sort = BY_SYNS + 1 },
@@ -517,6 +517,10 @@ void table_print(struct listener *const listener[], size_t count,
 	};
 	struct table table;
 
+	if (!count) {
+		puts("no listeners");
+		return;
+	}
 	table_layout(&table, listener, count, screen_width(), flags);
 	table_header(&table, NO_SORT, &sink);
 	putchar('\n');

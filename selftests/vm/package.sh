@@ -88,7 +88,7 @@ tool()
 		[ "$("$1/sbin/listenq" 2>&1)" = "$3" ]
 		man --where 8 listenq | grep "^$1/"
 		bash -n "$1/share/bash-completion/completions/listenq"' sh "$1" "$version" \
-		"listenq: the module is not loaded: as root, run 'modprobe listenq'"
+		"listenq: the module is not loaded: as root, run 'modprobe listenq', or 'insmod module/listenq.ko' where it was built"
 }
 
 # snapshot: all files of the copy, but for logs, databases and dkms' own keys.
