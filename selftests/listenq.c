@@ -417,13 +417,13 @@ int lq_restore(bool loaded)
 	return loaded ? lq_load() : lq_unload();
 }
 
-static void lo_up(void)
+void lq_set_lo(bool up)
 {
-	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = up ? IFF_UP : 0 };
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &ifr))
-		err(1, "lo up");
+		err(1, "lo %s", up ? "up" : "down");
 	close(fd);
 }
 
@@ -431,7 +431,7 @@ void lq_new_netns(void)
 {
 	if (unshare(CLONE_NEWNET))
 		err(1, "unshare(CLONE_NEWNET)");
-	lo_up();
+	lq_set_lo(true);
 }
 
 int lq_netns(void)
@@ -831,6 +831,11 @@ int lq_bound(int family, const char *host, int port)
 	return fd;
 }
 
+int lq_bound_loopback(int family)
+{
+	return lq_bound(family, lq_loopback(family), 0);
+}
+
 int lq_bound_shared(int family, const char *host, int port)
 {
 	struct lq_addr addr = lq_addr(family, host, port);
@@ -924,7 +929,7 @@ int lq_uring_accept(int fd)
 
 int lq_listener(int family, int backlog)
 {
-	int fd = lq_bound(family, lq_loopback(family), 0);
+	int fd = lq_bound_loopback(family);
 
 	lq_listen(fd, backlog);
 	return fd;
@@ -963,6 +968,12 @@ ino_t lq_inode(int fd)
 	if (fstat(fd, &st))
 		err(1, "fstat");
 	return st.st_ino;
+}
+
+void lq_set_option(int fd, int level, int name, int value)
+{
+	if (setsockopt(fd, level, name, &value, sizeof(value)))
+		err(1, "setsockopt(%d, %d, %d)", level, name, value);
 }
 
 /* The client's end of a connection that waits to be accepted at @fd. */
@@ -1051,6 +1062,15 @@ void lq_send_byte(int client)
 		err(1, "send");
 }
 
+void lq_abort(int fd)
+{
+	const struct linger now = { .l_onoff = 1 };
+
+	if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)))
+		err(1, "SO_LINGER");
+	close(fd);
+}
+
 static void by_shutdown(int fd)
 {
 	if (shutdown(fd, SHUT_RD))
@@ -1074,16 +1094,22 @@ int lq_kind_socket(const struct lq_kind *kind, int flags)
 		      kind->protocol);
 }
 
-int lq_kind_bound(const struct lq_kind *kind, int port)
+struct lq_addr lq_kind_addr(const struct lq_kind *kind, int port)
 {
-	int fd = lq_kind_socket(kind, 0);
 	struct lq_addr addr = { .len = sizeof(sa_family_t) };
 
-	if (kind->family == AF_UNIX)
-		addr.ss.ss_family = AF_UNIX;
-	else
-		addr = lq_addr(kind->family, lq_loopback(kind->family), port);
-	if (fd < 0 || bind(fd, &addr.sa, addr.len))
+	if (kind->family != AF_UNIX)
+		return lq_addr(kind->family, lq_loopback(kind->family), port);
+	addr.ss.ss_family = AF_UNIX;
+	return addr;
+}
+
+int lq_kind_bound(const struct lq_kind *kind, int port)
+{
+	struct lq_addr addr = lq_kind_addr(kind, port);
+	int fd = lq_kind_socket(kind, 0);
+
+	if (fd < 0 || lq_try_bind(fd, &addr))
 		err(1, "a socket of family %d, type %d, protocol %d",
 		    kind->family, kind->type, kind->protocol);
 	return fd;
@@ -1105,6 +1131,11 @@ struct lq_addr lq_reach(int fd)
 	if (family == AF_UNIX)
 		return addr;
 	return lq_addr(family, lq_loopback(family), lq_port(fd));
+}
+
+int lq_try_bind(int fd, const struct lq_addr *addr)
+{
+	return bind(fd, &addr->sa, addr->len) ? errno : 0;
 }
 
 int lq_try_listen(int fd, int backlog)

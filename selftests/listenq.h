@@ -127,6 +127,7 @@ const char *lq_setup_plain(void);
 /* The same for tests that start and stop the units of a VM: no namespace. */
 const char *lq_setup_units(void);
 void lq_new_netns(void);
+void lq_set_lo(bool up);
 /* This network namespace as a descriptor, and the way back there. */
 int lq_netns(void);
 /* The number that it goes by in /proc/self/ns and in the kernel log. */
@@ -268,6 +269,7 @@ int lq_bound(int family, const char *host, int port);
 int lq_bound_shared(int family, const char *host, int port);
 /* The same of MPTCP; -1 where the kernel has none. */
 int lq_bound_mptcp(int family, const char *host, int port);
+int lq_bound_loopback(int family);
 int lq_listener(int family, int backlog);
 int lq_listener_any(int family, int backlog);
 void lq_listen(int fd, int backlog);
@@ -276,6 +278,7 @@ int lq_uring_listen(int fd, int backlog);
 /* The accepted connection, or -1 where the kernel has no io_uring. */
 int lq_uring_accept(int fd);
 int lq_port(int fd);
+void lq_set_option(int fd, int level, int name, int value);
 ino_t lq_inode(int fd);
 int lq_connect(int fd);
 /*
@@ -294,6 +297,8 @@ void lq_close_all(const int *fds, int count);
 void lq_hold_acks(int fd);
 void lq_pass_acks(int fd);
 void lq_send_byte(int client);
+/* Ends a connection by a reset. */
+void lq_abort(int fd);
 void lq_end_listening(int fd);
 /* Each way to end a listener whose socket stays. */
 #define LQ_STOPS	2
@@ -308,13 +313,16 @@ struct lq_kind {
 
 /* -1 where the kernel doesn't have that kind. */
 int lq_kind_socket(const struct lq_kind *kind, int flags);
-/* At the loopback address; of AF_UNIX, at a name that the kernel chooses. */
+/* The loopback address; of AF_UNIX, a name that the kernel chooses. */
+struct lq_addr lq_kind_addr(const struct lq_kind *kind, int port);
+/* Bound there. */
 int lq_kind_bound(const struct lq_kind *kind, int port);
 int lq_kind_listener(const struct lq_kind *kind, int backlog);
 /* Where @fd is bound to; where to reach it if that is no address. */
 struct lq_addr lq_name(int fd);
 struct lq_addr lq_reach(int fd);
 /* 0 or an errno. */
+int lq_try_bind(int fd, const struct lq_addr *addr);
 int lq_try_listen(int fd, int backlog);
 int lq_try_connect(int client, int fd);
 
