@@ -1386,7 +1386,7 @@ static FILE *ss_open(const char *args)
 	char command[256];
 	FILE *pipe;
 
-	if (!loaded)
+	if (!loaded && access("/sys/module/tcp_diag", F_OK))
 		lq_run("modprobe -q -a inet_diag tcp_diag 2>/dev/null");
 	loaded = true;
 	snprintf(command, sizeof(command), "ss -Hnt %s", args);
