@@ -1266,10 +1266,12 @@ void lq_dummy_up(void)
 	static const char have_route6[] =
 		"ip -6 route show table local | grep -q " DUMMY_ADDR6;
 
-	if (lq_run("ip link add " DUMMY " type dummy") ||
-	    lq_run("ip link set " DUMMY " up") ||
-	    lq_run("ip addr add " DUMMY_ADDR4 "/16 dev " DUMMY) ||
-	    lq_run("ip addr add " DUMMY_ADDR6 "/64 dev " DUMMY " nodad"))
+	if (lq_run("ip -batch - <<end\n"
+		   "link add " DUMMY " type dummy\n"
+		   "link set " DUMMY " up\n"
+		   "addr add " DUMMY_ADDR4 "/16 dev " DUMMY "\n"
+		   "addr add " DUMMY_ADDR6 "/64 dev " DUMMY " nodad\n"
+		   "end"))
 		errx(1, "no dummy device");
 	/* A work item of the kernel's adds the route that makes it local. */
 	if (!lq_wait_until(!lq_run(have_route6)))
