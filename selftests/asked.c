@@ -33,13 +33,7 @@ FIXTURE(asked)
 	bool loaded_rds;
 };
 
-FIXTURE_VARIANT(asked)
-{
-	int family;
-};
-
-FIXTURE_VARIANT_ADD(asked, ipv4) { AF_INET };
-FIXTURE_VARIANT_ADD(asked, ipv6) { AF_INET6 };
+LQ_FAMILIES(asked);
 
 FIXTURE_SETUP(asked)
 {

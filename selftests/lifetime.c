@@ -13,22 +13,8 @@
 #include "kselftest_harness.h"
 #include "listenq.h"
 
-FIXTURE(lifetime) { };
-
-FIXTURE_VARIANT(lifetime)
-{
-	int family;
-};
-
-FIXTURE_VARIANT_ADD(lifetime, ipv4) { AF_INET };
-FIXTURE_VARIANT_ADD(lifetime, ipv6) { AF_INET6 };
-
-FIXTURE_SETUP(lifetime)
-{
-	LQ_SETUP();
-}
-
-FIXTURE_TEARDOWN(lifetime) { }
+LQ_FIXTURE(lifetime);
+LQ_FAMILIES(lifetime);
 
 /* Another process calls listen(), and ends. */
 static pid_t listen_by_another(int fd, int backlog)

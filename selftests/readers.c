@@ -31,14 +31,7 @@
 #define OTHER_UID	12350
 #define OVERFLOW_UID	65534
 
-FIXTURE(readers) { };
-
-FIXTURE_SETUP(readers)
-{
-	LQ_SETUP();
-}
-
-FIXTURE_TEARDOWN(readers) { }
+LQ_FIXTURE(readers);
 
 /* What a reader saw of a listener; written by a child. */
 struct seen {

@@ -21,14 +21,7 @@
 #define GROUP		8
 #define CROWD		100
 
-FIXTURE(rows) { };
-
-FIXTURE_SETUP(rows)
-{
-	LQ_SETUP();
-}
-
-FIXTURE_TEARDOWN(rows) { }
+LQ_FIXTURE(rows);
 
 /* One listener as /proc/net/tcp has it. */
 struct tcp_row {
