@@ -9,15 +9,12 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -36,20 +33,7 @@ FIXTURE(asked)
 	bool loaded_rds;
 };
 
-FIXTURE_VARIANT(asked)
-{
-	int family;
-};
-
-FIXTURE_VARIANT_ADD(asked, ipv4)
-{
-	.family = AF_INET,
-};
-
-FIXTURE_VARIANT_ADD(asked, ipv6)
-{
-	.family = AF_INET6,
-};
+LQ_FAMILIES(asked);
 
 FIXTURE_SETUP(asked)
 {
@@ -82,24 +66,40 @@ static const struct expectation expectations[] = {
 	{ INT_MIN, SOMAXCONN_HERE },
 };
 
+/* What the file and ss have of @count listeners. */
+static void check_all(struct __test_metadata *_metadata, const int *fds,
+		      const struct expectation *expected, int count)
+{
+	struct lq_ss rows[32];
+	int listed = lq_ss_listeners(rows, ARRAY_SIZE(rows));
+
+	for (int i = 0; i < count; i++) {
+		const struct lq_ss *ss = lq_ss_find(rows, listed,
+						    lq_cookie(fds[i]));
+
+		EXPECT_EQ(expected[i].asked, lq_num(fds[i], "asked"));
+		EXPECT_EQ(expected[i].granted, lq_num(fds[i], "granted"));
+		EXPECT_EQ(expected[i].granted, lq_num(fds[i], "limit"));
+		ASSERT_NE(NULL, ss);
+		EXPECT_EQ(expected[i].granted, ss->sendq);
+	}
+}
+
 static void check(struct __test_metadata *_metadata, int fd, int asked,
 		  int granted)
 {
-	struct lq_ss ss;
+	const struct expectation expected = { asked, granted };
 
-	EXPECT_EQ(asked, lq_num(fd, "asked"));
-	EXPECT_EQ(granted, lq_num(fd, "granted"));
-	EXPECT_EQ(granted, lq_num(fd, "limit"));
-	ASSERT_TRUE(lq_ss(fd, &ss));
-	EXPECT_EQ(granted, ss.sendq);
+	check_all(_metadata, &fd, &expected, 1);
 }
 
 TEST_F(asked, first_listen)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(expectations); i++)
-		check(_metadata,
-		      lq_listener(variant->family, expectations[i].asked),
-		      expectations[i].asked, expectations[i].granted);
+	int fds[ARRAY_SIZE(expectations)];
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		fds[i] = lq_listener(variant->family, expectations[i].asked);
+	check_all(_metadata, fds, expectations, ARRAY_SIZE(fds));
 }
 
 TEST_F(asked, repeated_listen)
@@ -108,8 +108,7 @@ TEST_F(asked, repeated_listen)
 
 	for (size_t i = 0; i < ARRAY_SIZE(expectations); i++) {
 		lq_listen(fd, expectations[i].asked);
-		check(_metadata, fd, expectations[i].asked,
-		      expectations[i].granted);
+		check_all(_metadata, &fd, &expectations[i], 1);
 	}
 }
 
@@ -131,7 +130,6 @@ TEST_F(asked, somaxconn_changes)
 struct thread {
 	pthread_t thread;
 	pthread_barrier_t *barrier;
-	int family;
 	int asked;
 	int fds[PER_THREAD];
 };
@@ -146,41 +144,45 @@ static void *listen_often(void *arg)
 	return NULL;
 }
 
-/* One process, two threads: the argument is the thread's, not the process'. */
-TEST_F(asked, threads_at_once)
+static void listen_at_once(struct __test_metadata *_metadata,
+			   struct thread threads[THREADS])
 {
-	static const int asked[THREADS] = { -1000, 1000000 };
-	struct thread threads[THREADS];
 	pthread_barrier_t barrier;
-	struct lq_table *table;
 
 	pthread_barrier_init(&barrier, NULL, THREADS);
 	for (int t = 0; t < THREADS; t++) {
 		threads[t].barrier = &barrier;
-		threads[t].asked = asked[t];
-		for (int i = 0; i < PER_THREAD; i++)
-			threads[t].fds[i] = lq_bound(variant->family,
-						     lq_loopback(variant->family),
-						     0);
-	}
-	for (int t = 0; t < THREADS; t++)
 		ASSERT_EQ(0, pthread_create(&threads[t].thread, NULL,
 					    listen_often, &threads[t]));
+	}
 	for (int t = 0; t < THREADS; t++)
 		ASSERT_EQ(0, pthread_join(threads[t].thread, NULL));
+}
+
+/* One process, two threads: the argument is the thread's, not the process'. */
+TEST_F(asked, threads_at_once)
+{
+	struct thread threads[THREADS] = {
+		{ .asked = -1000 }, { .asked = 1000000 },
+	};
+	struct lq_table *table;
+
+	for (int t = 0; t < THREADS; t++)
+		for (int i = 0; i < PER_THREAD; i++)
+			threads[t].fds[i] = lq_bound_loopback(variant->family);
+	listen_at_once(_metadata, threads);
 
 	table = lq_read(LQ_SOCKETS);
 	ASSERT_EQ(THREADS * PER_THREAD, table->nrows);
 	for (int t = 0; t < THREADS; t++) {
 		for (int i = 0; i < PER_THREAD; i++) {
-			int row = lq_find(table, "cookie",
-					  lq_cookie_str(threads[t].fds[i]));
+			int row = lq_row(table, threads[t].fds[i]);
 
-			ASSERT_LE(0, row);
-			ASSERT_EQ(asked[t], atoi(lq_cell(table, row, "asked")));
+			ASSERT_EQ(threads[t].asked,
+				  lq_cell_num(table, row, "asked"));
 			ASSERT_EQ(SOMAXCONN_HERE,
-				  atoi(lq_cell(table, row, "granted")));
-			ASSERT_EQ(getpid(), atoi(lq_cell(table, row, "pid")));
+				  lq_cell_num(table, row, "granted"));
+			ASSERT_EQ(getpid(), lq_cell_num(table, row, "pid"));
 		}
 	}
 	lq_free(table);
@@ -188,7 +190,7 @@ TEST_F(asked, threads_at_once)
 
 struct task {
 	pid_t pid;
-	int ports[PER_TASK];
+	char locals[PER_TASK][64];
 	char ready;
 };
 
@@ -196,7 +198,6 @@ struct task {
 TEST_F(asked, tasks_at_once)
 {
 	struct task *tasks = lq_shared(sizeof(*tasks) * TASKS);
-	const char *host = lq_loopback(variant->family);
 	struct lq_table *table;
 	int go[2], ready = 0;
 	char c;
@@ -212,13 +213,13 @@ TEST_F(asked, tasks_at_once)
 		}
 		close(go[1]);
 		for (int i = 0; i < PER_TASK; i++)
-			fds[i] = lq_bound(variant->family, host, 0);
+			fds[i] = lq_bound_loopback(variant->family);
 		/* The end of the pipe starts all of them. */
 		if (read(go[0], &c, 1))
 			_exit(1);
 		for (int i = 0; i < PER_TASK; i++) {
 			lq_listen(fds[i], 1000 + t * PER_TASK + i);
-			tasks[t].ports[i] = lq_port(fds[i]);
+			strcpy(tasks[t].locals[i], lq_local(fds[i]));
 		}
 		tasks[t].ready = 1;
 		pause();
@@ -237,53 +238,34 @@ TEST_F(asked, tasks_at_once)
 	ASSERT_EQ(TASKS * PER_TASK, table->nrows);
 	for (int t = 0; t < TASKS; t++) {
 		for (int i = 0; i < PER_TASK; i++) {
-			char local[64];
-			int row;
+			int row = lq_find(table, "local", tasks[t].locals[i]);
 
-			snprintf(local, sizeof(local),
-				 variant->family == AF_INET ? "%s:%d" :
-							      "[%s]:%d",
-				 host, tasks[t].ports[i]);
-			row = lq_find(table, "local", local);
 			ASSERT_LE(0, row);
 			ASSERT_EQ(1000 + t * PER_TASK + i,
-				  atoi(lq_cell(table, row, "asked")));
-			ASSERT_EQ(tasks[t].pid,
-				  atoi(lq_cell(table, row, "pid")));
+				  lq_cell_num(table, row, "asked"));
+			ASSERT_EQ(tasks[t].pid, lq_cell_num(table, row, "pid"));
 		}
 	}
 	lq_free(table);
-	for (int t = 0; t < TASKS; t++) {
-		kill(tasks[t].pid, SIGKILL);
-		lq_reap(tasks[t].pid);
-	}
+	for (int t = 0; t < TASKS; t++)
+		lq_kill(tasks[t].pid);
 }
 
 /* listen() on one socket by two threads: the row is one of the two's. */
 TEST_F(asked, one_socket_two_threads)
 {
-	int fd = lq_bound(variant->family, lq_loopback(variant->family), 0);
-	static const int asked[THREADS] = { 11, 22 };
-	struct thread threads[THREADS];
-	pthread_barrier_t barrier;
+	struct thread threads[THREADS] = { { .asked = 11 }, { .asked = 22 } };
+	int fd = lq_bound_loopback(variant->family);
 	struct lq_ss ss;
 	long long last;
 
-	pthread_barrier_init(&barrier, NULL, THREADS);
-	for (int t = 0; t < THREADS; t++) {
-		threads[t].barrier = &barrier;
-		threads[t].asked = asked[t];
+	for (int t = 0; t < THREADS; t++)
 		for (int i = 0; i < PER_THREAD; i++)
 			threads[t].fds[i] = fd;
-	}
-	for (int t = 0; t < THREADS; t++)
-		ASSERT_EQ(0, pthread_create(&threads[t].thread, NULL,
-					    listen_often, &threads[t]));
-	for (int t = 0; t < THREADS; t++)
-		ASSERT_EQ(0, pthread_join(threads[t].thread, NULL));
+	listen_at_once(_metadata, threads);
 
 	last = lq_num(fd, "asked");
-	EXPECT_TRUE(last == asked[0] || last == asked[1]);
+	EXPECT_TRUE(last == 11 || last == 22);
 	ASSERT_TRUE(lq_ss(fd, &ss));
 	EXPECT_EQ(ss.sendq, lq_num(fd, "granted"));
 	EXPECT_EQ(ss.sendq, lq_num(fd, "limit"));
@@ -353,48 +335,36 @@ TEST_F(asked, by_a_32_bit_program)
 		SKIP(return, "the kernel runs no 32-bit programs");
 
 	for (size_t e = 0; e < ARRAY_SIZE(entries); e++) {
-		for (size_t i = 0; i < ARRAY_SIZE(expectations); i++) {
-			int fd = lq_bound(variant->family,
-					  lq_loopback(variant->family), 0);
+		int fds[ARRAY_SIZE(expectations)];
 
-			ASSERT_EQ(0, entries[e](fd, expectations[i].asked));
-			check(_metadata, fd, expectations[i].asked,
-			      expectations[i].granted);
+		for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+			fds[i] = lq_bound_loopback(variant->family);
+			ASSERT_EQ(0, entries[e](fds[i], expectations[i].asked));
 		}
+		check_all(_metadata, fds, expectations, ARRAY_SIZE(fds));
 	}
 }
 #endif
-
-static int failed_listen(int fd, int backlog)
-{
-	return listen(fd, backlog) ? errno : 0;
-}
 
 /* Each way for listen() to fail; all of them leave @backlog unused. */
 static void fail_to_listen(struct __test_metadata *_metadata, int family,
 			   int backlog)
 {
-	int listener = lq_listener(family, 1);
-	int connected = lq_connect(listener);
+	int connected = lq_connect(lq_listener(family, 1));
 	int udp = socket(family, SOCK_DGRAM, 0);
 	int files[2];
 
 	ASSERT_EQ(0, pipe(files));
-	EXPECT_EQ(EINVAL, failed_listen(connected, backlog));
-	EXPECT_EQ(EOPNOTSUPP, failed_listen(udp, backlog));
-	EXPECT_EQ(ENOTSOCK, failed_listen(files[0], backlog));
-	EXPECT_EQ(EBADF, failed_listen(-1, backlog));
+	EXPECT_EQ(EINVAL, lq_try_listen(connected, backlog));
+	EXPECT_EQ(EOPNOTSUPP, lq_try_listen(udp, backlog));
+	EXPECT_EQ(ENOTSOCK, lq_try_listen(files[0], backlog));
+	EXPECT_EQ(EBADF, lq_try_listen(-1, backlog));
 	EXPECT_FALSE(lq_listed(connected));
-	close(connected);
-	close(listener);
-	close(udp);
-	close(files[0]);
-	close(files[1]);
 }
 
 TEST_F(asked, by_io_uring)
 {
-	int fd = lq_bound(variant->family, lq_loopback(variant->family), 0);
+	int fd = lq_bound_loopback(variant->family);
 	int error = lq_uring_listen(fd, INT_MAX);
 
 	if (error == -1 || error == EINVAL)
@@ -418,6 +388,21 @@ TEST_F(asked, failed_listen_changes_nothing)
 	check(_metadata, fd, 10, 10);
 }
 
+static void check_in_kernel(struct __test_metadata *_metadata,
+			    const char *proto, const char *local,
+			    const char *backlog)
+{
+	struct lq_table *table = lq_read(LQ_SOCKETS);
+	int row = lq_find(table, "local", local);
+
+	ASSERT_LE(0, row);
+	EXPECT_STREQ(proto, lq_cell(table, row, "proto"));
+	EXPECT_STREQ(backlog, lq_cell(table, row, "asked"));
+	EXPECT_STREQ(backlog, lq_cell(table, row, "granted"));
+	EXPECT_STREQ(backlog, lq_cell(table, row, "limit"));
+	lq_free(table);
+}
+
 /*
  * A listener that the kernel makes by itself, in the context of a task whose
  * own listen() has just failed, shows what the kernel asked for: neither the
@@ -425,8 +410,6 @@ TEST_F(asked, failed_listen_changes_nothing)
  */
 TEST_F(asked, failed_listen_before_an_in_kernel_one)
 {
-	struct lq_table *table;
-	int row;
 	pid_t pid;
 
 	if (variant->family == AF_INET) {
@@ -434,20 +417,14 @@ TEST_F(asked, failed_listen_before_an_in_kernel_one)
 		pid = lq_fork();
 		if (!pid) {
 			for (int i = 0; i < 4; i++)
-				failed_listen(-1, 77);
+				lq_try_listen(-1, 77);
 			execlp("ip", "ip", "mptcp", "endpoint", "add",
 			       "127.0.0.1", "port", "7777", "signal", NULL);
 			_exit(127);
 		}
 		if (lq_reap(pid))
 			SKIP(return, "no MPTCP endpoint with a port");
-		table = lq_read(LQ_SOCKETS);
-		row = lq_find(table, "local", "127.0.0.1:7777");
-		ASSERT_LE(0, row);
-		EXPECT_STREQ("mptcp", lq_cell(table, row, "proto"));
-		EXPECT_STREQ("1024", lq_cell(table, row, "asked"));
-		EXPECT_STREQ("1024", lq_cell(table, row, "granted"));
-		EXPECT_STREQ("1024", lq_cell(table, row, "limit"));
+		check_in_kernel(_metadata, "mptcp", "127.0.0.1:7777", "1024");
 	} else {
 		/* RDS listens in each new namespace, within unshare(). */
 		bool loaded = !access("/sys/module/rds_tcp", F_OK);
@@ -460,15 +437,8 @@ TEST_F(asked, failed_listen_before_an_in_kernel_one)
 		self->loaded_rds = !loaded;
 		fail_to_listen(_metadata, variant->family, 77);
 		lq_new_netns();
-		table = lq_read(LQ_SOCKETS);
-		row = lq_find(table, "local", "[::]:16385");
-		ASSERT_LE(0, row);
-		EXPECT_STREQ("tcp6", lq_cell(table, row, "proto"));
-		EXPECT_STREQ("64", lq_cell(table, row, "asked"));
-		EXPECT_STREQ("64", lq_cell(table, row, "granted"));
-		EXPECT_STREQ("64", lq_cell(table, row, "limit"));
+		check_in_kernel(_metadata, "tcp6", "[::]:16385", "64");
 	}
-	lq_free(table);
 }
 
 TEST_HARNESS_MAIN

@@ -5,52 +5,29 @@
  */
 
 #define _GNU_SOURCE
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <err.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "listenq.h"
 
-FIXTURE(lifetime)
-{
-};
+LQ_FIXTURE(lifetime);
+LQ_FAMILIES(lifetime);
 
-FIXTURE_VARIANT(lifetime)
+/* Another process calls listen(), and ends. */
+static pid_t listen_by_another(int fd, int backlog)
 {
-	int family;
-};
+	pid_t pid = lq_fork();
 
-FIXTURE_VARIANT_ADD(lifetime, ipv4)
-{
-	.family = AF_INET,
-};
-
-FIXTURE_VARIANT_ADD(lifetime, ipv6)
-{
-	.family = AF_INET6,
-};
-
-FIXTURE_SETUP(lifetime)
-{
-	LQ_SETUP();
-}
-
-FIXTURE_TEARDOWN(lifetime)
-{
-}
-
-static int row_count(void)
-{
-	struct lq_table *table = lq_read(LQ_SOCKETS);
-	int n = table->nrows;
-
-	lq_free(table);
-	return n;
+	if (!pid) {
+		lq_listen(fd, backlog);
+		_exit(0);
+	}
+	if (lq_reap(pid))
+		errx(1, "listen() by another process");
+	return pid;
 }
 
 /* since_ms lies within what has passed since @before. */
@@ -88,9 +65,9 @@ TEST_F(lifetime, close_ends_it)
 {
 	int fd = lq_listener(variant->family, 1);
 
-	ASSERT_EQ(1, row_count());
+	ASSERT_EQ(1, lq_rows(LQ_SOCKETS));
 	close(fd);
-	EXPECT_EQ(0, row_count());
+	EXPECT_EQ(0, lq_rows(LQ_SOCKETS));
 }
 
 /* A listener lives as long as any process has it open. */
@@ -100,32 +77,21 @@ TEST_F(lifetime, close_of_the_last_descriptor_ends_it)
 	int copy = dup(fd);
 
 	close(fd);
-	EXPECT_EQ(1, row_count());
+	EXPECT_EQ(1, lq_rows(LQ_SOCKETS));
 	EXPECT_EQ(1, lq_num(copy, "asked"));
 	close(copy);
-	EXPECT_EQ(0, row_count());
+	EXPECT_EQ(0, lq_rows(LQ_SOCKETS));
 }
-
-/* Ways to stop listening that leave the socket. */
-static void by_shutdown(int fd)
-{
-	if (shutdown(fd, SHUT_RD))
-		abort();
-}
-
-static void (*const stops[])(int fd) = {
-	by_shutdown, lq_end_listening,
-};
 
 TEST_F(lifetime, shutdown_and_disconnect_end_it)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(stops); i++) {
+	for (int i = 0; i < LQ_STOPS; i++) {
 		int fd = lq_listener(variant->family, 1);
 
 		EXPECT_TRUE(lq_listed(fd));
-		stops[i](fd);
+		lq_stops[i](fd);
 		EXPECT_FALSE(lq_listed(fd));
-		EXPECT_EQ(0, row_count());
+		EXPECT_EQ(0, lq_rows(LQ_SOCKETS));
 		close(fd);
 	}
 }
@@ -133,27 +99,20 @@ TEST_F(lifetime, shutdown_and_disconnect_end_it)
 /* Nothing of the first life is left in the second one. */
 TEST_F(lifetime, listening_again_begins_anew)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(stops); i++) {
-		int fd = lq_bound(variant->family,
-				  lq_loopback(variant->family), 0);
+	for (int i = 0; i < LQ_STOPS; i++) {
+		int fd = lq_bound_loopback(variant->family);
 		unsigned long long cookie = lq_cookie(fd);
-		long long before;
-		pid_t pid;
-
 		/* The first life is another process' doing. */
-		pid = lq_fork();
-		if (!pid) {
-			lq_listen(fd, 40);
-			_exit(0);
-		}
-		ASSERT_EQ(0, lq_reap(pid));
+		pid_t pid = listen_by_another(fd, 40);
+		long long before;
+
 		lq_connect(fd);
 		EXPECT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == 1));
 		EXPECT_EQ(40, lq_num(fd, "asked"));
 		EXPECT_EQ(pid, lq_num(fd, "pid"));
 		EXPECT_TRUE(lq_wait_until(lq_num(fd, "since_ms") >= 500));
 
-		stops[i](fd);
+		lq_stops[i](fd);
 		ASSERT_FALSE(lq_listed(fd));
 		before = lq_now_ms();
 		lq_listen(fd, 3);
@@ -172,53 +131,31 @@ TEST_F(lifetime, listening_again_begins_anew)
 /* The same, over and over: a record that is left behind would show. */
 TEST_F(lifetime, listening_again_often)
 {
-	int fd = lq_bound(variant->family, lq_loopback(variant->family), 0);
+	int fd = lq_bound_loopback(variant->family);
 
 	for (int i = 0; i < 300; i++) {
 		lq_listen(fd, i);
-		stops[i % ARRAY_SIZE(stops)](fd);
+		lq_stops[i % LQ_STOPS](fd);
 		if (i % 50)
 			continue;
 		lq_listen(fd, i + 1000);
 		EXPECT_EQ(i + 1000, lq_num(fd, "asked"));
-		stops[i % ARRAY_SIZE(stops)](fd);
+		lq_stops[i % LQ_STOPS](fd);
 	}
-	EXPECT_EQ(0, row_count());
-}
-
-static pid_t child_that_listens(int family, int fd)
-{
-	int ready[2];
-	pid_t pid;
-	char c;
-
-	if (pipe(ready))
-		abort();
-	pid = lq_fork();
-	if (!pid) {
-		int own = lq_listener(family, 1);
-
-		close(fd);
-		if (own < 0 || write(ready[1], "", 1) != 1)
-			_exit(1);
-		pause();
-		_exit(0);
-	}
-	close(ready[1]);
-	if (read(ready[0], &c, 1) != 1)
-		abort();
-	close(ready[0]);
-	return pid;
+	EXPECT_EQ(0, lq_rows(LQ_SOCKETS));
 }
 
 TEST_F(lifetime, the_end_of_its_process_ends_it)
 {
-	pid_t pid = child_that_listens(variant->family, -1);
+	pid_t pid = lq_fork_ready();
 
-	EXPECT_EQ(1, row_count());
-	kill(pid, SIGKILL);
-	lq_reap(pid);
-	EXPECT_TRUE(lq_wait_until(row_count() == 0));
+	if (!pid) {
+		lq_listener(variant->family, 1);
+		lq_stay();
+	}
+	EXPECT_EQ(1, lq_rows(LQ_SOCKETS));
+	lq_kill(pid);
+	EXPECT_TRUE(lq_wait_until(lq_rows(LQ_SOCKETS) == 0));
 
 	pid = lq_fork();
 	if (!pid) {
@@ -226,7 +163,7 @@ TEST_F(lifetime, the_end_of_its_process_ends_it)
 		_exit(0);
 	}
 	ASSERT_EQ(0, lq_reap(pid));
-	EXPECT_TRUE(lq_wait_until(row_count() == 0));
+	EXPECT_TRUE(lq_wait_until(lq_rows(LQ_SOCKETS) == 0));
 }
 
 /* The latest listen() on the socket counts, whoever it was. */
@@ -236,12 +173,7 @@ TEST_F(lifetime, listen_by_another_process)
 	pid_t pid;
 
 	EXPECT_EQ(getpid(), lq_num(fd, "pid"));
-	pid = lq_fork();
-	if (!pid) {
-		lq_listen(fd, 9);
-		_exit(0);
-	}
-	ASSERT_EQ(0, lq_reap(pid));
+	pid = listen_by_another(fd, 9);
 	EXPECT_EQ(9, lq_num(fd, "asked"));
 	EXPECT_EQ(pid, lq_num(fd, "pid"));
 }
@@ -249,33 +181,21 @@ TEST_F(lifetime, listen_by_another_process)
 /* Connections that wait go with their listener; a new one has none. */
 TEST_F(lifetime, the_port_again_on_a_new_socket)
 {
-	int fd = lq_bound(variant->family, lq_loopback(variant->family), 0);
-	int port = lq_port(fd);
+	int fd = lq_listener(variant->family, 5);
+	struct lq_addr addr = lq_name(fd);
 	char cookie[20];
 
-	lq_listen(fd, 5);
 	lq_connect(fd);
 	EXPECT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == 1));
 	strcpy(cookie, lq_cookie_str(fd));
 	close(fd);
-	EXPECT_EQ(0, row_count());
+	EXPECT_EQ(0, lq_rows(LQ_SOCKETS));
 
-	EXPECT_TRUE(lq_wait_until(({
-		struct lq_addr addr = lq_addr(variant->family,
-					      lq_loopback(variant->family),
-					      port);
-		int one = 1;
-
-		fd = socket(variant->family, SOCK_STREAM, 0);
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-		if (bind(fd, &addr.sa, addr.len)) {
-			close(fd);
-			fd = -1;
-		}
-		fd >= 0;
-	})));
+	fd = socket(variant->family, SOCK_STREAM, 0);
+	lq_set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	EXPECT_TRUE(lq_wait_until(!lq_try_bind(fd, &addr)));
 	lq_listen(fd, 6);
-	EXPECT_EQ(1, row_count());
+	EXPECT_EQ(1, lq_rows(LQ_SOCKETS));
 	EXPECT_STRNE(cookie, lq_cookie_str(fd));
 	EXPECT_EQ(0, lq_num(fd, "acceptq"));
 	EXPECT_EQ(6, lq_num(fd, "asked"));

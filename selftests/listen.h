@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the tests of a listener's queues share: clients that come one by one,
- * and what became of each, as client and kernel see it. None of it needs the
- * module. Each test is a process of its own, in a network namespace of its
- * own, so that all counters of /proc/net/netstat begin at 0.
+ * and what became of each, as client and kernel see it.
  */
 #ifndef LISTENQ_SELFTEST_LISTEN_H
 #define LISTENQ_SELFTEST_LISTEN_H
@@ -50,44 +48,46 @@ struct queue {
 	int count;
 	int late;	/* The last one, if it was turned away; else -1. */
 	bool held[MAX_CLIENTS];
-	/* Of the namespace, when the listener was made. */
+	/* When the listener was made: of the namespace, and of the hooks. */
 	long long overflows;
 	long long full_drops;
 	long long cookies;
+	long long missed;
 };
 
-/* NULL where the queue of such a listener can be looked at. */
-static inline const char *no_such_queue(const struct lq_kind *kind)
+static inline bool is_tcp(const struct lq_kind *kind)
 {
-	int fd = lq_kind_socket(kind, 0), waiting, limit;
-	const char *why = NULL;
-
-	if (fd < 0)
-		return "the kernel has no such sockets";
-	lq_listen(fd, 0);
-	if (!lq_tcp_queue(fd, &waiting, &limit))
-		why = "MPTCP that tells nothing of its listeners";
-	close(fd);
-	return why;
+	return kind->family != AF_UNIX;
 }
 
-static inline void queue_open(struct queue *q, const struct lq_kind *kind,
-			      int backlog)
+/* Skips the test where the queue can't be looked at. */
+static inline struct queue *queue_open(struct __test_metadata *_metadata,
+				       const struct lq_kind *kind, int backlog)
 {
-	*q = (struct queue) { .kind = kind, .late = -1 };
+	struct queue *q = calloc(1, sizeof(*q));
+	int waiting, limit;
+
+	if (!q)
+		err(1, "calloc");
 	lq_write_file("/proc/sys/net/ipv4/ip_local_port_range", OTHER_PORTS);
+	q->kind = kind;
+	q->late = -1;
 	q->overflows = lq_netstat("ListenOverflows");
 	q->full_drops = lq_netstat("TCPReqQFullDrop");
 	q->cookies = lq_netstat("SyncookiesSent");
+	q->missed = have_module ? lq_missed() : 0;
 	q->fd = lq_kind_listener(kind, backlog);
+	if (is_tcp(kind) && !lq_tcp_queue(q->fd, &waiting, &limit))
+		SKIP(longjmp(_metadata->env, 1),
+		     "MPTCP that tells nothing of its listeners");
+	return q;
 }
 
 static inline int queue_waiting(const struct queue *q)
 {
 	int waiting, limit;
 
-	if (!lq_tcp_queue(q->fd, &waiting, &limit))
-		errx(1, "a listener without TCP_INFO");
+	lq_tcp_queue(q->fd, &waiting, &limit);
 	return waiting;
 }
 
@@ -95,8 +95,7 @@ static inline int queue_limit(const struct queue *q)
 {
 	int waiting, limit;
 
-	if (!lq_tcp_queue(q->fd, &waiting, &limit))
-		errx(1, "a listener without TCP_INFO");
+	lq_tcp_queue(q->fd, &waiting, &limit);
 	return limit;
 }
 
@@ -164,12 +163,7 @@ static inline bool finished(int client, int ms)
 
 static inline int client_error(int client)
 {
-	int error;
-	socklen_t len = sizeof(error);
-
-	if (getsockopt(client, SOL_SOCKET, SO_ERROR, &error, &len))
-		err(1, "SO_ERROR");
-	return error;
+	return option(client, SO_ERROR);
 }
 
 /* Those of MPTCP listeners are of plain TCP: it is the same queue. */
@@ -182,7 +176,16 @@ static inline int new_client(const struct lq_kind *kind, int flags)
 	return client;
 }
 
-/* One more client: IN_QUEUE or TURNED_AWAY. Keeps the last one in @q->late. */
+static inline void add_client(struct queue *q, int client, bool held, bool late)
+{
+	if (q->count == MAX_CLIENTS)
+		errx(1, "too many clients");
+	q->late = late ? client : -1;
+	q->held[q->count] = held;
+	q->clients[q->count++] = client;
+}
+
+/* One more client: IN_QUEUE or TURNED_AWAY. */
 static inline enum fate one_more(struct queue *q)
 {
 	long long drops = lq_netstat("ListenDrops");
@@ -190,8 +193,6 @@ static inline enum fate one_more(struct queue *q)
 	int waiting = 0, error;
 	bool in = false, known;
 
-	if (q->count == MAX_CLIENTS)
-		errx(1, "too many clients");
 	if (is_tcp(q->kind))
 		waiting = queue_waiting(q);
 	error = lq_try_connect(client, q->fd);
@@ -211,8 +212,7 @@ static inline enum fate one_more(struct queue *q)
 		if (!known)
 			errx(1, "a client that is neither in nor turned away");
 	}
-	q->late = in ? -1 : client;
-	q->clients[q->count++] = client;
+	add_client(q, client, false, !in);
 	return in ? IN_QUEUE : TURNED_AWAY;
 }
 
@@ -222,7 +222,7 @@ static inline void drop_late(struct queue *q)
 	if (q->late < 0)
 		return;
 	close(q->late);
-	q->held[--q->count] = false;
+	q->count--;
 	q->late = -1;
 }
 
@@ -262,6 +262,7 @@ static inline void queue_close(struct queue *q)
 	for (int i = 0; i < q->count; i++)
 		close(q->clients[i]);
 	close(q->fd);
+	free(q);
 }
 
 static inline void attach(int fd, struct sock_filter *code, int len)
@@ -334,9 +335,7 @@ static inline enum fate one_more_held(struct queue *q)
 	enum fate fate = TURNED_AWAY;
 	bool known;
 
-	if (q->count == MAX_CLIENTS)
-		errx(1, "too many clients");
-	if (bind(client, &addr.sa, addr.len))
+	if (lq_try_bind(client, &addr))
 		err(1, "bind");
 	if (held_by_clients(q))
 		attach(client, nothing, ARRAY_SIZE(nothing));
@@ -349,9 +348,7 @@ static inline enum fate one_more_held(struct queue *q)
 	}));
 	if (!known)
 		errx(1, "a request that nothing became of");
-	q->late = fate == TURNED_AWAY ? client : -1;
-	q->held[q->count] = true;
-	q->clients[q->count++] = client;
+	add_client(q, client, true, fate == TURNED_AWAY);
 	return fate;
 }
 
@@ -373,13 +370,6 @@ static inline void release(struct queue *q)
 	for (int i = 0; i < q->count && held_by_clients(q); i++)
 		if (q->held[i])
 			detach(q->clients[i]);
-}
-
-/* A byte, which carries the final ACK again. */
-static inline void send_byte(int client)
-{
-	if (send(client, "x", 1, MSG_NOSIGNAL) != 1)
-		err(1, "send");
 }
 
 /* How many SYNs clients @first and up have sent. */
@@ -438,22 +428,78 @@ static inline int default_somaxconn(void)
 	return lq_kernel_before(5, 4) ? 128 : 4096;
 }
 
-/* The hits that had been skipped when the test began. */
-static long long missed_before;
+/* What the module shows of the listener. */
+static inline void check_shown(struct __test_metadata *_metadata,
+			       long long expected, const struct queue *q,
+			       const char *col)
+{
+	if (!have_module)
+		return;
+	EXPECT_EQ(expected, lq_num_at(q->fd, col)) {
+		TH_LOG("%s", col);
+	}
+}
 
-/* A figure of the listener's that hooks count: too low by skipped hits. */
+/* The same for a figure that hooks count: too low by skipped hits. */
 static inline void check_counted(struct __test_metadata *_metadata,
 				 long long expected, const struct queue *q,
 				 const char *col)
 {
-	long long shown = lq_num_at(q->fd, col);
+	long long lacking;
 
-	EXPECT_GE(expected, shown) {
+	if (!have_module)
+		return;
+	lacking = expected - lq_num_at(q->fd, col);
+	EXPECT_LE(0, lacking) {
 		TH_LOG("%s: too many", col);
 	}
-	EXPECT_LE(expected - (lq_missed() - missed_before), shown) {
+	/* All hooks are read only where it matters. */
+	EXPECT_LE(lacking, lacking > 0 ? lq_missed() - q->missed : 0) {
 		TH_LOG("%s: too few", col);
 	}
+}
+
+enum full {
+	ACCEPT_QUEUE,
+	SYN_QUEUE,
+};
+
+/*
+ * Each SYN of the client that was turned away last met that @full queue, and
+ * none the other one.
+ */
+static inline void check_met(struct __test_metadata *_metadata,
+			     const struct queue *q, enum full full)
+{
+	bool synq = full == SYN_QUEUE;
+
+	EXPECT_TRUE(lq_wait_until(syns_sent(q->late) ==
+				  (synq ? full_drops(q) : overflows(q))));
+	EXPECT_EQ(0, synq ? overflows(q) : full_drops(q));
+}
+
+/* @complete connections, and then requests until one is turned away. */
+static inline int fill_both(struct __test_metadata *_metadata, struct queue *q,
+			    int complete)
+{
+	hold(q);
+	for (int i = 0; i < complete; i++)
+		EXPECT_EQ(IN_QUEUE, one_more(q));
+	return fill_held(q);
+}
+
+static inline void check_queues(struct __test_metadata *_metadata,
+				const struct queue *q, int acceptq, int synq)
+{
+	EXPECT_EQ(acceptq, queue_waiting(q));
+	/*
+	 * A child is queued before it is no longer in SYN_RECV, and requests
+	 * outlive their listener, whose port this one may have got.
+	 */
+	lq_wait_until(half_open(q) == synq);
+	EXPECT_EQ(synq, half_open(q));
+	check_shown(_metadata, acceptq, q, "acceptq");
+	check_shown(_metadata, synq, q, "synq");
 }
 
 #endif

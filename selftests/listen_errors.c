@@ -12,15 +12,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -35,102 +32,12 @@
 /* Unlike any kernel's default, so that no other figure can be mistaken. */
 #define SOMAXCONN_HERE	137
 
-FIXTURE(listen)
-{
-	bool have_module;
-	bool is_unix;
-};
-
-FIXTURE_VARIANT(listen)
-{
-	struct lq_kind kind;
-};
-
-FIXTURE_VARIANT_ADD(listen, ipv4)
-{
-	.kind = { AF_INET, SOCK_STREAM, 0 },
-};
-
-FIXTURE_VARIANT_ADD(listen, ipv6)
-{
-	.kind = { AF_INET6, SOCK_STREAM, 0 },
-};
-
-FIXTURE_VARIANT_ADD(listen, mptcp)
-{
-	.kind = { AF_INET, SOCK_STREAM, IPPROTO_MPTCP },
-};
-
-FIXTURE_VARIANT_ADD(listen, unix_stream)
-{
-	.kind = { AF_UNIX, SOCK_STREAM, 0 },
-};
-
-FIXTURE_VARIANT_ADD(listen, unix_seqpacket)
-{
-	.kind = { AF_UNIX, SOCK_SEQPACKET, 0 },
-};
-
-FIXTURE_SETUP(listen)
-{
-	int fd;
-
-	LQ_SETUP_PLAIN();
-	/* Or one client's final ACK could overtake another's. */
-	lq_pin();
-	self->have_module = lq_have_module();
-	self->is_unix = variant->kind.family == AF_UNIX;
-	lq_set_somaxconn(SOMAXCONN_HERE);
-	fd = lq_kind_socket(&variant->kind, 0);
-	if (fd < 0)
-		SKIP(longjmp(_metadata->env, 1), "the kernel has no MPTCP");
-	close(fd);
-}
-
-FIXTURE_TEARDOWN(listen)
-{
-}
-
-static bool listens(int fd)
-{
-	socklen_t len = sizeof(int);
-	int value;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &len))
-		err(1, "SO_ACCEPTCONN");
-	return value;
-}
-
-static int accepted(int fd)
-{
-	int child = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
-
-	if (child < 0)
-		err(1, "accept");
-	return child;
-}
-
-/* Neither end has closed or reset it. */
-static bool alive(int client)
-{
-	struct pollfd both = { .fd = client, .events = POLLOUT | POLLRDHUP };
-
-	return poll(&both, 1, 0) == 1 && both.revents == POLLOUT;
-}
-
-static void allow_reuse(int fd, int reuse)
-{
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof(reuse)))
-		err(1, "SO_REUSEADDR");
-}
-
 /* 0 or an errno, @fd at PORT of @kind's loopback address. */
 static int try_bind(const struct lq_kind *kind, int fd)
 {
-	struct lq_addr addr = lq_addr(kind->family, lq_loopback(kind->family),
-				      PORT);
+	struct lq_addr addr = lq_kind_addr(kind, PORT);
 
-	return bind(fd, &addr.sa, addr.len) ? errno : 0;
+	return lq_try_bind(fd, &addr);
 }
 
 static int reusing(struct __test_metadata *_metadata,
@@ -138,7 +45,7 @@ static int reusing(struct __test_metadata *_metadata,
 {
 	int fd = new_socket(kind, 0);
 
-	allow_reuse(fd, 1);
+	lq_set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	EXPECT_EQ(0, try_bind(kind, fd));
 	return fd;
 }
@@ -158,8 +65,7 @@ TEST_F(listen, err_1)
 		first = lq_kind_listener(&variant->kind, 5);
 		name = lq_name(first);
 		second = new_socket(&variant->kind, 0);
-		EXPECT_EQ(-1, bind(second, &name.sa, name.len));
-		EXPECT_EQ(EADDRINUSE, errno);
+		EXPECT_EQ(EADDRINUSE, lq_try_bind(second, &name));
 		EXPECT_EQ(EINVAL, lq_try_listen(second, 5));
 		return;
 	}
@@ -169,15 +75,15 @@ TEST_F(listen, err_1)
 	ASSERT_EQ(0, lq_try_listen(first, 5));
 	EXPECT_EQ(EADDRINUSE, lq_try_listen(second, 6));
 	EXPECT_FALSE(listens(second));
-	if (self->have_module)
+	if (have_module)
 		EXPECT_EQ(1, lq_listed_at(first));
 	/* The listener's backlog wasn't touched, and may be. */
-	check_queue(_metadata, self->have_module, first, 0, 5);
+	check_queue(_metadata, first, 0, 5);
 	EXPECT_EQ(0, lq_try_listen(first, 7));
-	check_queue(_metadata, self->have_module, first, 0, 7);
+	check_queue(_metadata, first, 0, 7);
 
 	third = new_socket(&variant->kind, 0);
-	allow_reuse(third, 1);
+	lq_set_option(third, SOL_SOCKET, SO_REUSEADDR, 1);
 	EXPECT_EQ(EADDRINUSE, try_bind(&variant->kind, third));
 
 	/* The failure left the second one bound, and it is its turn now. */
@@ -185,7 +91,7 @@ TEST_F(listen, err_1)
 	EXPECT_EQ(PORT, lq_port(second));
 	EXPECT_EQ(0, lq_try_listen(second, 6));
 	client_of(&variant->kind, second);
-	check_queue(_metadata, self->have_module, second, 1, 6);
+	check_queue(_metadata, second, 1, 6);
 }
 
 /* It doesn't take a listener: who is bound is enough without SO_REUSEADDR. */
@@ -197,9 +103,9 @@ TEST_F(listen, err_1_without_a_listener)
 		SKIP(return, "bind() is where AF_UNIX finds that");
 	first = reusing(_metadata, &variant->kind);
 	second = reusing(_metadata, &variant->kind);
-	allow_reuse(second, 0);
+	lq_set_option(second, SOL_SOCKET, SO_REUSEADDR, 0);
 	EXPECT_EQ(EADDRINUSE, lq_try_listen(second, 5));
-	allow_reuse(second, 1);
+	lq_set_option(second, SOL_SOCKET, SO_REUSEADDR, 1);
 	EXPECT_EQ(0, lq_try_listen(second, 5));
 	close(first);
 }
@@ -207,20 +113,18 @@ TEST_F(listen, err_1_without_a_listener)
 /* Nor is a listener a conflict for others of its SO_REUSEPORT group. */
 TEST_F(listen, err_1_not_in_a_group)
 {
-	const int one = 1;
 	int fds[2];
 
 	if (self->is_unix)
 		SKIP(return, "AF_UNIX knows no SO_REUSEPORT groups");
 	for (int i = 0; i < 2; i++) {
 		fds[i] = new_socket(&variant->kind, 0);
-		ASSERT_EQ(0, setsockopt(fds[i], SOL_SOCKET, SO_REUSEPORT, &one,
-					sizeof(one)));
+		lq_set_option(fds[i], SOL_SOCKET, SO_REUSEPORT, 1);
 		ASSERT_EQ(0, try_bind(&variant->kind, fds[i]));
 	}
 	for (int i = 0; i < 2; i++)
 		EXPECT_EQ(0, lq_try_listen(fds[i], 5));
-	if (self->have_module)
+	if (have_module)
 		EXPECT_EQ(2, lq_listed_at(fds[0]));
 }
 
@@ -276,8 +180,8 @@ TEST_F(listen, err_4)
 
 	if (variant->kind.protocol) {
 		/* MPTCP has no other type to begin with. */
-		EXPECT_EQ(-1, lq_kind_socket(&other, 0));
-		EXPECT_EQ(EPROTONOSUPPORT, errno);
+		check_failed(_metadata, EPROTONOSUPPORT,
+			     lq_kind_socket(&other, 0));
 		return;
 	}
 	fd = new_socket(&other, 0);
@@ -307,7 +211,7 @@ TEST_F(listen, err_5)
 		return;
 	EXPECT_NE(0, lq_port(fd));
 	client_of(&variant->kind, fd);
-	check_queue(_metadata, self->have_module, fd, 1, 5);
+	check_queue(_metadata, fd, 1, 5);
 }
 
 /* EINVAL, whatever the connection has come to; it goes on unharmed. */
@@ -321,14 +225,12 @@ TEST_F(listen, err_6)
 
 	ASSERT_EQ(0, lq_try_connect(client, fd));
 	EXPECT_EQ(EINVAL, lq_try_listen(client, 5));
-	child = accepted(fd);
+	child = accepted(_metadata, fd);
 	EXPECT_EQ(EINVAL, lq_try_listen(client, 5));
 	EXPECT_EQ(EINVAL, lq_try_listen(child, 5));
 	EXPECT_FALSE(listens(client));
-	say(client, 'a');
-	EXPECT_EQ('a', hear(child));
-	say(child, 'b');
-	EXPECT_EQ('b', hear(client));
+	check_heard(_metadata, client, child, 'a');
+	check_heard(_metadata, child, client, 'b');
 	close(child);
 	EXPECT_EQ(0, recv(client, &byte, 1, 0));
 	EXPECT_EQ(EINVAL, lq_try_listen(client, 5));
@@ -336,37 +238,29 @@ TEST_F(listen, err_6)
 	/* Not bound by itself, for AF_UNIX not even then. */
 	ASSERT_EQ(0, lq_try_connect(nameless, fd));
 	EXPECT_EQ(EINVAL, lq_try_listen(nameless, 5));
-	check_queue(_metadata, self->have_module, fd, 1, 0);
+	check_queue(_metadata, fd, 1, 0);
 }
 
-/*
- * RLIMIT_NOFILE as low as the descriptors that are open. It binds no more
- * than new ones, and the module's files can't be read meanwhile.
- */
-static void use_up_descriptors(void)
-{
-	struct rlimit files;
-	int lowest = open("/dev/null", O_RDONLY);
-
-	if (lowest < 0 || getrlimit(RLIMIT_NOFILE, &files))
-		err(1, "RLIMIT_NOFILE");
-	close(lowest);
-	files.rlim_cur = lowest;
-	if (setrlimit(RLIMIT_NOFILE, &files))
-		err(1, "RLIMIT_NOFILE");
-	if (open("/dev/null", O_RDONLY) != -1 || errno != EMFILE)
-		errx(1, "there still is a descriptor");
-}
-
-static void restore_descriptors(void)
+static void allow_descriptors(rlim_t count)
 {
 	struct rlimit files;
 
 	if (getrlimit(RLIMIT_NOFILE, &files))
 		err(1, "RLIMIT_NOFILE");
-	files.rlim_cur = files.rlim_max;
+	files.rlim_cur = count < files.rlim_max ? count : files.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &files))
 		err(1, "RLIMIT_NOFILE");
+}
+
+/* The limit binds new ones only; the module's files can't be read meanwhile. */
+static void use_up_descriptors(void)
+{
+	int lowest = open("/dev/null", O_RDONLY);
+
+	close(lowest);
+	allow_descriptors(lowest);
+	if (open("/dev/null", O_RDONLY) != -1 || errno != EMFILE)
+		errx(1, "there still is a descriptor");
 }
 
 /*
@@ -383,27 +277,13 @@ TEST_F(listen, err_7)
 	EXPECT_EQ(0, lq_try_listen(fd, 5));
 	EXPECT_EQ(0, lq_try_listen(fd, 6));
 	EXPECT_TRUE(listens(fd));
-	EXPECT_EQ(-1, accept(fd, NULL, NULL));
-	EXPECT_EQ(EMFILE, errno);
-	EXPECT_EQ(-1, accept(file, NULL, NULL));
-	EXPECT_EQ(EMFILE, errno);
+	check_failed(_metadata, EMFILE, accept(fd, NULL, NULL));
+	check_failed(_metadata, EMFILE, accept(file, NULL, NULL));
 	EXPECT_EQ(ENOTSOCK, lq_try_listen(file, 5));
 	EXPECT_EQ(EBADF, lq_try_listen(-1, 5));
-	restore_descriptors();
-	EXPECT_EQ(-1, accept(file, NULL, NULL));
-	EXPECT_EQ(ENOTSOCK, errno);
-	check_queue(_metadata, self->have_module, fd, 0, 6);
-}
-
-static void set_lo(bool up)
-{
-	struct ifreq ifr = { .ifr_name = "lo" };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	ifr.ifr_flags = up ? IFF_UP : 0;
-	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &ifr))
-		err(1, "lo %s", up ? "up" : "down");
-	close(fd);
+	allow_descriptors(RLIM_INFINITY);
+	check_failed(_metadata, ENOTSOCK, accept(file, NULL, NULL));
+	check_queue(_metadata, fd, 0, 6);
 }
 
 /*
@@ -419,7 +299,7 @@ TEST_F(listen, err_8)
 	int second = new_socket(&variant->kind, 0);
 	int error;
 
-	set_lo(false);
+	lq_set_lo(false);
 	EXPECT_EQ(0, lq_try_listen(fd, 5));
 	EXPECT_TRUE(listens(fd));
 	error = lq_try_connect(client, fd);
@@ -430,13 +310,13 @@ TEST_F(listen, err_8)
 	EXPECT_FALSE(alive(client));
 	/* Nor does it need one that is up to choose a port. */
 	EXPECT_EQ(0, lq_try_listen(second, 5));
-	check_queue(_metadata, self->have_module, fd, 0, 5);
+	check_queue(_metadata, fd, 0, 5);
 
-	set_lo(true);
+	lq_set_lo(true);
 	if (error == EADDRNOTAVAIL)
 		EXPECT_EQ(EINPROGRESS, lq_try_connect(client, fd));
 	EXPECT_TRUE(lq_wait_until(alive(client)));
-	check_queue(_metadata, self->have_module, fd, 1, 5);
+	check_queue(_metadata, fd, 1, 5);
 }
 
 /* What somebody without privileges may do; 0 or an errno for each. */
@@ -454,11 +334,9 @@ static void attempt(struct attempts *did, const struct lq_kind *kind, int low)
 
 	lq_become_user(SOMEBODY);
 	if (kind->family != AF_UNIX) {
-		struct lq_addr addr = lq_addr(kind->family,
-					      lq_loopback(kind->family),
-					      LOW_PORT + 1);
+		struct lq_addr addr = lq_kind_addr(kind, LOW_PORT + 1);
 
-		did->low_bind = bind(fd, &addr.sa, addr.len) ? errno : 0;
+		did->low_bind = lq_try_bind(fd, &addr);
 	}
 	did->low_listen = lq_try_listen(low, 5);
 	did->again = lq_try_listen(low, INT_MAX);
@@ -473,6 +351,7 @@ TEST_F(listen, err_9)
 	pid_t pid;
 
 	lq_set_sysctl("ipv4/ip_unprivileged_port_start", LOW_PORT + 2);
+	lq_set_somaxconn(SOMAXCONN_HERE);
 	low = lq_kind_bound(&variant->kind, LOW_PORT);
 	memset(did, 0xff, sizeof(*did));
 	pid = lq_fork();
@@ -488,7 +367,16 @@ TEST_F(listen, err_9)
 	EXPECT_EQ(0, did->any_listen);
 	EXPECT_TRUE(listens(low));
 	/* Not even for the largest backlog there is. */
-	check_queue(_metadata, self->have_module, low, 0, SOMAXCONN_HERE);
+	check_queue(_metadata, low, 0, SOMAXCONN_HERE);
+}
+
+/* @clients have said a, b, ...: they come in this order, and get an answer. */
+static void check_answered(struct __test_metadata *_metadata, int fd,
+			   const int *clients, int count)
+{
+	for (int i = 0; i < count; i++)
+		check_heard(_metadata, check_next(_metadata, fd, 'a' + i),
+			    clients[i], 'A' + i);
 }
 
 /*
@@ -508,55 +396,23 @@ TEST_F(listen, fd_1)
 	for (int i = 0; i < 3; i++) {
 		EXPECT_EQ(0, lq_try_connect(clients[i], fd));
 		say(clients[i], 'a' + i);
-		EXPECT_EQ(-1, accept(fd, NULL, NULL));
-		EXPECT_EQ(EMFILE, errno);
+		check_failed(_metadata, EMFILE, accept(fd, NULL, NULL));
 	}
 	error = lq_try_connect(clients[3], fd);
 	EXPECT_EQ(self->is_unix ? EAGAIN : EINPROGRESS, error);
 	EXPECT_EQ(0, lq_try_listen(fd, 2));
-	EXPECT_EQ(-1, accept(fd, NULL, NULL));
-	EXPECT_EQ(EMFILE, errno);
+	check_failed(_metadata, EMFILE, accept(fd, NULL, NULL));
 	for (int i = 0; i < 3; i++)
 		EXPECT_TRUE(alive(clients[i]));
 
-	restore_descriptors();
-	check_queue(_metadata, self->have_module, fd, 3, 2);
-	for (int i = 0; i < 3; i++) {
-		int child = accepted(fd);
-
-		EXPECT_EQ('a' + i, hear(child));
-		say(child, 'A' + i);
-		EXPECT_EQ('A' + i, hear(clients[i]));
-	}
+	allow_descriptors(RLIM_INFINITY);
+	check_queue(_metadata, fd, 3, 2);
+	check_answered(_metadata, fd, clients, 3);
 	if (self->is_unix)
 		EXPECT_EQ(0, lq_try_connect(clients[3], fd));
 	/* It has sent its SYN again. */
 	EXPECT_TRUE(lq_wait_until(alive(clients[3])));
-	check_queue(_metadata, self->have_module, fd, 1, 2);
-}
-
-/* A client for whom there is no room; of AF_UNIX, it has to try again. */
-static int one_too_many(struct __test_metadata *_metadata,
-			const struct lq_kind *kind, int fd)
-{
-	int client = new_socket(kind, SOCK_NONBLOCK);
-	long long overflows;
-
-	if (kind->family == AF_UNIX) {
-		EXPECT_EQ(EAGAIN, lq_try_connect(client, fd));
-		return client;
-	}
-	overflows = lq_netstat("ListenOverflows");
-	EXPECT_EQ(EINPROGRESS, lq_try_connect(client, fd));
-	EXPECT_TRUE(lq_wait_until(lq_netstat("ListenOverflows") > overflows));
-	EXPECT_FALSE(alive(client));
-	return client;
-}
-
-static bool lets_in(const struct lq_kind *kind, int client, int fd)
-{
-	return kind->family == AF_UNIX ? !lq_try_connect(client, fd) :
-					 lq_wait_until(alive(client));
+	check_queue(_metadata, fd, 1, 2);
 }
 
 /* Larger and smaller, and at once; it was the third who had no room. */
@@ -565,36 +421,36 @@ TEST_F(listen, again_1)
 	int fd = lq_kind_listener(&variant->kind, 1);
 	int clients[6];
 
-	for (int i = 0; i < 2; i++)
-		clients[i] = client_of(&variant->kind, fd);
-	check_queue(_metadata, self->have_module, fd, 2, 1);
+	clients_of(&variant->kind, fd, clients, 2);
+	check_queue(_metadata, fd, 2, 1);
 	clients[2] = one_too_many(_metadata, &variant->kind, fd);
 
 	ASSERT_EQ(0, lq_try_listen(fd, 3));
 	EXPECT_TRUE(lets_in(&variant->kind, clients[2], fd));
 	clients[3] = client_of(&variant->kind, fd);
-	check_queue(_metadata, self->have_module, fd, 4, 3);
+	check_queue(_metadata, fd, 4, 3);
 	clients[4] = one_too_many(_metadata, &variant->kind, fd);
 	close(clients[4]);
 
 	/* A backlog of 0 has room for one. */
 	ASSERT_EQ(0, lq_try_listen(fd, 0));
 	for (int i = 0; i < 4; i++)
-		close(accepted(fd));
-	check_queue(_metadata, self->have_module, fd, 0, 0);
+		close(accepted(_metadata, fd));
+	check_queue(_metadata, fd, 0, 0);
 	clients[4] = client_of(&variant->kind, fd);
-	check_queue(_metadata, self->have_module, fd, 1, 0);
+	check_queue(_metadata, fd, 1, 0);
 	clients[5] = one_too_many(_metadata, &variant->kind, fd);
 	close(clients[5]);
 
 	/* Cut as the first one is: to somaxconn of now, below 0 too. */
+	lq_set_somaxconn(SOMAXCONN_HERE);
 	ASSERT_EQ(0, lq_try_listen(fd, INT_MAX));
-	check_queue(_metadata, self->have_module, fd, 1, SOMAXCONN_HERE);
+	check_queue(_metadata, fd, 1, SOMAXCONN_HERE);
 	lq_set_somaxconn(7);
-	check_queue(_metadata, self->have_module, fd, 1, SOMAXCONN_HERE);
+	check_queue(_metadata, fd, 1, SOMAXCONN_HERE);
 	ASSERT_EQ(0, lq_try_listen(fd, -1));
-	check_queue(_metadata, self->have_module, fd, 1, 7);
-	if (self->have_module && !self->is_unix) {
+	check_queue(_metadata, fd, 1, 7);
+	if (have_module && !self->is_unix) {
 		EXPECT_EQ(-1, lq_num_at(fd, "asked"));
 		EXPECT_EQ(7, lq_num_at(fd, "granted"));
 	}
@@ -607,104 +463,83 @@ TEST_F(listen, again_1_by_rule)
 
 	if (self->is_unix)
 		SKIP(return, "rules are not for AF_UNIX");
-	if (!self->have_module)
+	if (!have_module)
 		SKIP(return, "no listenq module");
 	fd = lq_kind_listener(&variant->kind, 1);
 	ASSERT_EQ(0, lq_clamp("* somaxconn 5\n"));
 	ASSERT_EQ(0, lq_try_listen(fd, 100));
 	EXPECT_EQ(100, lq_num_at(fd, "asked"));
 	EXPECT_EQ(100, lq_num_at(fd, "granted"));
-	check_queue(_metadata, true, fd, 0, 5);
+	check_queue(_metadata, fd, 0, 5);
 	ASSERT_EQ(0, lq_try_listen(fd, 3));
-	check_queue(_metadata, true, fd, 0, 3);
+	check_queue(_metadata, fd, 0, 3);
 	/* One that forces a number leaves the program no say at all. */
 	ASSERT_EQ(0, lq_clamp("* force 9\n"));
 	ASSERT_EQ(0, lq_try_listen(fd, 4));
-	check_queue(_metadata, true, fd, 0, 9);
+	check_queue(_metadata, fd, 0, 9);
 	ASSERT_EQ(0, lq_clamp("flush"));
-	check_queue(_metadata, true, fd, 0, 4);
-}
-
-/* All who wait get through, and nobody notices. */
-static void check_kept(struct __test_metadata *_metadata, int fd,
-		       const int *clients, int count)
-{
-	for (int i = 0; i < count; i++) {
-		EXPECT_TRUE(alive(clients[i]));
-		say(clients[i], 'a' + i);
-	}
-	for (int i = 0; i < count; i++) {
-		int child = accepted(fd);
-
-		EXPECT_EQ('a' + i, hear(child));
-		say(child, 'A' + i);
-		EXPECT_EQ('A' + i, hear(clients[i]));
-	}
+	check_queue(_metadata, fd, 0, 4);
 }
 
 /*
- * Not so: those who are over the new backlog stay, and accept() gets them.
- * It is the next who is kept out, until there are no more than the backlog.
+ * The four who wait at a limit of 0 get through, and don't notice; the next is
+ * kept out until there are no more than the limit.
  */
+static void check_kept(struct __test_metadata *_metadata,
+		       const struct lq_kind *kind, int fd, const int *clients)
+{
+	int next;
+
+	check_queue(_metadata, fd, 4, 0);
+	next = one_too_many(_metadata, kind, fd);
+	for (int i = 0; i < 4; i++) {
+		EXPECT_TRUE(alive(clients[i]));
+		say(clients[i], 'a' + i);
+	}
+	check_answered(_metadata, fd, clients, 4);
+	EXPECT_TRUE(lets_in(kind, next, fd));
+	check_queue(_metadata, fd, 1, 0);
+}
+
+/* Not so: those who are over the new backlog stay, and accept() gets them. */
 TEST_F(listen, again_2)
 {
-	int fd = lq_kind_listener(&variant->kind, 3);
-	int clients[4], next;
+	int fd = lq_kind_listener(&variant->kind, 3), clients[4];
 
-	for (int i = 0; i < 4; i++)
-		clients[i] = client_of(&variant->kind, fd);
-	check_queue(_metadata, self->have_module, fd, 4, 3);
+	clients_of(&variant->kind, fd, clients, 4);
+	check_queue(_metadata, fd, 4, 3);
 	ASSERT_EQ(0, lq_try_listen(fd, 0));
-	check_queue(_metadata, self->have_module, fd, 4, 0);
-	next = one_too_many(_metadata, &variant->kind, fd);
-	check_kept(_metadata, fd, clients, 4);
-	EXPECT_TRUE(lets_in(&variant->kind, next, fd));
-	check_queue(_metadata, self->have_module, fd, 1, 0);
+	check_kept(_metadata, &variant->kind, fd, clients);
 }
 
 /* A rule brings back a number only: it resets nobody either. */
 TEST_F(listen, again_2_by_rule)
 {
-	int clients[4], next, fd;
+	int clients[4], fd;
 
 	if (self->is_unix)
 		SKIP(return, "rules are not for AF_UNIX");
-	if (!self->have_module)
+	if (!have_module)
 		SKIP(return, "no listenq module");
 	fd = lq_kind_listener(&variant->kind, 3);
-	for (int i = 0; i < 4; i++)
-		clients[i] = client_of(&variant->kind, fd);
-	check_queue(_metadata, true, fd, 4, 3);
+	clients_of(&variant->kind, fd, clients, 4);
+	check_queue(_metadata, fd, 4, 3);
 	ASSERT_EQ(0, lq_clamp("* somaxconn 0\n"));
-	check_queue(_metadata, true, fd, 4, 0);
+	check_queue(_metadata, fd, 4, 0);
 	ASSERT_EQ(0, lq_try_listen(fd, 3));
-	check_queue(_metadata, true, fd, 4, 0);
-	next = one_too_many(_metadata, &variant->kind, fd);
-	check_kept(_metadata, fd, clients, 4);
-	EXPECT_TRUE(lets_in(&variant->kind, next, fd));
-	check_queue(_metadata, true, fd, 1, 0);
+	check_kept(_metadata, &variant->kind, fd, clients);
 }
 
 /* What doesn't go by the family, or is TCP's alone. */
-FIXTURE(errors)
-{
-	bool have_module;
-};
+FIXTURE(errors) { };
 
 FIXTURE_SETUP(errors)
 {
 	LQ_SETUP_PLAIN();
-	self->have_module = lq_have_module();
-	lq_set_somaxconn(SOMAXCONN_HERE);
+	have_module = lq_have_module();
 }
 
-FIXTURE_TEARDOWN(errors)
-{
-}
-
-static const struct lq_kind both[] = {
-	{ AF_INET, SOCK_STREAM, 0 }, { AF_INET6, SOCK_STREAM, 0 },
-};
+FIXTURE_TEARDOWN(errors) { }
 
 TEST_F(errors, err_3)
 {
@@ -730,11 +565,11 @@ TEST_F(errors, err_6_around_a_connection)
 		int idle = lq_kind_bound(&both[i], 0);
 		int first = client_of(&both[i], fd), second, refused;
 
-		check_queue(_metadata, self->have_module, fd, 1, 0);
+		check_queue(_metadata, fd, 1, 0);
 		second = one_too_many(_metadata, &both[i], fd);
 		EXPECT_EQ(EINVAL, lq_try_listen(second, 5));
 		/* It still gets there. */
-		close(accepted(fd));
+		close(accepted(_metadata, fd));
 		EXPECT_TRUE(lq_wait_until(alive(second)));
 		EXPECT_EQ(EINVAL, lq_try_listen(second, 5));
 
@@ -742,12 +577,12 @@ TEST_F(errors, err_6_around_a_connection)
 		EXPECT_EQ(ECONNREFUSED, lq_try_connect(refused, idle));
 		EXPECT_EQ(0, lq_try_listen(refused, 5));
 		client_of(&both[i], refused);
-		check_queue(_metadata, self->have_module, refused, 1, 5);
+		check_queue(_metadata, refused, 1, 5);
 
 		lq_end_listening(second);
 		EXPECT_EQ(0, lq_try_listen(second, 5));
 		client_of(&both[i], second);
-		check_queue(_metadata, self->have_module, second, 1, 5);
+		check_queue(_metadata, second, 1, 5);
 		close(first);
 		close(second);
 	}
@@ -757,17 +592,13 @@ TEST_F(errors, err_6_around_a_connection)
 TEST_F(errors, err_6_after_a_reset)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(both); i++) {
-		const struct linger now = { .l_onoff = 1 };
 		int fd = lq_kind_listener(&both[i], 5);
 		int client = client_of(&both[i], fd);
-		int child = accepted(fd);
+		int child = accepted(_metadata, fd);
 		char byte;
 
-		ASSERT_EQ(0, setsockopt(child, SOL_SOCKET, SO_LINGER, &now,
-					sizeof(now)));
-		close(child);
-		EXPECT_EQ(-1, recv(client, &byte, 1, 0));
-		EXPECT_EQ(ECONNRESET, errno);
+		lq_abort(child);
+		check_failed(_metadata, ECONNRESET, recv(client, &byte, 1, 0));
 		EXPECT_EQ(EINVAL, lq_try_listen(client, 5));
 		lq_end_listening(client);
 		EXPECT_EQ(0, lq_try_listen(client, 5));
@@ -846,36 +677,33 @@ TEST_F(errors, again_2_half_open)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(both); i++) {
 		int fd = lq_kind_bound(&both[i], 0);
-		const int seconds = 60;
 		int clients[3];
 
-		ASSERT_EQ(0, setsockopt(fd, SOL_TCP, TCP_DEFER_ACCEPT,
-					&seconds, sizeof(seconds)));
+		lq_set_option(fd, SOL_TCP, TCP_DEFER_ACCEPT, 60);
 		ASSERT_EQ(0, lq_try_listen(fd, 5));
-		for (int j = 0; j < 3; j++)
-			clients[j] = client_of(&both[i], fd);
+		clients_of(&both[i], fd, clients, 3);
 		EXPECT_EQ(3, lq_ss_syn_recv(lq_port(fd)));
 		ASSERT_EQ(0, lq_try_listen(fd, 0));
 		EXPECT_EQ(3, lq_ss_syn_recv(lq_port(fd)));
-		check_queue(_metadata, self->have_module, fd, 0, 0);
-		if (self->have_module)
+		check_queue(_metadata, fd, 0, 0);
+		if (have_module)
 			EXPECT_EQ(3, lq_num_at(fd, "synq"));
 
 		/* There is room for one; the others' data is sent again. */
 		for (int j = 0; j < 3; j++) {
 			EXPECT_TRUE(alive(clients[j]));
 			say(clients[j], 'a' + j);
-			check_queue(_metadata, self->have_module, fd, 1, 0);
+			check_queue(_metadata, fd, 1, 0);
 		}
 		EXPECT_EQ(2, lq_ss_syn_recv(lq_port(fd)));
 		EXPECT_TRUE(lq_wait_until(lq_netstat("ListenOverflows") > 0));
 		for (int j = 0; j < 3; j++) {
-			char byte = hear(accepted(fd));
+			char byte = hear(accepted(_metadata, fd));
 
 			EXPECT_TRUE(byte >= 'a' && byte <= 'c');
 			EXPECT_TRUE(j || byte == 'a');
 		}
-		check_queue(_metadata, self->have_module, fd, 0, 0);
+		check_queue(_metadata, fd, 0, 0);
 		EXPECT_EQ(0, lq_ss_syn_recv(lq_port(fd)));
 	}
 }

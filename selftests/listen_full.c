@@ -4,8 +4,6 @@
  * each claim of Documentation/listen.rst, `full-1` is `full_1`. What a client
  * gets, after how many retransmissions, and under which setting; and what the
  * two queues hold, each for itself.
- *
- * Without the module the tests look from outside alone.
  */
 
 #define _GNU_SOURCE
@@ -13,6 +11,8 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 
+/* Those of AF_UNIX are another fixture's, below. */
+#define LISTEN_TCP_ONLY
 #include "listen.h"
 
 /* What is unanswered is sent again after a second, by either side. */
@@ -23,50 +23,6 @@
 #define MAX_SYN_BACKLOG	16
 
 static const char linear[] = "/proc/sys/net/ipv4/tcp_syn_linear_timeouts";
-
-FIXTURE(listen)
-{
-	struct queue q;
-	bool module;
-};
-
-FIXTURE_VARIANT(listen)
-{
-	struct lq_kind kind;
-};
-
-FIXTURE_VARIANT_ADD(listen, ipv4)
-{
-	.kind = { AF_INET, SOCK_STREAM, 0 },
-};
-
-FIXTURE_VARIANT_ADD(listen, ipv6)
-{
-	.kind = { AF_INET6, SOCK_STREAM, 0 },
-};
-
-FIXTURE_VARIANT_ADD(listen, mptcp)
-{
-	.kind = { AF_INET, SOCK_STREAM, IPPROTO_MPTCP },
-};
-
-FIXTURE_SETUP(listen)
-{
-	const char *why;
-
-	LQ_SETUP_PLAIN();
-	why = no_such_queue(&variant->kind);
-	if (why)
-		SKIP(longjmp(_metadata->env, 1), "%s", why);
-	lq_pin();
-	self->module = lq_have_module();
-	if (self->module)
-		missed_before = lq_missed();
-}
-
-FIXTURE_TEARDOWN(listen)
-{
-}
 
 /*
  * A client of a full queue gives up with ETIMEDOUT when it has sent @syns
@@ -87,14 +43,13 @@ static void check_timeout(struct __test_metadata *_metadata, struct queue *q,
 /* "A request that meets a full queue gets ECONNREFUSED": none does. */
 TEST_F(listen, full_1)
 {
-	struct queue *q = &self->q;
+	struct queue *q = queue_open(_metadata, &variant->kind, 2);
 	long long resets, before;
 	int client, closed;
 
 	lq_set_sysctl("ipv4/tcp_syn_retries", 1);
 	/* Not even where the setting asks for resets: that is for ACKs. */
 	lq_set_sysctl("ipv4/tcp_abort_on_overflow", 1);
-	queue_open(q, &variant->kind, 2);
 	hold(q);
 	ASSERT_EQ(IN_QUEUE, one_more_held(q));
 	for (int i = 0; i < 3; i++)
@@ -110,7 +65,7 @@ TEST_F(listen, full_1)
 	resets = lq_netstat("EmbryonicRsts");
 	release(q);
 	if (!held_by_clients(q))
-		send_byte(client);
+		say(client, 'x');
 	EXPECT_TRUE(lq_wait_until(half_open(q) == 0));
 	EXPECT_EQ(resets + 1, lq_netstat("EmbryonicRsts"));
 	EXPECT_EQ(1, overflows(q));
@@ -138,28 +93,23 @@ TEST_F(listen, full_1)
 	}
 	EXPECT_EQ(before, overflows(q));
 	EXPECT_EQ(0, full_drops(q));
-	if (self->module) {
-		EXPECT_EQ(3, lq_num_at(q->fd, "acceptq"));
-		check_counted(_metadata, before, q, "overflows");
-		EXPECT_EQ(0, lq_num_at(q->fd, "synq"));
-	}
+	check_shown(_metadata, 3, q, "acceptq");
+	check_counted(_metadata, before, q, "overflows");
+	check_shown(_metadata, 0, q, "synq");
 
 	/* Who is refused finds nobody listening, and hears so at once. */
 	closed = lq_kind_bound(&variant->kind, 0);
 	client = new_client(q->kind, 0);
 	EXPECT_EQ(ECONNREFUSED, lq_try_connect(client, closed));
-	close(client);
-	close(closed);
-	queue_close(q);
 }
 
 /* A SYN that is ignored is sent again after a second, and gets in then. */
-static void syn_again(struct __test_metadata *_metadata, struct queue *q,
-		      const struct lq_kind *kind, bool module)
+static void syn_again(struct __test_metadata *_metadata,
+		      const struct lq_kind *kind)
 {
+	struct queue *q = queue_open(_metadata, kind, 0);
 	int client;
 
-	queue_open(q, kind, 0);
 	/* Where an empty SYN queue is full, a cookie lets the first one in. */
 	ASSERT_EQ(1, fill(q));
 	client = q->late;
@@ -171,10 +121,8 @@ static void syn_again(struct __test_metadata *_metadata, struct queue *q,
 	/* All but the last were ignored: one, where nothing is slow. */
 	EXPECT_LE(1, overflows(q));
 	EXPECT_EQ(syns_sent(client) - 1, overflows(q));
-	if (module) {
-		check_counted(_metadata, overflows(q), q, "overflows");
-		check_counted(_metadata, 1 + syns_sent(client), q, "syns");
-	}
+	check_counted(_metadata, overflows(q), q, "overflows");
+	check_counted(_metadata, 1 + syns_sent(client), q, "syns");
 	lq_accept(q->fd);
 	queue_close(q);
 }
@@ -183,13 +131,12 @@ static void syn_again(struct __test_metadata *_metadata, struct queue *q,
  * So is a final ACK: the client believes that it is connected, its request
  * stays, and each of its segments tries again.
  */
-static void ack_again(struct __test_metadata *_metadata, struct queue *q,
-		      const struct lq_kind *kind, bool module)
+static void ack_again(struct __test_metadata *_metadata,
+		      const struct lq_kind *kind)
 {
-	int client, child = -1;
-	char byte = 0;
+	struct queue *q = queue_open(_metadata, kind, 2);
+	int client;
 
-	queue_open(q, kind, 2);
 	hold(q);
 	ASSERT_EQ(IN_QUEUE, one_more_held(q));
 	client = q->clients[0];
@@ -199,7 +146,7 @@ static void ack_again(struct __test_metadata *_metadata, struct queue *q,
 	release(q);
 	ASSERT_TRUE(finished(client, 60 * SECOND_MS));
 	EXPECT_EQ(0, client_error(client));
-	send_byte(client);
+	say(client, 'x');
 	EXPECT_TRUE(lq_wait_until(overflows(q) >= 3));
 	EXPECT_EQ(TCP_ESTABLISHED, client_info(client).tcpi_state);
 	EXPECT_EQ(1, client_info(client).tcpi_unacked);
@@ -210,15 +157,10 @@ static void ack_again(struct __test_metadata *_metadata, struct queue *q,
 	lq_accept(q->fd);
 	EXPECT_TRUE(lq_wait_until(queue_waiting(q) == 3));
 	EXPECT_EQ(0, half_open(q));
-	if (module)
-		check_counted(_metadata, overflows(q), q, "overflows");
+	check_counted(_metadata, overflows(q), q, "overflows");
 	lq_accept(q->fd);
 	lq_accept(q->fd);
-	child = accept4(q->fd, NULL, NULL, SOCK_CLOEXEC);
-	ASSERT_LE(0, child);
-	EXPECT_EQ(1, read(child, &byte, 1));
-	EXPECT_EQ('x', byte);
-	close(child);
+	close(check_next(_metadata, q->fd, 'x'));
 	queue_close(q);
 }
 
@@ -227,68 +169,40 @@ static void ack_again(struct __test_metadata *_metadata, struct queue *q,
  * after a second, and two seconds more. Then the server has forgotten it, and
  * what the client sends is answered with a reset.
  */
-static void forgotten(struct __test_metadata *_metadata, struct queue *q,
-		      const struct lq_kind *kind, bool module)
+static void forgotten(struct __test_metadata *_metadata,
+		      const struct lq_kind *kind)
 {
 	long long again = lq_netstat("TCPSynRetrans"), start = lq_now_ms();
+	struct queue *q = queue_open(_metadata, kind, 2);
 	int client;
 
 	lq_set_sysctl("ipv4/tcp_synack_retries", 1);
-	queue_open(q, kind, 2);
 	hold(q);
 	ASSERT_EQ(IN_QUEUE, one_more_held(q));
 	client = q->clients[0];
 	EXPECT_TRUE(finished(client, 0));
 	EXPECT_EQ(0, client_error(client));
-	if (module)
-		EXPECT_EQ(1, lq_num_at(q->fd, "synq"));
+	check_shown(_metadata, 1, q, "synq");
 	EXPECT_TRUE(lq_wait_until(half_open(q) == 0));
 	EXPECT_LE(3 * SECOND_MS - LQ_SLACK_MS, lq_now_ms() - start);
 	EXPECT_EQ(again + 1, lq_netstat("TCPSynRetrans"));
 	EXPECT_EQ(TCP_ESTABLISHED, client_info(client).tcpi_state);
 	release(q);
-	send_byte(client);
+	say(client, 'x');
 	EXPECT_TRUE(lq_wait_until(client_info(client).tcpi_state == TCP_CLOSE));
 	EXPECT_EQ(ECONNRESET, client_error(client));
 	EXPECT_EQ(0, queue_waiting(q));
 	EXPECT_EQ(0, overflows(q));
-	queue_close(q);
 }
 
 /* "Or it is ignored, and a later attempt succeeds": that is what TCP does. */
 TEST_F(listen, full_2)
 {
-	syn_again(_metadata, &self->q, &variant->kind, self->module);
-	ack_again(_metadata, &self->q, &variant->kind, self->module);
+	syn_again(_metadata, &variant->kind);
+	ack_again(_metadata, &variant->kind);
 	/* An MPTCP listener's clients can't be held and connected at once. */
-	if (!held_by_clients(&self->q))
-		forgotten(_metadata, &self->q, &variant->kind, self->module);
-}
-
-/* @complete connections, and then requests until one is turned away. */
-static int fill_both(struct __test_metadata *_metadata, struct queue *q,
-		     int complete)
-{
-	hold(q);
-	for (int i = 0; i < complete; i++)
-		EXPECT_EQ(IN_QUEUE, one_more(q));
-	return fill_held(q);
-}
-
-static void check_queues(struct __test_metadata *_metadata, struct queue *q,
-			 bool module, int acceptq, int synq)
-{
-	EXPECT_EQ(acceptq, queue_waiting(q));
-	/*
-	 * A child is queued before it is no longer in SYN_RECV, and requests
-	 * outlive their listener, whose port this one may have got.
-	 */
-	lq_wait_until(half_open(q) == synq);
-	EXPECT_EQ(synq, half_open(q));
-	if (!module)
-		return;
-	EXPECT_EQ(acceptq, lq_num_at(q->fd, "acceptq"));
-	EXPECT_EQ(synq, lq_num_at(q->fd, "synq"));
+	if (variant->kind.protocol != IPPROTO_MPTCP)
+		forgotten(_metadata, &variant->kind);
 }
 
 /*
@@ -297,33 +211,26 @@ static void check_queues(struct __test_metadata *_metadata, struct queue *q,
  */
 TEST_F(listen, two_1)
 {
-	struct queue *q = &self->q;
+	struct queue *q = queue_open(_metadata, &variant->kind, 3);
 
 	lq_set_sysctl("ipv4/tcp_syncookies", 0);
-	queue_open(q, &variant->kind, 3);
 	EXPECT_EQ(synq_room(3), fill_both(_metadata, q, 3));
-	check_queues(_metadata, q, self->module, 3, synq_room(3));
-	EXPECT_TRUE(lq_wait_until(full_drops(q) == syns_sent(q->late)));
-	EXPECT_EQ(0, overflows(q));
+	check_queues(_metadata, q, 3, synq_room(3));
+	check_met(_metadata, q, SYN_QUEUE);
 	drop_late(q);
-	if (self->module) {
-		check_counted(_metadata, full_drops(q), q, "synq_drops");
-		check_counted(_metadata, synq_room(3), q, "synq_peak");
-		check_counted(_metadata, 3, q, "acceptq_peak");
-		EXPECT_EQ(0, lq_num_at(q->fd, "overflows"));
-	}
+	check_counted(_metadata, full_drops(q), q, "synq_drops");
+	check_counted(_metadata, synq_room(3), q, "synq_peak");
+	check_counted(_metadata, 3, q, "acceptq_peak");
+	check_shown(_metadata, 0, q, "overflows");
 	queue_close(q);
 
 	/* A full accept queue keeps requests out of the other one as well. */
-	queue_open(q, &variant->kind, 3);
+	q = queue_open(_metadata, &variant->kind, 3);
 	EXPECT_EQ(0, fill_both(_metadata, q, 4));
-	check_queues(_metadata, q, self->module, 4, 0);
-	EXPECT_TRUE(lq_wait_until(overflows(q) == syns_sent(q->late)));
-	EXPECT_EQ(0, full_drops(q));
+	check_queues(_metadata, q, 4, 0);
+	check_met(_metadata, q, ACCEPT_QUEUE);
 	drop_late(q);
-	if (self->module)
-		check_counted(_metadata, overflows(q), q, "overflows");
-	queue_close(q);
+	check_counted(_metadata, overflows(q), q, "overflows");
 }
 
 /*
@@ -335,7 +242,7 @@ static void speak(struct queue *q)
 	for (int i = 0; i < q->count; i++) {
 		if (!q->held[i] || !finished(q->clients[i], 0))
 			continue;
-		send_byte(q->clients[i]);
+		say(q->clients[i], 'x');
 		q->held[i] = false;
 	}
 }
@@ -364,66 +271,66 @@ static int accept_some(struct queue *q, int count)
 /* "One queue, bounded by backlog, for finished and under way": two. */
 TEST_F(listen, two_2)
 {
-	int both = 3 + synq_room(3);
-	struct queue *q = &self->q;
+	struct queue *q = queue_open(_metadata, &variant->kind, 3);
+	int room = 3 + synq_room(3);
 
 	lq_set_sysctl("ipv4/tcp_syncookies", 0);
-	queue_open(q, &variant->kind, 3);
-	EXPECT_EQ(both - 3, fill_both(_metadata, q, 3));
+	EXPECT_EQ(room - 3, fill_both(_metadata, q, 3));
 	drop_late(q);
-	check_queues(_metadata, q, self->module, 3, both - 3);
+	check_queues(_metadata, q, 3, room - 3);
 	/* More than the one queue has room for. */
-	EXPECT_LT(3 + 1, both);
+	EXPECT_LT(3 + 1, room);
 	/* None of them is lost. */
 	release(q);
-	EXPECT_EQ(both, accept_some(q, both));
-	check_queues(_metadata, q, self->module, 0, 0);
+	EXPECT_EQ(room, accept_some(q, room));
+	check_queues(_metadata, q, 0, 0);
+}
+
+/* A SYN queue alone, which @backlog bounds and nothing else. */
+static void check_synq(struct __test_metadata *_metadata,
+		       const struct lq_kind *kind, int backlog)
+{
+	struct queue *q = queue_open(_metadata, kind, backlog);
+
+	EXPECT_EQ(synq_room(backlog), fill_both(_metadata, q, 0));
+	check_queues(_metadata, q, 0, synq_room(backlog));
+	check_met(_metadata, q, SYN_QUEUE);
 	queue_close(q);
 }
 
 /* "Since 2.2 backlog counts complete connections only": both, each alone. */
 TEST_F(listen, two_3)
 {
-	struct queue *q = &self->q;
+	struct queue *q = queue_open(_metadata, &variant->kind, 4);
 
 	/* Those under way take no room from those that are finished ... */
 	lq_set_sysctl("ipv4/tcp_syncookies", 0);
-	queue_open(q, &variant->kind, 4);
 	hold(q);
 	for (int i = 0; i < 3; i++)
 		ASSERT_EQ(IN_QUEUE, one_more_held(q));
-	check_queues(_metadata, q, self->module, 0, 3);
+	check_queues(_metadata, q, 0, 3);
 	for (int i = 0; i < 5; i++)
 		ASSERT_EQ(IN_QUEUE, one_more(q));
 	EXPECT_EQ(TURNED_AWAY, one_more(q));
-	EXPECT_TRUE(lq_wait_until(overflows(q) == syns_sent(q->late)));
-	EXPECT_EQ(0, full_drops(q));
-	check_queues(_metadata, q, self->module, 5, 3);
+	check_met(_metadata, q, ACCEPT_QUEUE);
+	check_queues(_metadata, q, 5, 3);
 	queue_close(q);
 
 	/* ... but backlog bounds them too, and nothing else does here. */
 	lq_set_sysctl("ipv4/tcp_max_syn_backlog", 4096);
-	queue_open(q, &variant->kind, 4);
-	hold(q);
-	EXPECT_EQ(synq_room(4), fill_held(q));
-	check_queues(_metadata, q, self->module, 0, synq_room(4));
-	EXPECT_TRUE(lq_wait_until(full_drops(q) == syns_sent(q->late)));
-	EXPECT_EQ(0, overflows(q));
-	queue_close(q);
+	check_synq(_metadata, &variant->kind, 4);
 }
 
 /* A connection from here that has come and gone, and proves this peer. */
 static void prove_peer(struct __test_metadata *_metadata,
 		       const struct lq_kind *kind)
 {
-	struct queue q;
+	struct queue *q = queue_open(_metadata, kind, 1);
 
-	queue_open(&q, kind, 1);
-	ASSERT_EQ(IN_QUEUE, one_more(&q));
-	lq_accept(q.fd);
-	/* The server has closed its end; with the client's it is over. */
-	close(q.clients[0]);
-	close(q.fd);
+	ASSERT_EQ(IN_QUEUE, one_more(q));
+	/* The server closes its end; with the client's it is over. */
+	lq_accept(q->fd);
+	queue_close(q);
 }
 
 /*
@@ -432,53 +339,39 @@ static void prove_peer(struct __test_metadata *_metadata,
  */
 TEST_F(listen, two_4)
 {
-	struct queue *q = &self->q;
+	struct queue *q;
 	long long drops;
 
 	lq_set_sysctl("ipv4/tcp_syncookies", 0);
 	lq_set_sysctl("ipv4/tcp_max_syn_backlog", MAX_SYN_BACKLOG);
-	queue_open(q, &variant->kind, LARGE);
-	hold(q);
+	q = queue_open(_metadata, &variant->kind, LARGE);
 	drops = lq_netstat("ListenDrops");
 	/* Who finds less than a quarter free is turned away: the 14th. */
-	EXPECT_EQ(MAX_SYN_BACKLOG * 3 / 4 + 1, fill_held(q));
-	check_queues(_metadata, q, self->module, 0,
-		     MAX_SYN_BACKLOG * 3 / 4 + 1);
+	EXPECT_EQ(MAX_SYN_BACKLOG * 3 / 4 + 1, fill_both(_metadata, q, 0));
+	check_queues(_metadata, q, 0, MAX_SYN_BACKLOG * 3 / 4 + 1);
 	EXPECT_TRUE(lq_wait_until(lq_netstat("ListenDrops") - drops ==
 				  syns_sent(q->late)));
 	/* Neither queue was full. */
 	EXPECT_EQ(0, full_drops(q));
 	EXPECT_EQ(0, overflows(q));
-	if (self->module) {
-		EXPECT_EQ(0, lq_num_at(q->fd, "synq_drops"));
-		EXPECT_EQ(LARGE, lq_num_at(q->fd, "limit"));
-	}
+	check_shown(_metadata, 0, q, "synq_drops");
+	check_shown(_metadata, LARGE, q, "limit");
 	queue_close(q);
 
 	/* A smaller backlog bounds them before. */
-	queue_open(q, &variant->kind, 4);
-	hold(q);
-	EXPECT_EQ(synq_room(4), fill_held(q));
-	EXPECT_TRUE(lq_wait_until(full_drops(q) == syns_sent(q->late)));
-	queue_close(q);
+	check_synq(_metadata, &variant->kind, 4);
 
 	/* With cookies it is ignored: as many as backlog has room for. */
 	lq_set_sysctl("ipv4/tcp_syncookies", 1);
-	queue_open(q, &variant->kind, LARGE);
-	hold(q);
-	EXPECT_EQ(synq_room(LARGE), fill_held(q));
+	q = queue_open(_metadata, &variant->kind, LARGE);
+	EXPECT_EQ(synq_room(LARGE), fill_both(_metadata, q, 0));
 	EXPECT_EQ(0, full_drops(q));
 	queue_close(q);
 
 	/* And so it is for a peer that has once been connected. */
 	lq_set_sysctl("ipv4/tcp_syncookies", 0);
 	prove_peer(_metadata, &variant->kind);
-	queue_open(q, &variant->kind, LARGE);
-	hold(q);
-	EXPECT_EQ(synq_room(LARGE), fill_held(q));
-	EXPECT_TRUE(lq_wait_until(full_drops(q) == syns_sent(q->late)));
-	check_queues(_metadata, q, self->module, 0, synq_room(LARGE));
-	queue_close(q);
+	check_synq(_metadata, &variant->kind, LARGE);
 }
 
 /*
@@ -487,24 +380,21 @@ TEST_F(listen, two_4)
  */
 TEST_F(listen, two_5)
 {
+	struct queue *q = queue_open(_metadata, &variant->kind, 8);
 	int room = synq_room(8), cookies_for = 5;
-	struct queue *q = &self->q;
 
 	lq_set_sysctl("ipv4/tcp_syncookies", 1);
 	lq_set_sysctl("ipv4/tcp_max_syn_backlog", 1);
-	queue_open(q, &variant->kind, 8);
 	hold(q);
 	for (int i = 0; i < room + cookies_for; i++)
 		EXPECT_EQ(i < room ? IN_QUEUE : COOKIE, one_more_held(q));
-	check_queues(_metadata, q, self->module, 0, room);
+	check_queues(_metadata, q, 0, room);
 	EXPECT_TRUE(lq_wait_until(cookies(q) == all_syns(q, room)));
 	EXPECT_EQ(0, full_drops(q));
 	EXPECT_EQ(0, overflows(q));
-	if (self->module) {
-		check_counted(_metadata, cookies(q), q, "syncookies");
-		check_counted(_metadata, room, q, "synq_peak");
-		EXPECT_EQ(0, lq_num_at(q->fd, "synq_drops"));
-	}
+	check_counted(_metadata, cookies(q), q, "syncookies");
+	check_counted(_metadata, room, q, "synq_peak");
+	check_shown(_metadata, 0, q, "synq_drops");
 	/* They are as connected as the others, and come as far. */
 	for (int i = 0; i < q->count && !held_by_clients(q); i++) {
 		EXPECT_TRUE(finished(q->clients[i], 0));
@@ -512,64 +402,48 @@ TEST_F(listen, two_5)
 	}
 	release(q);
 	EXPECT_EQ(room + cookies_for, accept_some(q, room + cookies_for));
-	check_queues(_metadata, q, self->module, 0, 0);
+	check_queues(_metadata, q, 0, 0);
 	queue_close(q);
 
 	/* Where the accept queue is full, nobody gets a cookie either. */
 	lq_set_sysctl("ipv4/tcp_syncookies", 2);
-	queue_open(q, &variant->kind, 2);
+	q = queue_open(_metadata, &variant->kind, 2);
 	EXPECT_EQ(3, fill(q));
-	EXPECT_TRUE(lq_wait_until(overflows(q) == syns_sent(q->late)));
+	check_met(_metadata, q, ACCEPT_QUEUE);
 	drop_late(q);
 	/* With 2 each of those who did come in has had one. */
 	EXPECT_EQ(3, cookies(q));
-	check_queues(_metadata, q, self->module, 3, 0);
-	if (self->module) {
-		check_counted(_metadata, 3, q, "syncookies");
-		check_counted(_metadata, overflows(q), q, "overflows");
-	}
-	queue_close(q);
+	check_queues(_metadata, q, 3, 0);
+	check_counted(_metadata, 3, q, "syncookies");
+	check_counted(_metadata, overflows(q), q, "overflows");
 }
 
 /* AF_UNIX has no retransmissions, and makes who has time wait. */
-FIXTURE(local)
-{
-	struct queue q;
-};
+FIXTURE(local) { };
 
 FIXTURE_VARIANT(local)
 {
 	struct lq_kind kind;
 };
 
-FIXTURE_VARIANT_ADD(local, unix_stream)
-{
-	.kind = { AF_UNIX, SOCK_STREAM, 0 },
-};
-
-FIXTURE_VARIANT_ADD(local, unix_seqpacket)
-{
-	.kind = { AF_UNIX, SOCK_SEQPACKET, 0 },
-};
+FIXTURE_VARIANT_ADD(local, unix_stream) { { AF_UNIX, SOCK_STREAM, 0 } };
+FIXTURE_VARIANT_ADD(local, unix_seqpacket) { { AF_UNIX, SOCK_SEQPACKET, 0 } };
 
 FIXTURE_SETUP(local)
 {
 	LQ_SETUP_PLAIN();
 }
 
-FIXTURE_TEARDOWN(local)
-{
-}
+FIXTURE_TEARDOWN(local) { }
 
 /* EAGAIN: at once where it doesn't wait, or when its time is over. */
 TEST_F(local, full_1)
 {
 	const struct timeval tenth = { .tv_usec = 100000 };
-	struct queue *q = &self->q;
+	struct queue *q = queue_open(_metadata, &variant->kind, 2);
 	long long start;
 	int client;
 
-	queue_open(q, &variant->kind, 2);
 	EXPECT_EQ(3, fill(q));
 	client = new_client(q->kind, SOCK_NONBLOCK);
 	EXPECT_EQ(EAGAIN, lq_try_connect(client, q->fd));
@@ -590,32 +464,15 @@ TEST_F(local, full_1)
 	client = new_client(q->kind, 0);
 	ASSERT_EQ(0, shutdown(q->fd, SHUT_RD));
 	EXPECT_EQ(ECONNREFUSED, lq_try_connect(client, q->fd));
-	close(client);
-	queue_close(q);
-}
-
-/* The state of a process: S sleeps. */
-static char state_of(pid_t pid)
-{
-	char path[64], state = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	file = fopen(path, "r");
-	if (!file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
-		err(1, "%s", path);
-	fclose(file);
-	return state;
 }
 
 /* A connect() that waits gets in as soon as accept() has made room. */
 TEST_F(local, full_2)
 {
+	struct queue *q = queue_open(_metadata, &variant->kind, 2);
 	atomic_int *trying = lq_shared(sizeof(*trying));
-	struct queue *q = &self->q;
 	pid_t pid;
 
-	queue_open(q, &variant->kind, 2);
 	EXPECT_EQ(3, fill(q));
 	drop_late(q);
 	pid = lq_fork();
@@ -625,12 +482,11 @@ TEST_F(local, full_2)
 		*trying = 1;
 		_exit(lq_try_connect(client, q->fd));
 	}
-	EXPECT_TRUE(lq_wait_until(*trying && state_of(pid) == 'S'));
+	EXPECT_TRUE(lq_wait_until(*trying && lq_state(pid) == 'S'));
 	EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
 	lq_accept(q->fd);
 	EXPECT_EQ(0, lq_reap(pid));
 	EXPECT_EQ(3, accept_all(q));
-	queue_close(q);
 }
 
 TEST_HARNESS_MAIN

@@ -3,37 +3,36 @@
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <ctype.h>
-#include <err.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
 #include <linux/io_uring.h>
 #include <net/if.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
 #include <netinet/tcp.h>
-#include <sched.h>
-#include <signal.h>
+#include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "kselftest.h"
 #include "listenq.h"
 
 #ifndef SO_COOKIE
 #define SO_COOKIE	57
+#endif
+
+/* Newer than the oldest libc; the same on every architecture. */
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open	434
+#endif
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd	438
 #endif
 
 #define DUMMY		"lqdummy0"
@@ -96,6 +95,14 @@ void lq_write_file(const char *path, const char *text)
 	close(fd);
 }
 
+void lq_write_number(const char *path, int value)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d\n", value);
+	lq_write_file(path, text);
+}
+
 int lq_read_number(const char *path)
 {
 	FILE *file = fopen(path, "r");
@@ -145,34 +152,89 @@ int lq_reap(pid_t pid)
 	return status;
 }
 
-pid_t lq_elsewhere(const char *device, void (*begin)(void))
+/* Of a child of lq_fork_ready(): the pipe by which it says that it is. */
+static int ready_fd;
+
+pid_t lq_fork_ready(void)
 {
-	char byte, command[128];
-	int ready[2];
+	int ready[2], status;
 	pid_t pid;
+	char byte;
 
 	if (pipe(ready))
 		err(1, "pipe");
 	pid = lq_fork();
 	if (!pid) {
-		lq_new_netns();
-		begin();
-		if (write(ready[1], "", 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
+		close(ready[0]);
+		ready_fd = ready[1];
+		return 0;
 	}
 	close(ready[1]);
-	if (read(ready[0], &byte, 1) != 1)
-		errx(1, "nobody in another namespace");
+	if (read(ready[0], &byte, 1) != 1) {
+		status = lq_reap(pid);
+		if (!WIFEXITED(status) || WEXITSTATUS(status) != KSFT_SKIP)
+			errx(1, "a child ended with %#x", status);
+		pid = -1;
+	}
 	close(ready[0]);
+	return pid;
+}
+
+void lq_stay(void)
+{
+	if (write(ready_fd, "", 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+int lq_take_fd(pid_t pid, int fd)
+{
+	int pidfd = syscall(SYS_pidfd_open, pid, 0);
+	int taken = syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+
+	close(pidfd);
+	return taken;
+}
+
+int lq_kill(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	return lq_reap(pid);
+}
+
+char lq_state(pid_t tid)
+{
+	char path[64], line[512], *end = NULL;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+	file = fopen(path, "r");
+	/* It follows the name, which is in parentheses. */
+	if (file && fgets(line, sizeof(line), file))
+		end = strrchr(line, ')');
+	if (!end)
+		errx(1, "%s", path);
+	fclose(file);
+	return end[2];
+}
+
+pid_t lq_elsewhere(const char *device, void (*begin)(void))
+{
+	char command[128];
+	pid_t pid = lq_fork_ready();
+
+	if (!pid) {
+		lq_new_netns();
+		begin();
+		lq_stay();
+	}
 	snprintf(command, sizeof(command),
 		 "ip link add %s type veth peer name in netns %d 2>/dev/null",
 		 device, pid);
 	if (!lq_run(command) && if_nametoindex(device))
 		return pid;
-	kill(pid, SIGKILL);
-	lq_reap(pid);
+	lq_kill(pid);
 	return -1;
 }
 
@@ -209,6 +271,12 @@ void lq_set_capabilities(unsigned long long mask)
 		err(1, "capset");
 }
 
+void lq_drop_net_admin(void)
+{
+	lq_set_capabilities(~0ULL >> (63 - CAP_LAST_CAP) &
+			    ~(1ULL << CAP_NET_ADMIN));
+}
+
 void lq_enter_user_namespace(int uid)
 {
 	char map[32];
@@ -222,6 +290,33 @@ void lq_enter_user_namespace(int uid)
 		err(1, "setresuid(0)");
 	/* Which a change of credentials may have ended. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+void lq_enter_container(int uid)
+{
+	lq_become_user(uid);
+	lq_enter_user_namespace(uid);
+	lq_new_netns();
+}
+
+int lq_write_as(void (*become)(void), const char *path, const char *text)
+{
+	int *error = lq_shared(sizeof(*error));
+	pid_t pid = lq_fork();
+	int fd, status;
+
+	if (!pid) {
+		become();
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		*error = fd < 0 ? errno : lq_write(fd, text, strlen(text));
+		_exit(0);
+	}
+	status = lq_reap(pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == KSFT_SKIP)
+		return -1;
+	if (status)
+		errx(1, "a writer failed");
+	return *error;
 }
 
 int lq_open_log(void)
@@ -315,13 +410,20 @@ int lq_unload(void)
 	return syscall(SYS_delete_module, "listenq", O_NONBLOCK) ? errno : 0;
 }
 
-static void lo_up(void)
+int lq_restore(bool loaded)
 {
-	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	if (loaded == lq_loaded())
+		return 0;
+	return loaded ? lq_load() : lq_unload();
+}
+
+void lq_set_lo(bool up)
+{
+	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = up ? IFF_UP : 0 };
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &ifr))
-		err(1, "lo up");
+		err(1, "lo %s", up ? "up" : "down");
 	close(fd);
 }
 
@@ -329,7 +431,31 @@ void lq_new_netns(void)
 {
 	if (unshare(CLONE_NEWNET))
 		err(1, "unshare(CLONE_NEWNET)");
-	lo_up();
+	lq_set_lo(true);
+}
+
+int lq_netns(void)
+{
+	int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		err(1, "/proc/self/ns/net");
+	return fd;
+}
+
+unsigned long lq_netns_inode(void)
+{
+	int fd = lq_netns();
+	unsigned long inode = lq_inode(fd);
+
+	close(fd);
+	return inode;
+}
+
+void lq_enter_netns(int netns)
+{
+	if (setns(netns, CLONE_NEWNET))
+		err(1, "setns");
 }
 
 bool lq_have_module(void)
@@ -344,6 +470,8 @@ bool lq_have_module(void)
 		errx(1, "%s: %s", getenv("LISTENQ_KO"), strerror(error));
 	return !error;
 }
+
+#define NO_MODULE	"no listenq module: install it or set LISTENQ_KO"
 
 const char *lq_setup_plain(void)
 {
@@ -362,16 +490,14 @@ const char *lq_setup_units(void)
 	if (access("/run/systemd/system", F_OK))
 		return "no systemd";
 	if (!lq_have_module())
-		return "no listenq module: install it or set LISTENQ_KO";
+		return NO_MODULE;
 	return NULL;
 }
 
 const char *lq_setup(void)
 {
-	if (geteuid())
-		return "needs root";
-	if (!lq_have_module())
-		return "no listenq module: install it or set LISTENQ_KO";
+	if (!geteuid() && !lq_have_module())
+		return NO_MODULE;
 	return lq_setup_plain();
 }
 
@@ -409,19 +535,26 @@ char *lq_clamp_text(void)
 	return slurp(LQ_CLAMP, SIZE_MAX);
 }
 
+int lq_write(int fd, const void *bytes, size_t len)
+{
+	ssize_t done = write(fd, bytes, len);
+
+	if (done < 0)
+		return errno;
+	/* All of it or nothing. */
+	if (done != (ssize_t)len)
+		errx(1, "%zd of %zu bytes written", done, len);
+	return 0;
+}
+
 static int write_once(const char *path, const char *text)
 {
-	size_t len = strlen(text);
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t done;
 	int error;
 
 	if (fd < 0)
 		err(1, "%s", path);
-	done = write(fd, text, len);
-	error = done < 0 ? errno : 0;
-	if (!error && done != (ssize_t)len)
-		errx(1, "%s: %zd of %zu bytes written", path, done, len);
+	error = lq_write(fd, text, strlen(text));
 	close(fd);
 	return error;
 }
@@ -429,6 +562,18 @@ static int write_once(const char *path, const char *text)
 int lq_clamp(const char *text)
 {
 	return write_once(LQ_CLAMP, text);
+}
+
+int lq_clampf(const char *format, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, format);
+	if (vsnprintf(text, sizeof(text), format, args) >= (int)sizeof(text))
+		errx(1, "too long: %s", text);
+	va_end(args);
+	return lq_clamp(text);
 }
 
 int lq_write_sockets(const char *text)
@@ -527,6 +672,24 @@ int lq_find(const struct lq_table *table, const char *col, const char *value)
 	return found;
 }
 
+int lq_row(const struct lq_table *table, int fd)
+{
+	int row = lq_find(table, "cookie", lq_cookie_str(fd));
+
+	if (row < 0)
+		errx(1, "a listener that isn't listed");
+	return row;
+}
+
+int lq_rows(const char *path)
+{
+	struct lq_table *table = lq_read(path);
+	int count = table->nrows;
+
+	lq_free(table);
+	return count;
+}
+
 unsigned long long lq_cookie(int fd)
 {
 	unsigned long long cookie;
@@ -585,16 +748,26 @@ bool lq_listed(int fd)
 	return *lq_str(fd, "cookie");
 }
 
-long long lq_hook(const char *symbol, const char *col)
+/* A cell of the row that has @value in @key; LQ_NONE where there is no row. */
+static long long number_at(const char *path, const char *key,
+			   const char *value, const char *col)
 {
-	struct lq_table *table = lq_read(LQ_HOOKS);
-	int row = lq_find(table, "symbol", symbol);
-	long long value = row < 0 ? LQ_NONE :
-			  lq_cell_num(table, row, col);
+	struct lq_table *table = lq_read(path);
+	int row = lq_find(table, key, value);
+	long long found = row < 0 ? LQ_NONE : lq_cell_num(table, row, col);
 
 	lq_free(table);
-	return value;
+	return found;
 }
+
+long long lq_hook(const char *symbol, const char *col)
+{
+	return number_at(LQ_HOOKS, "symbol", symbol, col);
+}
+
+const char * const lq_counters[LQ_COUNTERS] = {
+	"syns", "accepts", "overflows", "synq_drops", "syncookies", "sk_drops",
+};
 
 long long lq_total(const char *col)
 {
@@ -655,6 +828,34 @@ int lq_bound(int family, const char *host, int port)
 
 	if (fd < 0 || bind(fd, &addr.sa, addr.len))
 		err(1, "a socket at %s:%d", host, port);
+	return fd;
+}
+
+int lq_bound_loopback(int family)
+{
+	return lq_bound(family, lq_loopback(family), 0);
+}
+
+int lq_bound_shared(int family, const char *host, int port)
+{
+	struct lq_addr addr = lq_addr(family, host, port);
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const int one = 1;
+
+	if (fd < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) ||
+	    bind(fd, &addr.sa, addr.len))
+		err(1, "a socket that shares %s:%d", host, port);
+	return fd;
+}
+
+int lq_bound_mptcp(int family, const char *host, int port)
+{
+	struct lq_addr addr = lq_addr(family, host, port);
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP);
+
+	if (fd >= 0 && bind(fd, &addr.sa, addr.len))
+		err(1, "an MPTCP socket at %s:%d", host, port);
 	return fd;
 }
 
@@ -728,7 +929,7 @@ int lq_uring_accept(int fd)
 
 int lq_listener(int family, int backlog)
 {
-	int fd = lq_bound(family, lq_loopback(family), 0);
+	int fd = lq_bound_loopback(family);
 
 	lq_listen(fd, backlog);
 	return fd;
@@ -769,6 +970,12 @@ ino_t lq_inode(int fd)
 	return st.st_ino;
 }
 
+void lq_set_option(int fd, int level, int name, int value)
+{
+	if (setsockopt(fd, level, name, &value, sizeof(value)))
+		err(1, "setsockopt(%d, %d, %d)", level, name, value);
+}
+
 /* The client's end of a connection that waits to be accepted at @fd. */
 int lq_connect(int fd)
 {
@@ -802,6 +1009,74 @@ void lq_accept(int fd)
 	close(child);
 }
 
+void lq_connect_many(int fd, int *clients, int count)
+{
+	for (int i = 0; i < count; i++)
+		clients[i] = lq_connect(fd);
+}
+
+void lq_accept_many(int fd, int count)
+{
+	for (int i = 0; i < count; i++)
+		lq_accept(fd);
+}
+
+void lq_close_all(const int *fds, int count)
+{
+	for (int i = 0; i < count; i++)
+		close(fds[i]);
+}
+
+void lq_hold_acks(int fd)
+{
+	/* A filter of TCP begins at its header: these are the flags. */
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x02, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct sock_fprog program = {
+		.len = ARRAY_SIZE(code), .filter = code,
+	};
+
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program,
+		       sizeof(program)))
+		err(1, "SO_ATTACH_FILTER");
+}
+
+void lq_pass_acks(int fd)
+{
+	const int unused = 0;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused,
+		       sizeof(unused)))
+		err(1, "SO_DETACH_FILTER");
+}
+
+/* Who is refused may have got the reset already. */
+void lq_send_byte(int client)
+{
+	if (send(client, "x", 1, MSG_NOSIGNAL) != 1 && errno != EPIPE &&
+	    errno != ECONNRESET)
+		err(1, "send");
+}
+
+void lq_abort(int fd)
+{
+	const struct linger now = { .l_onoff = 1 };
+
+	if (setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)))
+		err(1, "SO_LINGER");
+	close(fd);
+}
+
+static void by_shutdown(int fd)
+{
+	if (shutdown(fd, SHUT_RD))
+		err(1, "shutdown");
+}
+
 /* What haproxy does to a listener that it suspends. */
 void lq_end_listening(int fd)
 {
@@ -811,22 +1086,30 @@ void lq_end_listening(int fd)
 		err(1, "connect(AF_UNSPEC)");
 }
 
+void (*const lq_stops[LQ_STOPS])(int fd) = { by_shutdown, lq_end_listening };
+
 int lq_kind_socket(const struct lq_kind *kind, int flags)
 {
 	return socket(kind->family, kind->type | SOCK_CLOEXEC | flags,
 		      kind->protocol);
 }
 
-int lq_kind_bound(const struct lq_kind *kind, int port)
+struct lq_addr lq_kind_addr(const struct lq_kind *kind, int port)
 {
-	int fd = lq_kind_socket(kind, 0);
 	struct lq_addr addr = { .len = sizeof(sa_family_t) };
 
-	if (kind->family == AF_UNIX)
-		addr.ss.ss_family = AF_UNIX;
-	else
-		addr = lq_addr(kind->family, lq_loopback(kind->family), port);
-	if (fd < 0 || bind(fd, &addr.sa, addr.len))
+	if (kind->family != AF_UNIX)
+		return lq_addr(kind->family, lq_loopback(kind->family), port);
+	addr.ss.ss_family = AF_UNIX;
+	return addr;
+}
+
+int lq_kind_bound(const struct lq_kind *kind, int port)
+{
+	struct lq_addr addr = lq_kind_addr(kind, port);
+	int fd = lq_kind_socket(kind, 0);
+
+	if (fd < 0 || lq_try_bind(fd, &addr))
 		err(1, "a socket of family %d, type %d, protocol %d",
 		    kind->family, kind->type, kind->protocol);
 	return fd;
@@ -848,6 +1131,11 @@ struct lq_addr lq_reach(int fd)
 	if (family == AF_UNIX)
 		return addr;
 	return lq_addr(family, lq_loopback(family), lq_port(fd));
+}
+
+int lq_try_bind(int fd, const struct lq_addr *addr)
+{
+	return bind(fd, &addr->sa, addr->len) ? errno : 0;
 }
 
 int lq_try_listen(int fd, int backlog)
@@ -879,9 +1167,11 @@ bool lq_tcp_queue(int fd, int *waiting, int *limit)
 	return true;
 }
 
-/* As the column has it. */
-static void local_of(int fd, char *text, size_t size)
+const char *lq_local(int fd)
 {
+	static char text[4][64];
+	static int next;
+	char *to = text[next++ % 4];
 	struct lq_addr addr = lq_name(fd);
 	char host[INET6_ADDRSTRLEN];
 	bool v4 = addr.ss.ss_family == AF_INET;
@@ -890,31 +1180,22 @@ static void local_of(int fd, char *text, size_t size)
 		(void *)&((struct sockaddr_in6 *)&addr.ss)->sin6_addr;
 
 	inet_ntop(addr.ss.ss_family, bytes, host, sizeof(host));
-	snprintf(text, size, v4 ? "%s:%d" : "[%s]:%d", host, lq_port(fd));
+	snprintf(to, sizeof(text[0]), v4 ? "%s:%d" : "[%s]:%d", host,
+		 lq_port(fd));
+	return to;
 }
 
 long long lq_num_at(int fd, const char *col)
 {
-	struct lq_table *table = lq_read(LQ_SOCKETS);
-	long long value = LQ_NONE;
-	char local[64];
-	int row;
-
-	local_of(fd, local, sizeof(local));
-	row = lq_find(table, "local", local);
-	if (row >= 0)
-		value = lq_cell_num(table, row, col);
-	lq_free(table);
-	return value;
+	return number_at(LQ_SOCKETS, "local", lq_local(fd), col);
 }
 
 int lq_listed_at(int fd)
 {
 	struct lq_table *table = lq_read(LQ_SOCKETS);
-	char local[64];
+	const char *local = lq_local(fd);
 	int count = 0;
 
-	local_of(fd, local, sizeof(local));
 	for (int row = 0; row < table->nrows; row++)
 		count += !strcmp(lq_cell(table, row, "local"), local);
 	lq_free(table);
@@ -935,11 +1216,10 @@ bool lq_kernel_before(int major, int minor)
 
 void lq_set_sysctl(const char *name, int value)
 {
-	char path[128], text[16];
+	char path[128];
 
 	snprintf(path, sizeof(path), "/proc/sys/net/%s", name);
-	snprintf(text, sizeof(text), "%d\n", value);
-	lq_write_file(path, text);
+	lq_write_number(path, value);
 }
 
 void lq_set_somaxconn(int value)
@@ -957,15 +1237,41 @@ void lq_pin(void)
 		err(1, "sched_setaffinity");
 }
 
+void lq_unpin(void)
+{
+	cpu_set_t all;
+
+	memset(&all, 0xff, sizeof(all));
+	if (sched_setaffinity(0, sizeof(all), &all))
+		err(1, "sched_setaffinity");
+}
+
+const char *lq_tracefs(const char *file)
+{
+	static const char * const dirs[] = {
+		"/sys/kernel/tracing", "/sys/kernel/debug/tracing",
+	};
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dirs[i], file);
+		if (!access(path, W_OK))
+			return dirs[i];
+	}
+	return NULL;
+}
+
 void lq_dummy_up(void)
 {
 	static const char have_route6[] =
 		"ip -6 route show table local | grep -q " DUMMY_ADDR6;
 
-	if (lq_run("ip link add " DUMMY " type dummy") ||
-	    lq_run("ip link set " DUMMY " up") ||
-	    lq_run("ip addr add " DUMMY_ADDR4 "/16 dev " DUMMY) ||
-	    lq_run("ip addr add " DUMMY_ADDR6 "/64 dev " DUMMY " nodad"))
+	if (lq_run("ip -batch - <<end\n"
+		   "link add " DUMMY " type dummy\n"
+		   "link set " DUMMY " up\n"
+		   "addr add " DUMMY_ADDR4 "/16 dev " DUMMY "\n"
+		   "addr add " DUMMY_ADDR6 "/64 dev " DUMMY " nodad\n"
+		   "end"))
 		errx(1, "no dummy device");
 	/* A work item of the kernel's adds the route that makes it local. */
 	if (!lq_wait_until(!lq_run(have_route6)))
@@ -1082,7 +1388,7 @@ static FILE *ss_open(const char *args)
 	char command[256];
 	FILE *pipe;
 
-	if (!loaded)
+	if (!loaded && access("/sys/module/tcp_diag", F_OK))
 		lq_run("modprobe -q -a inet_diag tcp_diag 2>/dev/null");
 	loaded = true;
 	snprintf(command, sizeof(command), "ss -Hnt %s", args);
@@ -1135,6 +1441,15 @@ bool lq_ss(int fd, struct lq_ss *ss)
 	}
 	ss_close(pipe);
 	return found;
+}
+
+const struct lq_ss *lq_ss_find(const struct lq_ss *rows, int count,
+			       unsigned long long cookie)
+{
+	for (int i = 0; i < count; i++)
+		if (rows[i].cookie == cookie)
+			return &rows[i];
+	return NULL;
 }
 
 /* All that ss lists; how many. */

@@ -10,10 +10,26 @@
 #ifndef LISTENQ_SELFTEST_H
 #define LISTENQ_SELFTEST_H
 
+/* What nearly every test needs; it includes itself what it needs beyond that. */
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP	262
+#endif
 
 /* Emulated processors under KASAN take longer than the harness' 30 s. */
 #undef TEST_TIMEOUT_DEFAULT
@@ -43,25 +59,50 @@
 })
 
 /*
- * For FIXTURE_SETUP(): the harness of Linux 6.1 runs a test though its
- * set-up said SKIP(), so leave the way a failed assertion does.
+ * For FIXTURE_SETUP(), where @why is NULL or the reason to skip the test: the
+ * harness of Linux 6.1 runs a test though its set-up said SKIP(), so leave the
+ * way a failed assertion does.
  */
-#define LQ_SETUP()							\
+#define LQ_SKIP_FOR(why)						\
 do {									\
-	const char *__why = lq_setup();					\
+	const char *__why = (why);					\
 									\
 	if (__why)							\
 		SKIP(longjmp(_metadata->env, 1), "%s", __why);		\
 } while (0)
 
+#define LQ_SETUP()	LQ_SKIP_FOR(lq_setup())
 /* The same for tests that also have something to say without the module. */
-#define LQ_SETUP_PLAIN()						\
-do {									\
-	const char *__why = lq_setup_plain();				\
-									\
-	if (__why)							\
-		SKIP(longjmp(_metadata->env, 1), "%s", __why);		\
-} while (0)
+#define LQ_SETUP_PLAIN()	LQ_SKIP_FOR(lq_setup_plain())
+
+/*
+ * A fixture that is a namespace with the module, and what @... does there.
+ * (What begins with a struct is a declaration to checkpatch.)
+ */
+#define LQ_FIXTURE(type, ...)						\
+struct __test_metadata;							\
+FIXTURE(type) { };							\
+FIXTURE_SETUP(type) { LQ_SETUP(); __VA_ARGS__; }			\
+FIXTURE_TEARDOWN(type) { }
+
+/* The same for tests that take the module out and in: it is left as it was. */
+#define LQ_FIXTURE_RELOADS(type, ...)					\
+struct __test_metadata;							\
+FIXTURE(type) { bool loaded; };						\
+FIXTURE_SETUP(type)							\
+{									\
+	self->loaded = lq_loaded();					\
+	LQ_SETUP();							\
+	__VA_ARGS__;							\
+}									\
+FIXTURE_TEARDOWN(type) { EXPECT_EQ(0, lq_restore(self->loaded)); }
+
+/* The variants of a fixture whose tests are run once for each family. */
+#define LQ_FAMILIES(type)						\
+struct __test_metadata;							\
+FIXTURE_VARIANT(type) { int family; };					\
+FIXTURE_VARIANT_ADD(type, ipv4) { .family = AF_INET };			\
+FIXTURE_VARIANT_ADD(type, ipv6) { .family = AF_INET6 }
 
 long long lq_now_ms(void);
 void lq_pause(void);
@@ -86,6 +127,12 @@ const char *lq_setup_plain(void);
 /* The same for tests that start and stop the units of a VM: no namespace. */
 const char *lq_setup_units(void);
 void lq_new_netns(void);
+void lq_set_lo(bool up);
+/* This network namespace as a descriptor, and the way back there. */
+int lq_netns(void);
+/* The number that it goes by in /proc/self/ns and in the kernel log. */
+unsigned long lq_netns_inode(void);
+void lq_enter_netns(int netns);
 /* The module is loaded, or could be loaded just now. */
 bool lq_have_module(void);
 
@@ -96,20 +143,40 @@ int lq_load_file(const char *path);
 /* By its file, where lq_module_path() has one. */
 int lq_load_with(const char *parameters);
 int lq_unload(void);
+/* In or out again, as lq_loaded() said that it was. */
+int lq_restore(bool loaded);
 const char *lq_module_path(void);
 
 void lq_write_file(const char *path, const char *text);
+void lq_write_number(const char *path, int value);
 /* The number that a file begins with. */
 int lq_read_number(const char *path);
 
-/* One write() of @text to the rules of this namespace; 0 or an errno. */
+/* One write(); 0 or an errno. The next one: to the rules of this namespace. */
+int lq_write(int fd, const void *bytes, size_t len);
 int lq_clamp(const char *text);
+/* The same of a text that is put together as printf() does. */
+#define LQ_PRINTF	format(printf, 1, 2)
+int lq_clampf(const char *format, ...) __attribute__((LQ_PRINTF));
 /* The whole file, for the caller to free. */
 char *lq_clamp_text(void);
 
 int lq_run(const char *command);
 pid_t lq_fork(void);
 int lq_reap(pid_t pid);
+/*
+ * A child that others look at: in the parent this returns when the child has
+ * called lq_stay(), which does not return. -1: it ended as kselftest's SKIP
+ * does; if it ends otherwise, that is a failure.
+ */
+pid_t lq_fork_ready(void);
+void lq_stay(void);
+/* A descriptor of another process'; -1 where that may not be had. */
+int lq_take_fd(pid_t pid, int fd);
+/* Kills a child; its status. */
+int lq_kill(pid_t pid);
+/* The letter that /proc has for what a process or thread is doing. */
+char lq_state(pid_t tid);
 /*
  * A child in a namespace of its own, which has done @begin there and stays
  * until it is killed. @device, one end of a pair whose other end is in that
@@ -121,11 +188,19 @@ void *lq_shared(size_t size);
 /* Another user, without any capability; or capabilities as a bit mask. */
 void lq_become_user(int uid);
 void lq_set_capabilities(unsigned long long mask);
+void lq_drop_net_admin(void);
 /*
  * Root of a user namespace of its own, in which @uid, the caller, is the only
  * user. Ends the process as kselftest's SKIP does where that isn't allowed.
  */
 void lq_enter_user_namespace(int uid);
+/* Root of one, as @uid, and of a network namespace that belongs to it. */
+void lq_enter_container(int uid);
+/*
+ * A file opened, and written once, by somebody who has gone through @become: 0,
+ * an errno, or -1 where @become ended as kselftest's SKIP does.
+ */
+int lq_write_as(void (*become)(void), const char *path, const char *text);
 
 /*
  * The kernel log from here on, -1 where it can't be read; and the text of its
@@ -154,14 +229,23 @@ const char *lq_cell(const struct lq_table *table, int row, const char *col);
 /* LQ_NONE for "-". */
 long long lq_cell_num(const struct lq_table *table, int row, const char *col);
 int lq_find(const struct lq_table *table, const char *col, const char *value);
+/* The row of the listener @fd, which must be there. */
+int lq_row(const struct lq_table *table, int fd);
+/* How many lines a file has under its header. */
+int lq_rows(const char *path);
 
 /* One cell of a listener's row; "" where the listener isn't listed. */
 unsigned long long lq_cookie(int fd);
 const char *lq_cookie_str(int fd);
 const char *lq_str(int fd, const char *col);
 long long lq_num(int fd, const char *col);
+/* As the column `local` has it: "127.0.0.1:80". */
+const char *lq_local(int fd);
 bool lq_listed(int fd);
 long long lq_hook(const char *symbol, const char *col);
+/* The columns that only ever grow; all but the last are those of totals. */
+#define LQ_COUNTERS	6
+extern const char * const lq_counters[LQ_COUNTERS];
 /* A cell of this namespace's totals; LQ_NONE for "-". */
 long long lq_total(const char *col);
 /* The hits that all hooks have skipped: while it stands, figures are exact. */
@@ -181,6 +265,11 @@ struct lq_addr {
 struct lq_addr lq_addr(int family, const char *host, int port);
 const char *lq_loopback(int family);
 int lq_bound(int family, const char *host, int port);
+/* The same with SO_REUSEPORT. */
+int lq_bound_shared(int family, const char *host, int port);
+/* The same of MPTCP; -1 where the kernel has none. */
+int lq_bound_mptcp(int family, const char *host, int port);
+int lq_bound_loopback(int family);
 int lq_listener(int family, int backlog);
 int lq_listener_any(int family, int backlog);
 void lq_listen(int fd, int backlog);
@@ -189,6 +278,7 @@ int lq_uring_listen(int fd, int backlog);
 /* The accepted connection, or -1 where the kernel has no io_uring. */
 int lq_uring_accept(int fd);
 int lq_port(int fd);
+void lq_set_option(int fd, int level, int name, int value);
 ino_t lq_inode(int fd);
 int lq_connect(int fd);
 /*
@@ -197,7 +287,22 @@ int lq_connect(int fd);
  */
 int lq_enqueue(int fd);
 void lq_accept(int fd);
+void lq_connect_many(int fd, int *clients, int count);
+void lq_accept_many(int fd, int count);
+void lq_close_all(const int *fds, int count);
+/*
+ * Lets SYNs to the listener @fd pass and drops all else, as if lost; then no
+ * more: the client's ACK comes again with the byte that lq_send_byte() sends.
+ */
+void lq_hold_acks(int fd);
+void lq_pass_acks(int fd);
+void lq_send_byte(int client);
+/* Ends a connection by a reset. */
+void lq_abort(int fd);
 void lq_end_listening(int fd);
+/* Each way to end a listener whose socket stays. */
+#define LQ_STOPS	2
+extern void (*const lq_stops[LQ_STOPS])(int fd);
 
 /* One of the kinds of sockets that can listen; @type without flags. */
 struct lq_kind {
@@ -208,13 +313,16 @@ struct lq_kind {
 
 /* -1 where the kernel doesn't have that kind. */
 int lq_kind_socket(const struct lq_kind *kind, int flags);
-/* At the loopback address; of AF_UNIX, at a name that the kernel chooses. */
+/* The loopback address; of AF_UNIX, a name that the kernel chooses. */
+struct lq_addr lq_kind_addr(const struct lq_kind *kind, int port);
+/* Bound there. */
 int lq_kind_bound(const struct lq_kind *kind, int port);
 int lq_kind_listener(const struct lq_kind *kind, int backlog);
 /* Where @fd is bound to; where to reach it if that is no address. */
 struct lq_addr lq_name(int fd);
 struct lq_addr lq_reach(int fd);
 /* 0 or an errno. */
+int lq_try_bind(int fd, const struct lq_addr *addr);
 int lq_try_listen(int fd, int backlog);
 int lq_try_connect(int client, int fd);
 
@@ -251,6 +359,9 @@ struct lq_ss {
 
 bool lq_ss(int fd, struct lq_ss *ss);
 int lq_ss_listeners(struct lq_ss *rows, int max);
+/* Of such rows the one of that cookie; NULL if there is none. */
+const struct lq_ss *lq_ss_find(const struct lq_ss *rows, int count,
+			       unsigned long long cookie);
 int lq_ss_syn_recv(int port);
 long long lq_netstat(const char *name);
 void lq_set_somaxconn(int value);
@@ -258,5 +369,8 @@ void lq_set_somaxconn(int value);
 void lq_set_sysctl(const char *name, int value);
 /* This process, and what it forks, stays on one processor from here on. */
 void lq_pin(void);
+void lq_unpin(void);
+/* Where tracefs has @file, which may be written; NULL: nowhere. */
+const char *lq_tracefs(const char *file);
 
 #endif

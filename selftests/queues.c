@@ -5,9 +5,6 @@
  */
 
 #define _GNU_SOURCE
-#include <netinet/in.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,33 +17,8 @@
 /* The kernel sends a SYN-ACK again after a second. */
 #define RESEND_MS	1000
 
-FIXTURE(queues)
-{
-};
-
-FIXTURE_VARIANT(queues)
-{
-	int family;
-};
-
-FIXTURE_VARIANT_ADD(queues, ipv4)
-{
-	.family = AF_INET,
-};
-
-FIXTURE_VARIANT_ADD(queues, ipv6)
-{
-	.family = AF_INET6,
-};
-
-FIXTURE_SETUP(queues)
-{
-	LQ_SETUP();
-}
-
-FIXTURE_TEARDOWN(queues)
-{
-}
+LQ_FIXTURE(queues);
+LQ_FAMILIES(queues);
 
 /* @fd's accept queue holds @n, its limit is @limit, and ss says the same. */
 static void check_acceptq(struct __test_metadata *_metadata, int fd, int n,

@@ -31,18 +31,7 @@
 #define OTHER_UID	12350
 #define OVERFLOW_UID	65534
 
-FIXTURE(readers)
-{
-};
-
-FIXTURE_SETUP(readers)
-{
-	LQ_SETUP();
-}
-
-FIXTURE_TEARDOWN(readers)
-{
-}
+LQ_FIXTURE(readers);
 
 /* What a reader saw of a listener; written by a child. */
 struct seen {
@@ -85,12 +74,6 @@ static void become_other_net_admin(void)
 	lq_set_capabilities(1ULL << CAP_NET_ADMIN);
 }
 
-static void become_root_without_net_admin(void)
-{
-	lq_set_capabilities(~0ULL >> (63 - CAP_LAST_CAP) &
-			    ~(1ULL << CAP_NET_ADMIN));
-}
-
 /* All capabilities, over a user namespace that doesn't own the listener's. */
 static void become_root_of_a_user_namespace(void)
 {
@@ -122,42 +105,42 @@ struct server {
 	char cookie[20];
 };
 
-static struct server *start_server(const char *comm)
+static struct server *start_server(void)
 {
 	struct server *server = lq_shared(sizeof(*server));
-	int ready[2];
-	pid_t pid;
-	char c;
+	pid_t pid = lq_fork_ready();
 
-	if (pipe(ready))
-		err(1, "pipe");
-	pid = lq_fork();
 	if (!pid) {
 		become_server_user();
-		prctl(PR_SET_NAME, comm);
+		prctl(PR_SET_NAME, "server");
 		strcpy(server->cookie, lq_cookie_str(lq_listener(AF_INET, 5)));
-		if (write(ready[1], "", 1) != 1)
-			_exit(1);
-		pause();
-		_exit(0);
+		lq_stay();
 	}
-	close(ready[1]);
-	if (read(ready[0], &c, 1) != 1)
-		errx(1, "no server");
-	close(ready[0]);
 	snprintf(server->pid_str, sizeof(server->pid_str), "%d", pid);
 	return server;
 }
 
 static void check_seen(struct __test_metadata *_metadata,
 		       const struct seen *seen, const char *pid,
-		       const char *comm)
+		       const char *comm, int uid)
 {
 	ASSERT_TRUE(seen->done);
 	EXPECT_STREQ(pid, seen->pid);
 	EXPECT_STREQ(comm, seen->comm);
 	/* The rest is for everybody. */
 	EXPECT_STREQ("5", seen->asked);
+	EXPECT_EQ(uid, atoi(seen->uid));
+}
+
+/* Whether somebody who has gone through @become sees a server's process. */
+static void check_sees(struct __test_metadata *_metadata, void (*become)(void),
+		       bool sees)
+{
+	const struct server *server = start_server();
+	const struct seen *seen = look_as(become, server->cookie);
+
+	check_seen(_metadata, seen, sees ? server->pid_str : "-",
+		   sees ? "server" : "-", SERVER_UID);
 }
 
 static void stay(void)
@@ -166,71 +149,50 @@ static void stay(void)
 
 TEST_F(readers, root_sees_the_process)
 {
-	const struct server *server = start_server("server");
-	const struct seen *seen = look_as(stay, server->cookie);
-
-	check_seen(_metadata, seen, server->pid_str, "server");
-	EXPECT_EQ(SERVER_UID, atoi(seen->uid));
+	check_sees(_metadata, stay, true);
 }
 
 TEST_F(readers, same_user_sees_the_process)
 {
-	const struct server *server = start_server("server");
-
-	check_seen(_metadata, look_as(become_server_user, server->cookie),
-		   server->pid_str, "server");
+	check_sees(_metadata, become_server_user, true);
 }
 
 TEST_F(readers, other_user_does_not)
 {
-	const struct server *server = start_server("server");
-	const struct seen *seen = look_as(become_other_user, server->cookie);
-
-	check_seen(_metadata, seen, "-", "-");
-	EXPECT_EQ(SERVER_UID, atoi(seen->uid));
+	check_sees(_metadata, become_other_user, false);
 }
 
 TEST_F(readers, cap_net_admin_sees_the_process)
 {
-	const struct server *server = start_server("server");
-
-	check_seen(_metadata, look_as(become_other_net_admin, server->cookie),
-		   server->pid_str, "server");
+	check_sees(_metadata, become_other_net_admin, true);
 }
 
 TEST_F(readers, root_without_cap_net_admin_does_not)
 {
-	const struct server *server = start_server("server");
-
-	check_seen(_metadata,
-		   look_as(become_root_without_net_admin, server->cookie),
-		   "-", "-");
+	check_sees(_metadata, lq_drop_net_admin, false);
 }
 
 TEST_F(readers, root_of_another_user_namespace_does_not)
 {
-	const struct server *server = start_server("server");
 	const struct seen *seen = look_as(become_root_of_a_user_namespace,
-					  server->cookie);
+					  start_server()->cookie);
 
 	if (!seen->done)
 		SKIP(return, "users may make no user namespaces here");
-	check_seen(_metadata, seen, "-", "-");
 	/* uid as the reader's namespace has it: there, nobody's. */
-	EXPECT_EQ(OVERFLOW_UID, atoi(seen->uid));
+	check_seen(_metadata, seen, "-", "-", OVERFLOW_UID);
 }
 
 /* Who has the file open and who reads it may be two: the opener counts. */
 TEST_F(readers, the_opener_counts)
 {
-	const struct server *server = start_server("server");
-	int mine = open(LQ_SOCKETS, O_RDONLY), theirs[2];
+	const struct server *server = start_server();
+	int mine = open(LQ_SOCKETS, O_RDONLY);
 	struct seen *seen = lq_shared(sizeof(*seen));
 	pid_t pid;
 
 	/* Root's file, read by another user, shows what root may see. */
 	ASSERT_LE(0, mine);
-	ASSERT_EQ(0, pipe(theirs));
 	pid = lq_fork();
 	if (!pid) {
 		char text[16384], wanted[48];
@@ -249,51 +211,37 @@ TEST_F(readers, the_opener_counts)
 	EXPECT_TRUE(seen->done);
 }
 
-/* The owner of the user namespace that the network namespace belongs to. */
-static void own_netns_server(struct server *server, int ready)
-{
-	lq_become_user(OTHER_UID);
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNET))
-		_exit(KSFT_SKIP);
-	strcpy(server->cookie, lq_cookie_str(lq_listener_any(AF_INET, 5)));
-	if (write(ready, "", 1) != 1)
-		_exit(1);
-	pause();
-	_exit(0);
-}
-
 TEST_F(readers, root_sees_into_a_user_namespace)
 {
 	struct server *server = lq_shared(sizeof(*server));
-	const struct seen *seen;
 	char path[64], pid_str[24];
-	int ready[2], net, status;
 	pid_t pid;
-	char c;
+	int net;
 
-	ASSERT_EQ(0, pipe(ready));
-	pid = lq_fork();
-	if (!pid)
-		own_netns_server(server, ready[1]);
-	close(ready[1]);
-	if (read(ready[0], &c, 1) != 1) {
-		status = lq_reap(pid);
-		ASSERT_EQ(KSFT_SKIP, WEXITSTATUS(status));
-		SKIP(return, "users may make no user namespaces here");
+	pid = lq_fork_ready();
+	if (!pid) {
+		/* The owner of the namespace that the network's belongs to. */
+		lq_become_user(OTHER_UID);
+		if (unshare(CLONE_NEWUSER | CLONE_NEWNET))
+			_exit(KSFT_SKIP);
+		strcpy(server->cookie,
+		       lq_cookie_str(lq_listener_any(AF_INET, 5)));
+		lq_stay();
 	}
+	if (pid < 0)
+		SKIP(return, "users may make no user namespaces here");
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
 	net = open(path, O_RDONLY);
 	ASSERT_LE(0, net);
-	ASSERT_EQ(0, setns(net, CLONE_NEWNET));
-	seen = look_as(stay, server->cookie);
+	lq_enter_netns(net);
 	snprintf(pid_str, sizeof(pid_str), "%d", pid);
-	check_seen(_metadata, seen, pid_str, "readers");
-	seen = look_as(become_other_user, server->cookie);
-	check_seen(_metadata, seen, pid_str, "readers");
-	seen = look_as(become_server_user, server->cookie);
-	check_seen(_metadata, seen, "-", "-");
-	kill(pid, SIGKILL);
-	lq_reap(pid);
+	check_seen(_metadata, look_as(stay, server->cookie), pid_str,
+		   "readers", OTHER_UID);
+	check_seen(_metadata, look_as(become_other_user, server->cookie),
+		   pid_str, "readers", OTHER_UID);
+	check_seen(_metadata, look_as(become_server_user, server->cookie),
+		   "-", "-", OTHER_UID);
+	lq_kill(pid);
 }
 
 /* A child in a PID namespace of its own, with a /proc of that namespace. */
@@ -311,44 +259,33 @@ TEST_F(readers, other_pid_namespace)
 	struct seen *of_outside = lq_shared(sizeof(*of_outside));
 	struct seen *of_inside = lq_shared(sizeof(*of_inside));
 	struct server *inside = lq_shared(sizeof(*inside));
-	const struct seen *seen;
-	int ready[2];
+	struct seen *seen = lq_shared(sizeof(*seen));
 	pid_t pid;
-	char c;
 
 	strcpy(outside, lq_cookie_str(lq_listener(AF_INET, 5)));
-	ASSERT_EQ(0, pipe(ready));
 	ASSERT_EQ(0, unshare(CLONE_NEWPID));
-	pid = lq_fork();
+	pid = lq_fork_ready();
 	if (!pid) {
 		mount_own_proc();
 		strcpy(inside->cookie,
 		       lq_cookie_str(lq_listener(AF_INET, 5)));
 		look(outside, of_outside);
 		look(inside->cookie, of_inside);
-		if (write(ready[1], "", 1) != 1)
-			_exit(1);
-		pause();
-		_exit(0);
+		lq_stay();
 	}
-	close(ready[1]);
-	ASSERT_EQ(1, read(ready[0], &c, 1));
-
 	/* Its numbers are its own, and the caller outside has none there. */
 	ASSERT_TRUE(of_outside->done && of_inside->done);
 	EXPECT_STREQ("-", of_outside->pid);
 	EXPECT_STREQ("1", of_inside->pid);
 
 	/* From outside, both have numbers of this namespace's. */
-	seen = lq_shared(sizeof(*seen));
-	look(inside->cookie, (struct seen *)seen);
+	look(inside->cookie, seen);
 	snprintf(outer, sizeof(outer), "%d", pid);
 	EXPECT_STREQ(outer, seen->pid);
-	look(outside, (struct seen *)seen);
+	look(outside, seen);
 	snprintf(outer, sizeof(outer), "%d", getpid());
 	EXPECT_STREQ(outer, seen->pid);
-	kill(pid, SIGKILL);
-	lq_reap(pid);
+	lq_kill(pid);
 }
 
 /* A process that becomes number @pid; ENOSYS and EPERM are for the caller. */
@@ -369,7 +306,7 @@ static pid_t fork_as(pid_t pid)
  */
 TEST_F(readers, the_process_has_ended)
 {
-	int fd = lq_bound(AF_INET, "127.0.0.1", 0);
+	int fd = lq_bound_loopback(AF_INET);
 	pid_t pid, again;
 
 	pid = lq_fork();
@@ -392,8 +329,7 @@ TEST_F(readers, the_process_has_ended)
 		SKIP(return, "clone3(set_tid): %s", strerror(errno));
 	ASSERT_EQ(pid, again);
 	EXPECT_STREQ("-", lq_str(fd, "pid"));
-	kill(again, SIGKILL);
-	lq_reap(again);
+	lq_kill(again);
 }
 
 struct name {
@@ -455,7 +391,7 @@ static void *listen_in_a_thread(void *arg)
 /* A thread's listener is its process'. */
 TEST_F(readers, threads)
 {
-	int fd = lq_bound(AF_INET, "127.0.0.1", 0);
+	int fd = lq_bound_loopback(AF_INET);
 	pthread_t thread;
 
 	prctl(PR_SET_NAME, "leader");

@@ -5,44 +5,23 @@
  */
 
 #define _GNU_SOURCE
-#include <arpa/inet.h>
 #include <err.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <net/if.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "listenq.h"
 
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP	262
-#endif
-
 #define TCP_ST_LISTEN	0x0a
 #define GROUP		8
 #define CROWD		100
 
-FIXTURE(rows)
-{
-};
-
-FIXTURE_SETUP(rows)
-{
-	LQ_SETUP();
-}
-
-FIXTURE_TEARDOWN(rows)
-{
-}
+LQ_FIXTURE(rows);
 
 /* One listener as /proc/net/tcp has it. */
 struct tcp_row {
@@ -85,15 +64,6 @@ static int read_all_tcp(struct tcp_row *rows, int max)
 	return n + read_tcp("/proc/net/tcp6", rows + n, max - n);
 }
 
-static int row_count(void)
-{
-	struct lq_table *table = lq_read(LQ_SOCKETS);
-	int n = table->nrows;
-
-	lq_free(table);
-	return n;
-}
-
 /* @fd's row has @proto, @host and its own port, and ss gives the same. */
 static void check_local(struct __test_metadata *_metadata, int fd,
 			const char *proto, const char *host)
@@ -130,8 +100,6 @@ TEST_F(rows, columns_stand_in_their_order)
 
 TEST_F(rows, modes_of_the_files)
 {
-	struct stat st;
-
 	static const struct {
 		const char *path;
 		int mode;
@@ -139,6 +107,7 @@ TEST_F(rows, modes_of_the_files)
 		{ LQ_SOCKETS, 0644 }, { LQ_HOOKS, 0444 }, { LQ_CLAMP, 0644 },
 		{ LQ_TOTALS, 0444 }, { LQ_WAITS, 0444 },
 	};
+	struct stat st;
 
 	for (int i = 0; i < (int)ARRAY_SIZE(files); i++) {
 		ASSERT_EQ(0, stat(files[i].path, &st));
@@ -183,7 +152,7 @@ TEST_F(rows, bound_to_a_device)
 	static const int families[] = { AF_INET, AF_INET6 };
 
 	for (int i = 0; i < 2; i++) {
-		int fd = lq_bound(families[i], lq_loopback(families[i]), 0);
+		int fd = lq_bound_loopback(families[i]);
 
 		ASSERT_EQ(0, setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo",
 					sizeof("lo")));
@@ -229,52 +198,38 @@ TEST_F(rows, bound_by_listen_itself)
 /* An MPTCP listener is listed as its TCP subflow, which alone is hashed. */
 TEST_F(rows, mptcp)
 {
-	static const int families[] = { AF_INET, AF_INET6 };
+	static const struct {
+		struct lq_kind kind;
+		const char *proto;
+	} kinds[] = {
+		{ { AF_INET, SOCK_STREAM, IPPROTO_MPTCP }, "mptcp" },
+		{ { AF_INET6, SOCK_STREAM, IPPROTO_MPTCP }, "mptcp6" },
+	};
 
-	for (int i = 0; i < 2; i++) {
-		struct lq_addr addr = lq_addr(families[i],
-					      lq_loopback(families[i]), 0);
-		char local[128], args[64], line[1024], inode[32], cookie[32];
-		struct lq_table *table;
-		char *ino, *sk;
-		FILE *pipe;
-		int fd, row;
+	if (lq_kind_socket(&kinds[0].kind, 0) < 0)
+		SKIP(return, "the kernel has no MPTCP");
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		int fd = lq_kind_listener(&kinds[i].kind, 7);
+		struct lq_table *table = lq_read(LQ_SOCKETS);
+		int row = lq_find(table, "local", lq_local(fd));
+		struct lq_ss listeners[ARRAY_SIZE(kinds)];
+		const struct lq_ss *ss;
 
-		fd = socket(families[i], SOCK_STREAM, IPPROTO_MPTCP);
-		if (fd < 0)
-			SKIP(return, "the kernel has no MPTCP");
-		ASSERT_EQ(0, bind(fd, &addr.sa, addr.len));
-		lq_listen(fd, 7);
-
-		table = lq_read(LQ_SOCKETS);
-		snprintf(local, sizeof(local), "%s:%d",
-			 i ? "[::1]" : "127.0.0.1", lq_port(fd));
-		row = lq_find(table, "local", local);
 		ASSERT_LE(0, row);
-		EXPECT_STREQ(i ? "mptcp6" : "mptcp",
-			     lq_cell(table, row, "proto"));
+		EXPECT_STREQ(kinds[i].proto, lq_cell(table, row, "proto"));
 		EXPECT_STREQ("7", lq_cell(table, row, "asked"));
 		EXPECT_STREQ("7", lq_cell(table, row, "granted"));
 		EXPECT_STREQ("7", lq_cell(table, row, "limit"));
 		EXPECT_STREQ("0", lq_cell(table, row, "acceptq"));
-		EXPECT_EQ(getpid(), atoi(lq_cell(table, row, "pid")));
-		snprintf(inode, sizeof(inode), " ino:%s ",
-			 lq_cell(table, row, "inode"));
-		snprintf(cookie, sizeof(cookie), " sk:%s ",
-			 lq_cell(table, row, "cookie"));
-
-		snprintf(args, sizeof(args), "ss -Hnlte sport = :%d",
-			 lq_port(fd));
-		pipe = popen(args, "r");
-		ASSERT_NE(NULL, pipe);
-		ASSERT_NE(NULL, fgets(line, sizeof(line), pipe));
-		pclose(pipe);
-		sk = strstr(line, cookie);
-		EXPECT_NE(NULL, sk);
+		EXPECT_EQ(getpid(), lq_cell_num(table, row, "pid"));
+		ss = lq_ss_find(listeners, lq_ss_listeners(listeners, 2),
+				strtoull(lq_cell(table, row, "cookie"), NULL,
+					 16));
+		ASSERT_NE(NULL, ss);
+		EXPECT_STREQ(ss->local, lq_cell(table, row, "local"));
 		/* A subflow has no inode of its own on every kernel. */
-		ino = strstr(line, " ino:");
-		EXPECT_TRUE(ino ? !!strstr(line, inode) :
-				  !strcmp(" ino:0 ", inode));
+		EXPECT_EQ(ss->inode == LQ_NONE ? 0 : ss->inode,
+			  lq_cell_num(table, row, "inode"));
 		lq_free(table);
 	}
 }
@@ -282,17 +237,9 @@ TEST_F(rows, mptcp)
 /* @count listeners of one port; they ask for @backlog and up. */
 static void listen_as_group(int *fds, int count, int backlog)
 {
-	int one = 1;
-
 	for (int i = 0; i < count; i++) {
-		struct lq_addr addr = lq_addr(AF_INET, "127.0.0.1",
-					      i ? lq_port(fds[0]) : 0);
-
-		fds[i] = socket(AF_INET, SOCK_STREAM, 0);
-		if (setsockopt(fds[i], SOL_SOCKET, SO_REUSEPORT, &one,
-			       sizeof(one)) ||
-		    bind(fds[i], &addr.sa, addr.len))
-			err(1, "SO_REUSEPORT");
+		fds[i] = lq_bound_shared(AF_INET, "127.0.0.1",
+					 i ? lq_port(fds[0]) : 0);
 		lq_listen(fds[i], backlog + i);
 	}
 }
@@ -300,11 +247,12 @@ static void listen_as_group(int *fds, int count, int backlog)
 /* Each of a group is a listener, with a queue of its own. */
 TEST_F(rows, reuseport_group)
 {
+	struct lq_ss listeners[GROUP];
 	long long waiting = 0;
 	int fds[GROUP];
 
 	listen_as_group(fds, GROUP, 50);
-	ASSERT_EQ(GROUP, row_count());
+	ASSERT_EQ(GROUP, lq_rows(LQ_SOCKETS));
 
 	for (int i = 0; i < 5 * GROUP; i++)
 		lq_connect(fds[0]);
@@ -314,21 +262,24 @@ TEST_F(rows, reuseport_group)
 			waiting += lq_num(fds[i], "acceptq");
 		waiting == 5 * GROUP;
 	})));
+	ASSERT_EQ(GROUP, lq_ss_listeners(listeners, GROUP));
 	for (int i = 0; i < GROUP; i++) {
-		struct lq_ss ss;
+		const struct lq_ss *ss = lq_ss_find(listeners, GROUP,
+						    lq_cookie(fds[i]));
 
-		ASSERT_TRUE(lq_ss(fds[i], &ss));
-		EXPECT_EQ(ss.recvq, lq_num(fds[i], "acceptq"));
+		ASSERT_NE(NULL, ss);
+		EXPECT_EQ(ss->recvq, lq_num(fds[i], "acceptq"));
 		EXPECT_EQ(50 + i, lq_num(fds[i], "asked"));
-		EXPECT_EQ(ss.sendq, lq_num(fds[i], "limit"));
+		EXPECT_EQ(ss->sendq, lq_num(fds[i], "limit"));
 	}
 	close(fds[3]);
-	EXPECT_EQ(GROUP - 1, row_count());
+	EXPECT_EQ(GROUP - 1, lq_rows(LQ_SOCKETS));
 }
 
 /* Every row is in the kernel's own lists, and the other way round. */
 TEST_F(rows, same_as_proc_net_tcp_and_ss)
 {
+	struct lq_ss listeners[128];
 	struct tcp_row rows[128];
 	struct lq_table *table;
 	int fds[40];
@@ -354,23 +305,23 @@ TEST_F(rows, same_as_proc_net_tcp_and_ss)
 		snprintf(inode, sizeof(inode), "%lu", rows[i].inode);
 		row = lq_find(table, "inode", inode);
 		ASSERT_LE(0, row);
-		EXPECT_EQ((int)rows[i].uid, atoi(lq_cell(table, row, "uid")));
-		EXPECT_EQ((int)rows[i].acceptq,
-			  atoi(lq_cell(table, row, "acceptq")));
+		EXPECT_EQ(rows[i].uid, lq_cell_num(table, row, "uid"));
+		EXPECT_EQ(rows[i].acceptq, lq_cell_num(table, row, "acceptq"));
 		EXPECT_EQ(rows[i].port,
 			  atoi(strrchr(lq_cell(table, row, "local"), ':') + 1));
 	}
+	ASSERT_EQ(n, lq_ss_listeners(listeners, ARRAY_SIZE(listeners)));
 	for (int i = 0; i < 40; i++) {
-		int row = lq_find(table, "cookie", lq_cookie_str(fds[i]));
-		struct lq_ss ss;
+		const struct lq_ss *ss = lq_ss_find(listeners, n,
+						    lq_cookie(fds[i]));
+		int row = lq_row(table, fds[i]);
 
-		ASSERT_LE(0, row);
-		ASSERT_TRUE(lq_ss(fds[i], &ss));
-		EXPECT_EQ(ss.inode, atoll(lq_cell(table, row, "inode")));
-		EXPECT_EQ((long long)lq_inode(fds[i]), ss.inode);
-		EXPECT_STREQ(ss.local, lq_cell(table, row, "local"));
-		EXPECT_EQ(ss.recvq, atoll(lq_cell(table, row, "acceptq")));
-		EXPECT_EQ(ss.sendq, atoll(lq_cell(table, row, "limit")));
+		ASSERT_NE(NULL, ss);
+		EXPECT_EQ(ss->inode, lq_cell_num(table, row, "inode"));
+		EXPECT_EQ((long long)lq_inode(fds[i]), ss->inode);
+		EXPECT_STREQ(ss->local, lq_cell(table, row, "local"));
+		EXPECT_EQ(ss->recvq, lq_cell_num(table, row, "acceptq"));
+		EXPECT_EQ(ss->sendq, lq_cell_num(table, row, "limit"));
 	}
 	lq_free(table);
 }
@@ -415,19 +366,17 @@ TEST_F(rows, read_in_chunks)
 /* A reader sees the listeners of the namespace that its /proc/net is of. */
 TEST_F(rows, other_namespaces_are_not_listed)
 {
-	int here = lq_listener(AF_INET, 1), there, net;
+	int here = lq_listener(AF_INET, 1), there, net = lq_netns();
 
-	net = open("/proc/self/ns/net", O_RDONLY);
-	ASSERT_LE(0, net);
 	lq_new_netns();
-	EXPECT_EQ(0, row_count());
+	EXPECT_EQ(0, lq_rows(LQ_SOCKETS));
 	there = lq_listener(AF_INET, 2);
-	EXPECT_EQ(1, row_count());
+	EXPECT_EQ(1, lq_rows(LQ_SOCKETS));
 	EXPECT_EQ(2, lq_num(there, "asked"));
 	EXPECT_FALSE(lq_listed(here));
 
-	ASSERT_EQ(0, setns(net, CLONE_NEWNET));
-	EXPECT_EQ(1, row_count());
+	lq_enter_netns(net);
+	EXPECT_EQ(1, lq_rows(LQ_SOCKETS));
 	EXPECT_EQ(1, lq_num(here, "asked"));
 	EXPECT_FALSE(lq_listed(there));
 }
@@ -439,30 +388,24 @@ TEST_F(rows, a_namespace_that_its_process_has_left)
 
 	lq_new_netns();
 	ASSERT_EQ(0, listen(fd, 6));
-	EXPECT_EQ(0, row_count());
+	EXPECT_EQ(0, lq_rows(LQ_SOCKETS));
 }
 
 TEST_F(rows, what_does_not_listen_is_not_listed)
 {
-	struct sockaddr_un path = { .sun_family = AF_UNIX };
-	struct lq_addr addr = lq_addr(AF_INET, "127.0.0.1", 0);
+	static const struct lq_kind local = { AF_UNIX, SOCK_STREAM, 0 };
+	static const struct lq_kind udp = { AF_INET, SOCK_DGRAM, 0 };
 	int listener = lq_listener(AF_INET, 4);
 	int fds[6];
 
 	fds[0] = socket(AF_INET, SOCK_STREAM, 0);
-	fds[1] = lq_bound(AF_INET, "127.0.0.1", 0);
+	fds[1] = lq_bound_loopback(AF_INET);
 	fds[2] = lq_connect(listener);
 	fds[3] = accept(listener, NULL, NULL);
-	fds[4] = socket(AF_INET, SOCK_DGRAM, 0);
-	ASSERT_EQ(0, bind(fds[4], &addr.sa, addr.len));
-	fds[5] = socket(AF_UNIX, SOCK_STREAM, 0);
-	/* An address of the abstract kind leaves no file behind. */
-	snprintf(path.sun_path + 1, sizeof(path.sun_path) - 1, "listenq.%d",
-		 getpid());
-	ASSERT_EQ(0, bind(fds[5], (struct sockaddr *)&path, sizeof(path)));
-	lq_listen(fds[5], 9);
+	fds[4] = lq_kind_bound(&udp, 0);
+	fds[5] = lq_kind_listener(&local, 9);
 
-	EXPECT_EQ(1, row_count());
+	EXPECT_EQ(1, lq_rows(LQ_SOCKETS));
 	EXPECT_TRUE(lq_listed(listener));
 	for (int i = 0; i < 6; i++)
 		EXPECT_FALSE(lq_listed(fds[i]));

@@ -6,14 +6,11 @@
  */
 
 #define _GNU_SOURCE
-#include <err.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/perf_event.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -42,7 +39,6 @@ FIXTURE(security)
 FIXTURE_VARIANT(security)
 {
 	void (*become)(void);
-	bool in_own_netns;
 };
 
 static void become_user(void)
@@ -50,33 +46,20 @@ static void become_user(void)
 	lq_become_user(USER_UID);
 }
 
-static void become_root_of_a_user_namespace(void)
+static void become_namespace_root(void)
 {
 	lq_become_user(USER_UID);
 	lq_enter_user_namespace(USER_UID);
 }
 
-static void become_root_of_a_container(void)
+static void become_container_root(void)
 {
-	become_root_of_a_user_namespace();
-	lq_new_netns();
+	lq_enter_container(USER_UID);
 }
 
-FIXTURE_VARIANT_ADD(security, user)
-{
-	.become = become_user,
-};
-
-FIXTURE_VARIANT_ADD(security, user_namespace_root)
-{
-	.become = become_root_of_a_user_namespace,
-};
-
-FIXTURE_VARIANT_ADD(security, container_root)
-{
-	.become = become_root_of_a_container,
-	.in_own_netns = true,
-};
+FIXTURE_VARIANT_ADD(security, user) { become_user };
+FIXTURE_VARIANT_ADD(security, user_namespace_root) { become_namespace_root };
+FIXTURE_VARIANT_ADD(security, container_root) { become_container_root };
 
 FIXTURE_SETUP(security)
 {
@@ -86,26 +69,33 @@ FIXTURE_SETUP(security)
 		 "/proc/%d/net/listenq", getpid());
 }
 
-FIXTURE_TEARDOWN(security)
-{
-}
+FIXTURE_TEARDOWN(security) { }
 
 /*
- * What @look says when somebody else looks: 0 if all is as it should be, a
- * number from 11 on that tells where it isn't, or KSFT_SKIP where nobody may
- * make user namespaces.
+ * A child that looks around ends with 0 if all is as it should be, a number
+ * from 11 on that tells where it isn't, or KSFT_SKIP.
  */
-static int look_as(void (*become)(void), int (*look)(void *data), void *data)
+static void check_ended(struct __test_metadata *_metadata, pid_t pid)
+{
+	int status = lq_reap(pid);
+
+	EXPECT_TRUE(WIFEXITED(status));
+	if (WEXITSTATUS(status) == KSFT_SKIP)
+		SKIP(return, "users may make no such namespaces here");
+	EXPECT_EQ(0, WEXITSTATUS(status));
+}
+
+/* What @look says when somebody else looks. */
+static void check_as(struct __test_metadata *_metadata, void (*become)(void),
+		     int (*look)(void *data), void *data)
 {
 	pid_t pid = lq_fork();
-	int status;
 
 	if (!pid) {
 		become();
 		_exit(look(data));
 	}
-	status = lq_reap(pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 99;
+	check_ended(_metadata, pid);
 }
 
 /* The errno of opening @path, and of writing @text to it where there is one. */
@@ -128,29 +118,32 @@ static bool is_denied(int error)
 	return error == EACCES || error == EPERM;
 }
 
+/* How much can be read; -1 where it can't. */
+static ssize_t try_read(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[4096];
+	ssize_t len = read(fd, text, sizeof(text));
+
+	close(fd);
+	return len;
+}
+
 /* Each file of one's own namespace can be read, and holds what it should. */
 static int read_all(void *data)
 {
-	char text[4096];
-
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		int fd = open(files[i], O_RDONLY | O_CLOEXEC);
-		ssize_t len = read(fd, text, sizeof(text) - 1);
+		ssize_t len = try_read(files[i]);
 
 		if (len < 0 || (!len && strcmp(files[i], LQ_CLAMP)))
 			return 11 + i;
-		close(fd);
 	}
 	return 0;
 }
 
 TEST_F(security, every_file_can_be_read)
 {
-	int status = look_as(variant->become, read_all, NULL);
-
-	if (status == KSFT_SKIP)
-		SKIP(return, "users may make no user namespaces here");
-	EXPECT_EQ(0, status);
+	check_as(_metadata, variant->become, read_all, NULL);
 }
 
 /* Nothing of the namespace that is root's can be written. */
@@ -171,13 +164,8 @@ static int write_all(void *data)
 
 TEST_F(security, nothing_of_others_can_be_written)
 {
-	int status;
-
 	EXPECT_EQ(0, lq_clamp("* floor 2\n"));
-	status = look_as(variant->become, write_all, self->namespace);
-	if (status == KSFT_SKIP)
-		SKIP(return, "users may make no user namespaces here");
-	EXPECT_EQ(0, status);
+	check_as(_metadata, variant->become, write_all, self->namespace);
 	EXPECT_EQ(5, lq_num(self->mine, "limit"));
 	EXPECT_STREQ("* floor 2\n", lq_clamp_text());
 }
@@ -207,24 +195,16 @@ TEST_F(security, other_namespaces_by_their_processes)
 {
 	char cookie[24];
 	const char *what[2] = { self->namespace, cookie };
-	int status;
 
 	strcpy(cookie, lq_cookie_str(self->mine));
-	status = look_as(variant->become, read_others, what);
-	if (status == KSFT_SKIP)
-		SKIP(return, "users may make no user namespaces here");
-	EXPECT_EQ(0, status);
+	check_as(_metadata, variant->become, read_others, what);
 }
 
 static int write_parameters(void *data)
 {
-	char text[16];
-	int fd = open(SOMAXCONN_FILE, O_RDONLY | O_CLOEXEC);
-
-	if (read(fd, text, sizeof(text)) <= 0)
+	if (try_read(SOMAXCONN_FILE) <= 0)
 		return 11;
-	fd = open(INTERVAL_FILE, O_RDONLY | O_CLOEXEC);
-	if (read(fd, text, sizeof(text)) <= 0)
+	if (try_read(INTERVAL_FILE) <= 0)
 		return 12;
 	if (!is_denied(try_write(INTERVAL_FILE, "0\n")))
 		return 13;
@@ -237,11 +217,7 @@ static int write_parameters(void *data)
 
 TEST_F(security, parameters_can_only_be_read)
 {
-	int status = look_as(variant->become, write_parameters, NULL);
-
-	if (status == KSFT_SKIP)
-		SKIP(return, "users may make no user namespaces here");
-	EXPECT_EQ(0, status);
+	check_as(_metadata, variant->become, write_parameters, NULL);
 }
 
 static bool perf_can_see(int event)
@@ -277,37 +253,23 @@ static int use_tracepoints(void *data)
 /* The number that perf knows the event by; 0 where root can't see it. */
 static int event_number(void)
 {
-	static const char * const dirs[] = {
-		"/sys/kernel/tracing", "/sys/kernel/debug/tracing",
-	};
-	int number = 0;
+	const char *id = "events/listenq/listenq_listen/id";
+	const char *directory = lq_tracefs(id);
+	char path[128];
 
-	for (int i = 0; i < 2 && !number; i++) {
-		char path[128];
-		FILE *file;
-
-		snprintf(path, sizeof(path),
-			 "%s/events/listenq/listenq_listen/id", dirs[i]);
-		file = fopen(path, "r");
-		if (!file)
-			continue;
-		if (fscanf(file, "%d", &number) != 1)
-			errx(1, "%s", path);
-		fclose(file);
-	}
-	return number;
+	if (!directory)
+		return 0;
+	snprintf(path, sizeof(path), "%s/%s", directory, id);
+	return lq_read_number(path);
 }
 
 TEST_F(security, tracepoints_are_out_of_reach)
 {
-	int number = event_number(), status;
+	int number = event_number();
 
 	if (!number)
 		SKIP(return, "no tracefs");
-	status = look_as(variant->become, use_tracepoints, &number);
-	if (status == KSFT_SKIP)
-		SKIP(return, "users may make no user namespaces here");
-	EXPECT_EQ(0, status);
+	check_as(_metadata, variant->become, use_tracepoints, &number);
 }
 
 static int load_and_unload(void *data)
@@ -323,12 +285,8 @@ static int load_and_unload(void *data)
 
 TEST_F(security, the_module_stays)
 {
-	int status = look_as(variant->become, load_and_unload,
-			     (char *)lq_module_path());
-
-	if (status == KSFT_SKIP)
-		SKIP(return, "users may make no user namespaces here");
-	EXPECT_EQ(0, status);
+	check_as(_metadata, variant->become, load_and_unload,
+		 (char *)lq_module_path());
 	EXPECT_TRUE(lq_loaded());
 }
 
@@ -345,9 +303,7 @@ FIXTURE_SETUP(container)
 	self->outside = lq_listener(AF_INET, 6);
 }
 
-FIXTURE_TEARDOWN(container)
-{
-}
+FIXTURE_TEARDOWN(container) { }
 
 /*
  * A container: user, network, PID and mount namespaces of its own. Its first
@@ -361,7 +317,7 @@ static pid_t start_container(int (*look)(void *data), void *data)
 
 	if (pid)
 		return pid;
-	become_root_of_a_container();
+	lq_enter_container(USER_UID);
 	if (unshare(CLONE_NEWPID | CLONE_NEWNS))
 		_exit(KSFT_SKIP);
 	pid = lq_fork();
@@ -373,14 +329,6 @@ static pid_t start_container(int (*look)(void *data), void *data)
 	}
 	status = lq_reap(pid);
 	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 99);
-}
-
-/* What its first process said. */
-static int reap_container(pid_t pid)
-{
-	int status = lq_reap(pid);
-
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 98;
 }
 
 /*
@@ -418,21 +366,15 @@ static int look_around(void *data)
 TEST_F(container, sees_and_resets_its_own)
 {
 	long long peak;
-	int clients[2], status;
 
 	for (int i = 0; i < 2; i++)
-		clients[i] = lq_connect(self->outside);
+		lq_connect(self->outside);
 	ASSERT_TRUE(lq_wait_until(lq_num(self->outside, "acceptq") == 2));
 	lq_accept(self->outside);
 	peak = lq_num(self->outside, "acceptq_peak");
 
-	status = reap_container(start_container(look_around, NULL));
-	if (status == KSFT_SKIP)
-		SKIP(return, "users may make no such namespaces here");
-	EXPECT_EQ(0, status);
+	check_ended(_metadata, start_container(look_around, NULL));
 	EXPECT_EQ(peak, lq_num(self->outside, "acceptq_peak"));
-	for (int i = 0; i < 2; i++)
-		close(clients[i]);
 }
 
 /* Hits are the machine's: how busy others are can be seen, not who. */
@@ -444,12 +386,8 @@ static int look_at_hooks(void *data)
 TEST_F(container, hooks_are_the_machine_s)
 {
 	long long hits = lq_hook("inet_csk_listen_start", "hits");
-	int status;
 
-	status = reap_container(start_container(look_at_hooks, &hits));
-	if (status == KSFT_SKIP)
-		SKIP(return, "users may make no such namespaces here");
-	EXPECT_EQ(0, status);
+	check_ended(_metadata, start_container(look_at_hooks, &hits));
 }
 
 /* A rule that root has made for it acts, and can be read there. */
@@ -480,14 +418,15 @@ TEST_F(container, rules_are_the_host_s)
 	pipes[1] = out[1];
 	pid = start_container(obey, pipes);
 	close(out[1]);
+	/* Nothing comes from one that has ended. */
 	if (read(out[0], &c, 1) != 1) {
-		ASSERT_EQ(KSFT_SKIP, reap_container(pid));
-		SKIP(return, "users may make no such namespaces here");
+		check_ended(_metadata, pid);
+		return;
 	}
 	snprintf(path, sizeof(path), "/proc/%d/net/listenq/clamp", pid);
 	EXPECT_EQ(0, try_write(path, "* force 9\n"));
 	ASSERT_EQ(1, write(in[1], "", 1));
-	EXPECT_EQ(0, reap_container(pid));
+	check_ended(_metadata, pid);
 	EXPECT_EQ(6, lq_num(self->outside, "limit"));
 }
 
