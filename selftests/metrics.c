@@ -226,7 +226,7 @@ TEST_F(metrics, values)
 TEST_F(metrics, histogram)
 {
 	int fd = lq_listener(AF_INET, 10), row, bounds = 0;
-	long long sum = 0, start = lq_now_ms();
+	long long sum = 0, start;
 	struct lq_table *table;
 	char labels[128];
 	double waited;
@@ -234,8 +234,9 @@ TEST_F(metrics, histogram)
 	if (lq_num(fd, "accepts") == LQ_NONE)
 		SKIP(return, "accepts are not known on this kernel");
 	for (int i = 0; i < 4; i++)
-		lq_connect(fd);
+		lq_enqueue(fd);
 	lq_accept(fd);
+	start = lq_now_ms();
 	lq_wait_until(lq_now_ms() >= start + WAIT_MS);
 	lq_accept_many(fd, 2);
 	ASSERT_EQ(DONE, tool("-m"));
