@@ -145,8 +145,10 @@ static pid_t keep_reading(void)
 	for (;;) {
 		int fd = open(LQ_SOCKETS, O_RDONLY);
 
-		if (fd < 0)
+		if (fd < 0) {
+			lq_pause();
 			continue;
+		}
 		while (read(fd, text, sizeof(text)) > 0)
 			;
 		close(fd);
