@@ -132,6 +132,7 @@ static pid_t keep_listening(int family)
 		lq_listen(fd, i % 100 + 1);
 		close(lq_connect(fd));
 		close(fd);
+		lq_breathe(i);
 	}
 }
 
@@ -142,13 +143,14 @@ static pid_t keep_reading(void)
 
 	if (pid)
 		return pid;
-	for (;;) {
+	for (int i = 0;; i++) {
 		int fd = open(LQ_SOCKETS, O_RDONLY);
 
 		if (fd < 0) {
 			lq_pause();
 			continue;
 		}
+		lq_breathe(i);
 		while (read(fd, text, sizeof(text)) > 0)
 			;
 		close(fd);

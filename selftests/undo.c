@@ -428,6 +428,7 @@ static pid_t keep_writing(int first)
 		    errno != EIO)
 			err(1, "write %s", text);
 		close(fd);
+		lq_breathe(i);
 	}
 }
 
@@ -446,6 +447,7 @@ static pid_t keep_listening(const int *fds, const unsigned int *backlogs,
 			lq_end_listening(fds[n]);
 		lq_listen(fds[n], backlogs[n]);
 		lq_listen(fds[n], backlogs[n]);
+		lq_breathe(i);
 	}
 }
 
