@@ -6,52 +6,22 @@
  */
 
 #define _GNU_SOURCE
-#include <err.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <linux/capability.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "listenq.h"
+#include "model.h"
 
 /* Unlike any kernel's default, so that no other figure can be mistaken. */
 #define SOMAXCONN_HERE	137
-
-/* What the file takes. */
-#define MOST_BYTES	65536
-#define MOST_RULES	1024
 
 /* A user that needs no entry anywhere. */
 #define OTHER_UID	12350
 
 #define LAST_ERROR	"# last error: "
 
-FIXTURE(clamp)
-{
-};
-
-FIXTURE_SETUP(clamp)
-{
-	LQ_SETUP();
-	lq_set_somaxconn(SOMAXCONN_HERE);
-}
-
-FIXTURE_TEARDOWN(clamp)
-{
-}
+LQ_FIXTURE(clamp, lq_set_somaxconn(SOMAXCONN_HERE));
 
 static int open_clamp(int flags)
 {
@@ -62,27 +32,15 @@ static int open_clamp(int flags)
 	return fd;
 }
 
-/* One write(); 0 or its errno. */
-static int write_bytes(int fd, const void *bytes, size_t len)
-{
-	ssize_t done = write(fd, bytes, len);
-
-	if (done < 0)
-		return errno;
-	if (done != (ssize_t)len)
-		errx(1, "%zd of %zu bytes written", done, len);
-	return 0;
-}
-
 static int write_text(int fd, const char *text)
 {
-	return write_bytes(fd, text, strlen(text));
+	return lq_write(fd, text, strlen(text));
 }
 
 static int clamp_bytes(const void *bytes, size_t len)
 {
 	int fd = open_clamp(O_WRONLY);
-	int error = write_bytes(fd, bytes, len);
+	int error = lq_write(fd, bytes, len);
 
 	close(fd);
 	return error;
@@ -129,6 +87,15 @@ static void check_refused(struct __test_metadata *_metadata, const char *rules,
 	free(text);
 }
 
+/* At 127.0.0.1. */
+static int listener_at(int port, int backlog)
+{
+	int fd = lq_bound(AF_INET, "127.0.0.1", port);
+
+	lq_listen(fd, backlog);
+	return fd;
+}
+
 static void check_listener(struct __test_metadata *_metadata, int fd,
 			   const char *rule, long long limit)
 {
@@ -146,14 +113,12 @@ TEST_F(clamp, mode_of_the_file)
 	check_text(_metadata, "");
 }
 
-struct accepted {
-	const char *written;
-	const char *printed;
-};
-
 TEST_F(clamp, grammar)
 {
-	static const struct accepted accepted[] = {
+	static const struct {
+		const char *written;
+		const char *printed;
+	} accepted[] = {
 		{ "* somaxconn 5\n", "* somaxconn 5\n" },
 		{ "80 somaxconn 4096 floor 100\n",
 		  "80 somaxconn 4096 floor 100\n" },
@@ -261,28 +226,22 @@ TEST_F(clamp, round_trip)
 		"1-65535 somaxconn 2147483647\n* somaxconn 7\n";
 	char path[] = "/tmp/listenq-test-XXXXXX";
 	char command[256], *text;
-	int fd = lq_bound(AF_INET, "127.0.0.1", 8080);
+	int fd = listener_at(8080, 4);
 
-	lq_listen(fd, 4);
 	ASSERT_EQ(0, lq_clamp(rules));
 	check_listener(_metadata, fd, "8080", 6);
-	for (int i = 0; i < 2; i++) {
+	/* The last time with the line about an error, which is a comment. */
+	for (int i = 0; i < 3; i++) {
+		if (i == 2) {
+			ASSERT_EQ(EINVAL, lq_clamp("8080 foorce 9\n"));
+			check_refused(_metadata, rules, "line 1: ", "foorce");
+		}
 		text = lq_clamp_text();
-		EXPECT_STREQ(rules, text);
 		ASSERT_EQ(0, lq_clamp(text));
 		free(text);
 		check_text(_metadata, rules);
 		check_listener(_metadata, fd, "8080", 6);
 	}
-
-	/* With the line about an error, which is a comment. */
-	ASSERT_EQ(EINVAL, lq_clamp("8080 foorce 9\n"));
-	check_refused(_metadata, rules, "line 1: ", "foorce");
-	text = lq_clamp_text();
-	ASSERT_EQ(0, lq_clamp(text));
-	free(text);
-	check_text(_metadata, rules);
-	check_listener(_metadata, fd, "8080", 6);
 
 	/* As people do it. */
 	close(mkstemp(path));
@@ -375,9 +334,8 @@ static const struct refused refused[] = {
  */
 TEST_F(clamp, errors)
 {
-	int fd = lq_bound(AF_INET, "127.0.0.1", 8080);
+	int fd = listener_at(8080, 4);
 
-	lq_listen(fd, 4);
 	ASSERT_EQ(0, lq_clamp(RULES));
 	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
 		char text[256];
@@ -400,10 +358,10 @@ TEST_F(clamp, errors)
 /* A refused write didn't flush either, nor clear. */
 TEST_F(clamp, all_or_nothing)
 {
-	int fd = lq_bound(AF_INET, "127.0.0.1", 85);
+	int fd;
 
 	ASSERT_EQ(0, lq_clamp(RULES));
-	lq_listen(fd, 100);
+	fd = listener_at(85, 100);
 	check_listener(_metadata, fd, "80-90", 4);
 	EXPECT_EQ(EINVAL, lq_clamp("flush\n85 force 1\n85 farce 2\n"));
 	check_refused(_metadata, RULES, "line 3: ", "farce");
@@ -605,34 +563,14 @@ static int read_clamp_log(int log, char *last, size_t size)
 	return count;
 }
 
-static void become_root_without_net_admin(void)
-{
-	lq_set_capabilities(~0ULL >> (63 - CAP_LAST_CAP) &
-			    ~(1ULL << CAP_NET_ADMIN));
-}
-
 static void become_other_user(void)
 {
 	lq_become_user(OTHER_UID);
 }
 
-/* Opened and written by somebody who has gone through @become; the errno. */
 static int clamp_as(void (*become)(void), const char *text)
 {
-	int *error = lq_shared(sizeof(*error));
-	pid_t pid = lq_fork();
-
-	if (!pid) {
-		int fd;
-
-		become();
-		fd = open(LQ_CLAMP, O_WRONLY | O_CLOEXEC);
-		*error = fd < 0 ? errno : write_text(fd, text);
-		_exit(0);
-	}
-	if (lq_reap(pid))
-		errx(1, "a writer failed");
-	return *error;
+	return lq_write_as(become, LQ_CLAMP, text);
 }
 
 /*
@@ -654,12 +592,10 @@ TEST_F(clamp, kernel_log)
 	char *text = long_text(MOST_BYTES + 1, 64, "80 force 1\n");
 	int log = lq_open_log(), most = 0, of_denied = 0;
 	char net[64], last[1024] = "";
-	struct stat st;
 
 	if (log < 0)
 		SKIP(return, "the kernel log can't be read");
-	ASSERT_EQ(0, stat("/proc/self/ns/net", &st));
-	snprintf(net, sizeof(net), "net:[%lu]", (unsigned long)st.st_ino);
+	snprintf(net, sizeof(net), "net:[%lu]", lq_netns_inode());
 
 	for (size_t i = 0; i < ARRAY_SIZE(logged); i++) {
 		const char *written = logged[i].text ?: text;
@@ -684,8 +620,7 @@ TEST_F(clamp, kernel_log)
 
 	/* Nor for those who may not write, while there is room in the log. */
 	EXPECT_TRUE(lq_wait_until(({
-		EXPECT_EQ(EPERM, clamp_as(become_root_without_net_admin,
-					  "80 farce 2\n"));
+		EXPECT_EQ(EPERM, clamp_as(lq_drop_net_admin, "80 farce 2\n"));
 		of_denied += read_clamp_log(log, last, sizeof(last));
 		EXPECT_EQ(EINVAL, lq_clamp("80 farce 2\n"));
 		read_clamp_log(log, last, sizeof(last)) == 1;
@@ -699,19 +634,17 @@ TEST_F(clamp, kernel_log)
 TEST_F(clamp, without_the_capability)
 {
 	ASSERT_EQ(0, lq_clamp("80 force 1\n"));
-	EXPECT_EQ(EPERM, clamp_as(become_root_without_net_admin,
-				  "80 force 2\n"));
+	EXPECT_EQ(EPERM, clamp_as(lq_drop_net_admin, "80 force 2\n"));
 	check_text(_metadata, "80 force 1\n");
 	/* That comes before the grammar, and leaves no line. */
-	EXPECT_EQ(EPERM, clamp_as(become_root_without_net_admin,
-				  "80 farce 2\n"));
+	EXPECT_EQ(EPERM, clamp_as(lq_drop_net_admin, "80 farce 2\n"));
 	check_text(_metadata, "80 force 1\n");
 	/* The file's mode keeps everybody else away. */
 	EXPECT_EQ(EACCES, clamp_as(become_other_user, "80 force 2\n"));
 	check_text(_metadata, "80 force 1\n");
 	/* And an error that is there stays, as what was refused last. */
 	EXPECT_EQ(EINVAL, lq_clamp("80 farce 1\n"));
-	EXPECT_EQ(EPERM, clamp_as(become_root_without_net_admin, "flush\n"));
+	EXPECT_EQ(EPERM, clamp_as(lq_drop_net_admin, "flush\n"));
 	check_refused(_metadata, "80 force 1\n", "line 1: ", "farce");
 }
 
@@ -733,68 +666,16 @@ TEST_F(clamp, the_opener_counts)
 	check_text(_metadata, "80 force 2\n");
 }
 
-static void send_descriptor(int to, int fd)
+/* What an open file has, from its beginning. */
+static void check_open(struct __test_metadata *_metadata, int fd,
+		       const char *rules)
 {
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(fd))];
-	} control = { };
-	struct iovec iov = { .iov_base = "", .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = &control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+	char text[4096];
+	ssize_t len = pread(fd, text, sizeof(text) - 1, 0);
 
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	if (sendmsg(to, &msg, 0) != 1)
-		err(1, "SCM_RIGHTS");
-}
-
-/* -1 where the other end was closed without one. */
-static int receive_descriptor(int from)
-{
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = { };
-	char byte;
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = &control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *cmsg;
-	int fd;
-
-	if (recvmsg(from, &msg, MSG_CMSG_CLOEXEC) != 1)
-		return -1;
-	cmsg = CMSG_FIRSTHDR(&msg);
-	if (!cmsg || cmsg->cmsg_type != SCM_RIGHTS)
-		errx(1, "a message without a descriptor");
-	memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
-	return fd;
-}
-
-/* With a network namespace whose files belong to that root. */
-static void become_root_of_a_user_namespace(void)
-{
-	lq_become_user(OTHER_UID);
-	lq_enter_user_namespace(OTHER_UID);
-	lq_new_netns();
-}
-
-static int read_rules(int fd, char *text, size_t size)
-{
-	ssize_t len = pread(fd, text, size - 1, 0);
-
-	if (len < 0)
-		return errno;
+	ASSERT_LE(0, len);
 	text[len] = '\0';
-	return 0;
+	EXPECT_STREQ(rules, text);
 }
 
 /*
@@ -803,35 +684,29 @@ static int read_rules(int fd, char *text, size_t size)
  */
 TEST_F(clamp, root_of_a_user_namespace)
 {
-	int *error = lq_shared(sizeof(*error));
-	int ends[2], fd, theirs, net, status;
-	char text[4096], path[64];
-	pid_t pid;
+	struct {
+		int fd;
+		int error;
+	} *root = lq_shared(sizeof(*root));
+	int fd, theirs, net;
+	char path[64];
+	pid_t pid = lq_fork_ready();
 
-	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
-	pid = lq_fork();
 	if (!pid) {
-		close(ends[0]);
-		become_root_of_a_user_namespace();
-		fd = open_clamp(O_RDWR);
-		*error = write_text(fd, "* somaxconn 1\n");
-		send_descriptor(ends[1], fd);
-		pause();
-		_exit(0);
+		/* Whose network namespace's files belong to that root. */
+		lq_enter_container(OTHER_UID);
+		root->fd = open_clamp(O_RDWR);
+		root->error = write_text(root->fd, "* somaxconn 1\n");
+		lq_stay();
 	}
-	close(ends[1]);
-	theirs = receive_descriptor(ends[0]);
-	if (theirs < 0) {
-		status = lq_reap(pid);
-		ASSERT_TRUE(WIFEXITED(status));
-		ASSERT_EQ(KSFT_SKIP, WEXITSTATUS(status));
+	if (pid < 0)
 		SKIP(return, "users may make no user namespaces here");
-	}
-	EXPECT_EQ(EPERM, *error);
+	theirs = lq_take_fd(pid, root->fd);
+	ASSERT_LE(0, theirs);
+	EXPECT_EQ(EPERM, root->error);
 	EXPECT_EQ(EPERM, write_text(theirs, "* somaxconn 2\n"));
 	EXPECT_EQ(EPERM, write_text(theirs, "* farce 2\n"));
-	ASSERT_EQ(0, read_rules(theirs, text, sizeof(text)));
-	EXPECT_STREQ("", text);
+	check_open(_metadata, theirs, "");
 
 	/* The way into a container from outside. */
 	snprintf(path, sizeof(path), "/proc/%d/net/listenq/clamp", pid);
@@ -839,52 +714,43 @@ TEST_F(clamp, root_of_a_user_namespace)
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(0, write_text(fd, "* somaxconn 3\n"));
 	close(fd);
-	ASSERT_EQ(0, read_rules(theirs, text, sizeof(text)));
-	EXPECT_STREQ("* somaxconn 3\n", text);
+	check_open(_metadata, theirs, "* somaxconn 3\n");
 	check_text(_metadata, "");
 	EXPECT_EQ(EPERM, write_text(theirs, "flush\n"));
 
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
 	net = open(path, O_RDONLY);
 	ASSERT_LE(0, net);
-	ASSERT_EQ(0, setns(net, CLONE_NEWNET));
+	lq_enter_netns(net);
 	check_text(_metadata, "* somaxconn 3\n");
 	check_listener(_metadata, lq_listener(AF_INET, 50), "*", 3);
-	kill(pid, SIGKILL);
-	lq_reap(pid);
+	lq_kill(pid);
 }
 
 /* Each namespace has rules of its own, for its own listeners alone. */
 TEST_F(clamp, namespaces)
 {
 	int clamp_here = open_clamp(O_RDWR), clamp_there;
-	int net_here, net_there, here, there, late;
-	char text[4096];
+	int net_here = lq_netns(), net_there, here, there, late;
 
-	net_here = open("/proc/self/ns/net", O_RDONLY);
-	ASSERT_LE(0, net_here);
-	here = lq_bound(AF_INET, "127.0.0.1", 8080);
+	here = listener_at(8080, 100);
 	late = lq_bound(AF_INET, "127.0.0.1", 8081);
-	lq_listen(here, 100);
 	ASSERT_EQ(0, lq_clamp("8080 force 3\n* somaxconn 20\n"));
 	check_listener(_metadata, here, "8080", 3);
 
 	lq_new_netns();
 	lq_set_somaxconn(SOMAXCONN_HERE);
-	net_there = open("/proc/self/ns/net", O_RDONLY);
-	ASSERT_LE(0, net_there);
+	net_there = lq_netns();
 	clamp_there = open_clamp(O_RDWR);
 	check_text(_metadata, "");
-	there = lq_bound(AF_INET, "127.0.0.1", 8080);
-	lq_listen(there, 100);
+	there = listener_at(8080, 100);
 	check_listener(_metadata, there, "-", 100);
 	ASSERT_EQ(0, lq_clamp("8080 force 4\n"));
 	check_listener(_metadata, there, "8080", 4);
 	check_text(_metadata, "8080 force 4\n");
 
 	/* By a file that is open, the rules are those it was opened for. */
-	ASSERT_EQ(0, read_rules(clamp_here, text, sizeof(text)));
-	EXPECT_STREQ("8080 force 3\n* somaxconn 20\n", text);
+	check_open(_metadata, clamp_here, "8080 force 3\n* somaxconn 20\n");
 	ASSERT_EQ(0, write_text(clamp_here, "8080 force 5\n"));
 	EXPECT_EQ(EINVAL, write_text(clamp_here, "8080 farce 5\n"));
 	check_text(_metadata, "8080 force 4\n");
@@ -893,7 +759,7 @@ TEST_F(clamp, namespaces)
 	lq_listen(late, 100);
 	lq_listen(here, 90);
 
-	ASSERT_EQ(0, setns(net_here, CLONE_NEWNET));
+	lq_enter_netns(net_here);
 	check_refused(_metadata, "8080 force 5\n* somaxconn 20\n", "line 1: ",
 		      "farce");
 	check_listener(_metadata, here, "8080", 5);
@@ -904,115 +770,30 @@ TEST_F(clamp, namespaces)
 	check_listener(_metadata, here, "-", 90);
 	check_listener(_metadata, late, "-", 100);
 
-	ASSERT_EQ(0, setns(net_there, CLONE_NEWNET));
+	lq_enter_netns(net_there);
 	check_text(_metadata, "");
 	check_listener(_metadata, there, "-", 100);
 }
 
-/*
- * The reference: all rules in an array, every one of them looked at for each
- * listener.
- */
 #define LISTENERS	60
-
-struct rule {
-	int first;
-	int last;
-	/* -1: not in this rule. */
-	long long somaxconn;
-	long long floor;
-	long long force;
-};
 
 struct listener {
 	int fd;
-	int port;
 	int asked;
 };
 
+/* Rules drawn by chance, and what they are together. */
 struct reference {
 	unsigned int seed;
 	int count;
-	struct rule rules[MOST_RULES];
+	struct rule drawn[MOST_RULES];
+	struct model model;
 	struct listener listeners[LISTENERS];
 };
-
-/* "*" is wider than any range. */
-static const struct rule all_ports = { .first = 0, .last = 65535 };
 
 static int below(struct reference *ref, int bound)
 {
 	return rand_r(&ref->seed) % bound;
-}
-
-static int width(const struct rule *rule)
-{
-	return rule->last - rule->first;
-}
-
-static bool same_ports(const struct rule *a, const struct rule *b)
-{
-	return a->first == b->first && a->last == b->last;
-}
-
-static bool nested_or_apart(const struct rule *a, const struct rule *b)
-{
-	return a->last < b->first || b->last < a->first ||
-	       (a->first <= b->first && b->last <= a->last) ||
-	       (b->first <= a->first && a->last <= b->last);
-}
-
-static const char *selector(const struct rule *rule)
-{
-	static char text[24];
-
-	if (same_ports(rule, &all_ports))
-		snprintf(text, sizeof(text), "*");
-	else if (!width(rule))
-		snprintf(text, sizeof(text), "%d", rule->first);
-	else
-		snprintf(text, sizeof(text), "%d-%d", rule->first, rule->last);
-	return text;
-}
-
-static char *put_rule(char *to, const struct rule *rule)
-{
-	to += sprintf(to, "%s", selector(rule));
-	if (rule->somaxconn >= 0)
-		to += sprintf(to, " somaxconn %lld", rule->somaxconn);
-	if (rule->floor >= 0)
-		to += sprintf(to, " floor %lld", rule->floor);
-	if (rule->force >= 0)
-		to += sprintf(to, " force %lld", rule->force);
-	return to + sprintf(to, "\n");
-}
-
-/* In the order of @rules. */
-static char *print_rules(const struct rule *rules, int count)
-{
-	static char text[MOST_BYTES * 2];
-	char *to = text;
-
-	*to = '\0';
-	for (int i = 0; i < count; i++)
-		to = put_rule(to, &rules[i]);
-	return text;
-}
-
-static int by_precedence(const void *a, const void *b)
-{
-	const struct rule *x = a, *y = b;
-
-	return width(x) != width(y) ? width(x) - width(y) : x->first - y->first;
-}
-
-static const char *sorted_text(const struct reference *ref)
-{
-	static struct rule rules[MOST_RULES];
-
-	memcpy(rules, ref->rules, ref->count * sizeof(*rules));
-	qsort(rules, ref->count, sizeof(*rules), by_precedence);
-	return print_rules(rules, ref->count);
 }
 
 static void draw_verb(struct reference *ref, struct rule *rule)
@@ -1029,11 +810,11 @@ static void draw_rule(struct reference *ref)
 {
 	struct rule rule;
 	int wide, room;
-	bool fits;
 
+	draw_verb(ref, &rule);
 	do {
-		const struct rule *around = below(ref, 3) ?
-			&ref->rules[below(ref, ref->count)] : &all_ports;
+		const struct rule *around =
+			&ref->drawn[below(ref, 3) ? below(ref, ref->count) : 0];
 
 		rule.first = around->first ?: 1;
 		room = around->last - rule.first + 1;
@@ -1042,62 +823,46 @@ static void draw_rule(struct reference *ref)
 			wide = room;
 		rule.first += below(ref, room - wide + 1);
 		rule.last = rule.first + wide - 1;
-		fits = true;
-		for (int i = 0; i < ref->count && fits; i++)
-			fits = nested_or_apart(&ref->rules[i], &rule) &&
-			       !same_ports(&ref->rules[i], &rule);
-	} while (!fits);
-	draw_verb(ref, &rule);
-	ref->rules[ref->count++] = rule;
+	} while (model_find(&ref->model, &rule) >= 0 ||
+		 model_set(&ref->model, &rule));
+	ref->drawn[ref->count++] = rule;
 }
 
+/* @count rules, of which "*" is the first. */
+static struct reference *draw_rules(int seed, int count)
+{
+	struct reference *ref = lq_shared(sizeof(*ref));
+
+	ref->seed = seed;
+	ref->drawn[0] = (struct rule){ .first = 0, .last = 65535 };
+	draw_verb(ref, &ref->drawn[0]);
+	model_set(&ref->model, &ref->drawn[0]);
+	ref->count = 1;
+	while (ref->count < count)
+		draw_rule(ref);
+	return ref;
+}
+
+/* Inside of a rule, or anywhere. */
 static void draw_listener(struct reference *ref, int number)
 {
 	static const int asked[] = { -1, 0, 5, 100, 250, INT_MAX };
 	struct listener *listener = &ref->listeners[number];
+	int port;
 	bool taken;
 
 	do {
-		const struct rule *rule = number % 3 ?
-			&ref->rules[below(ref, ref->count)] : &all_ports;
+		const struct rule *rule =
+			&ref->drawn[number % 3 ? below(ref, ref->count) : 0];
 		int first = rule->first ?: 1;
 
-		listener->port = first + below(ref, rule->last - first + 1);
+		port = first + below(ref, rule->last - first + 1);
 		taken = false;
 		for (int i = 0; i < number; i++)
-			taken |= ref->listeners[i].port == listener->port;
+			taken |= lq_port(ref->listeners[i].fd) == port;
 	} while (taken);
 	listener->asked = asked[number % ARRAY_SIZE(asked)];
-	listener->fd = lq_bound(AF_INET, "127.0.0.1", listener->port);
-}
-
-static const struct rule *rule_for(const struct reference *ref, int port)
-{
-	const struct rule *found = NULL;
-
-	for (int i = 0; i < ref->count; i++) {
-		const struct rule *rule = &ref->rules[i];
-
-		if (rule->first <= port && port <= rule->last &&
-		    (!found || width(rule) < width(found)))
-			found = rule;
-	}
-	return found;
-}
-
-static long long limit_for(const struct rule *rule, int asked)
-{
-	long long wanted = (unsigned int)asked;
-	long long granted = wanted < SOMAXCONN_HERE ? wanted : SOMAXCONN_HERE;
-	long long limit = granted;
-
-	if (!rule)
-		return granted;
-	if (rule->force >= 0)
-		return rule->force;
-	if (rule->somaxconn >= 0)
-		limit = wanted < rule->somaxconn ? wanted : rule->somaxconn;
-	return limit < rule->floor ? rule->floor : limit;
+	listener->fd = lq_bound(AF_INET, "127.0.0.1", port);
 }
 
 /* The file's text; and of the first @count listeners, rule, limit, Send-Q. */
@@ -1105,31 +870,24 @@ static void check_against(struct __test_metadata *_metadata,
 			  const struct reference *ref, int count)
 {
 	struct lq_table *table = lq_read(LQ_SOCKETS);
-	struct lq_ss rows[LISTENERS];
-	int shown = lq_ss_listeners(rows, LISTENERS);
-	int wrong = 0;
+	struct lq_ss shown[LISTENERS];
 
-	check_text(_metadata, sorted_text(ref));
+	check_text(_metadata, model_text(&ref->model));
 	ASSERT_EQ(count, table->nrows);
-	ASSERT_EQ(count, shown);
+	ASSERT_EQ(count, lq_ss_listeners(shown, LISTENERS));
 	for (int i = 0; i < count; i++) {
-		const struct listener *listener = &ref->listeners[i];
-		const struct rule *rule = rule_for(ref, listener->port);
-		long long limit = limit_for(rule, listener->asked);
-		int row = lq_find(table, "cookie", lq_cookie_str(listener->fd));
-		int of_ss = 0;
+		int fd = ref->listeners[i].fd, asked = ref->listeners[i].asked;
+		unsigned int most = SOMAXCONN_HERE;
+		int granted = (unsigned int)asked < most ? asked : most;
+		const struct lq_ss *ss = lq_ss_find(shown, count,
+						    lq_cookie(fd));
 
-		ASSERT_LE(0, row);
-		EXPECT_STREQ(rule ? selector(rule) : "-",
-			     lq_cell(table, row, "rule"));
-		EXPECT_EQ(limit, atoll(lq_cell(table, row, "limit")));
-		while (of_ss < shown &&
-		       rows[of_ss].cookie != lq_cookie(listener->fd))
-			of_ss++;
-		ASSERT_GT(shown, of_ss);
-		wrong += rows[of_ss].sendq != limit;
+		EXPECT_TRUE(model_row_agrees(&ref->model, table, fd, asked,
+					     granted));
+		ASSERT_NE(NULL, ss);
+		EXPECT_EQ(model_limit(&ref->model, lq_port(fd), asked, granted),
+			  ss->sendq);
 	}
-	EXPECT_EQ(0, wrong);
 	lq_free(table);
 }
 
@@ -1141,39 +899,29 @@ static int write_rules(const struct rule *rules, int count)
 /* A port without a rule of its own. */
 static int free_port(const struct reference *ref)
 {
-	int port = 0;
-	bool found;
+	struct rule rule = { };
 
-	do {
-		found = true;
-		port++;
-		for (int i = 0; i < ref->count; i++)
-			found &= width(&ref->rules[i]) ||
-				 ref->rules[i].first != port;
-	} while (!found);
-	return port;
+	do
+		rule.last = ++rule.first;
+	while (model_find(&ref->model, &rule) >= 0);
+	return rule.first;
 }
 
 TEST_F(clamp, precedence_among_as_many_as_there_can_be)
 {
-	struct reference *ref = lq_shared(sizeof(*ref));
+	struct reference *ref = draw_rules(1, MOST_RULES);
+	int half = MOST_RULES / 2, port = free_port(ref);
+	struct rule *later = &ref->drawn[half];
 	static char clear[MOST_BYTES];
-	char more[64], *to = clear, *text;
-	int half = MOST_RULES / 2;
+	char *to = clear, *text;
 
-	ref->seed = 1;
-	ref->rules[0] = all_ports;
-	draw_verb(ref, &ref->rules[0]);
-	ref->count = 1;
-	while (ref->count < MOST_RULES)
-		draw_rule(ref);
 	for (int i = 0; i < LISTENERS; i++)
 		draw_listener(ref, i);
 
 	/* Some listen before there are rules, some after. */
 	for (int i = 0; i < LISTENERS / 2; i++)
 		lq_listen(ref->listeners[i].fd, ref->listeners[i].asked);
-	ASSERT_EQ(0, write_rules(ref->rules, ref->count));
+	ASSERT_EQ(0, write_rules(ref->drawn, ref->count));
 	check_against(_metadata, ref, LISTENERS / 2);
 	for (int i = LISTENERS / 2; i < LISTENERS; i++)
 		lq_listen(ref->listeners[i].fd, ref->listeners[i].asked);
@@ -1185,58 +933,50 @@ TEST_F(clamp, precedence_among_as_many_as_there_can_be)
 	check_text(_metadata, text);
 
 	/* Not one more; but another one in the place of one. */
-	snprintf(more, sizeof(more), "%d force 9\n", free_port(ref));
-	EXPECT_EQ(ENOSPC, lq_clamp(more));
+	EXPECT_EQ(ENOSPC, lq_clampf("%d force 9\n", port));
 	check_refused(_metadata, text, "line 1: ", "");
 	free(text);
-	draw_verb(ref, &ref->rules[half]);
-	ASSERT_EQ(0, write_rules(&ref->rules[half], 1));
+	draw_verb(ref, later);
+	model_set(&ref->model, later);
+	ASSERT_EQ(0, write_rules(later, 1));
 	check_against(_metadata, ref, LISTENERS);
 
 	/* The later half goes, comes back with one too many, comes back. */
-	for (int i = half; i < MOST_RULES; i++)
-		to += sprintf(to, "%s clear\n", selector(&ref->rules[i]));
+	for (int i = 0; i < half; i++) {
+		to += print_selector(to, 16, &later[i]);
+		to += sprintf(to, " clear\n");
+		model_clear(&ref->model, &later[i]);
+	}
 	ASSERT_EQ(0, lq_clamp(clear));
-	ref->count = half;
 	check_against(_metadata, ref, LISTENERS);
-	ref->count = MOST_RULES;
-	text = print_rules(&ref->rules[half], half);
-	sprintf(text + strlen(text), "%d force 9\n", free_port(ref));
+	text = print_rules(later, half);
+	sprintf(text + strlen(text), "%d force 9\n", port);
 	EXPECT_EQ(ENOSPC, lq_clamp(text));
-	ref->count = half;
-	text = lq_clamp_text();
-	ASSERT_NE(NULL, strstr(text, LAST_ERROR "line 513: "));
-	*strchr(text, '#') = '\0';
-	EXPECT_STREQ(sorted_text(ref), text);
-	free(text);
-	ASSERT_EQ(0, write_rules(&ref->rules[half], half));
-	ref->count = MOST_RULES;
+	check_refused(_metadata, model_text(&ref->model), "line 513: ", "");
+	ASSERT_EQ(0, write_rules(later, half));
+	for (int i = 0; i < half; i++)
+		model_set(&ref->model, &later[i]);
 	check_against(_metadata, ref, LISTENERS);
 
 	ASSERT_EQ(0, lq_clamp("flush"));
-	ref->count = 0;
+	ref->model.count = 0;
 	check_against(_metadata, ref, LISTENERS);
 }
 
 /* A reader that takes a few bytes at a time gets what a single read gives. */
 TEST_F(clamp, read_in_chunks)
 {
-	struct reference *ref = lq_shared(sizeof(*ref));
+	struct reference *ref = draw_rules(2, MOST_RULES / 2);
 	char *text, *parts;
 	size_t len = 0;
 	ssize_t n;
 	int fd;
 
-	ref->seed = 2;
-	ref->rules[0] = all_ports;
-	draw_verb(ref, &ref->rules[0]);
-	for (ref->count = 1; ref->count < MOST_RULES / 2;)
-		draw_rule(ref);
-	ASSERT_EQ(0, write_rules(ref->rules, ref->count));
+	ASSERT_EQ(0, write_rules(ref->drawn, ref->count));
 	ASSERT_EQ(EINVAL, lq_clamp("80 farce 1\n"));
 
 	text = lq_clamp_text();
-	check_refused(_metadata, sorted_text(ref), "line 1: ", "farce");
+	check_refused(_metadata, model_text(&ref->model), "line 1: ", "farce");
 	parts = calloc(1, strlen(text) + 8);
 	ASSERT_NE(NULL, parts);
 	fd = open_clamp(O_RDONLY);
@@ -1264,25 +1004,17 @@ FIXTURE(parameter)
 FIXTURE_SETUP(parameter)
 {
 	self->loaded = lq_loaded();
-	self->outside = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	self->outside = lq_netns();
 	LQ_SETUP();
-	if (!lq_module_path())
-		SKIP(longjmp(_metadata->env, 1),
-		     "no module file: set LISTENQ_KO");
-	ASSERT_LE(0, self->outside);
+	LQ_SKIP_FOR(lq_module_path() ? NULL : "no module file: set LISTENQ_KO");
 	lq_set_somaxconn(SOMAXCONN_HERE);
 }
 
 FIXTURE_TEARDOWN(parameter)
 {
-	int error = 0;
-
 	/* As it was: without a rule that a test has loaded it with, too. */
-	if (lq_loaded())
-		error = lq_unload();
-	EXPECT_EQ(0, error);
-	if (self->loaded)
-		EXPECT_EQ(0, lq_load());
+	EXPECT_EQ(0, lq_restore(false));
+	EXPECT_EQ(0, lq_restore(self->loaded));
 }
 
 /*
@@ -1292,9 +1024,8 @@ FIXTURE_TEARDOWN(parameter)
 TEST_F(parameter, a_rule_in_every_namespace)
 {
 	static const char rule[] = "* somaxconn 70000\n";
-	int net = open("/proc/self/ns/net", O_RDONLY), fd, before;
+	int net = lq_netns(), fd, before;
 
-	ASSERT_LE(0, net);
 	ASSERT_EQ(0, lq_unload());
 	before = lq_listener(AF_INET, 5);
 	ASSERT_EQ(0, lq_load_with("somaxconn=70000"));
@@ -1302,7 +1033,7 @@ TEST_F(parameter, a_rule_in_every_namespace)
 	check_listener(_metadata, before, "*", 5);
 	check_listener(_metadata, lq_listener(AF_INET, INT_MAX), "*", 70000);
 	check_listener(_metadata, lq_listener(AF_INET, 6), "*", 6);
-	ASSERT_EQ(0, setns(self->outside, CLONE_NEWNET));
+	lq_enter_netns(self->outside);
 	check_text(_metadata, rule);
 
 	lq_new_netns();
@@ -1319,7 +1050,7 @@ TEST_F(parameter, a_rule_in_every_namespace)
 	check_text(_metadata, "");
 	check_listener(_metadata, fd, "-", SOMAXCONN_HERE);
 	EXPECT_EQ(ENOENT, lq_clamp("* clear\n"));
-	ASSERT_EQ(0, setns(net, CLONE_NEWNET));
+	lq_enter_netns(net);
 	check_text(_metadata, rule);
 
 	/* And gone with the module. */
@@ -1327,7 +1058,7 @@ TEST_F(parameter, a_rule_in_every_namespace)
 	ASSERT_EQ(0, lq_load());
 	check_text(_metadata, "");
 	check_listener(_metadata, before, "-", 5);
-	ASSERT_EQ(0, setns(self->outside, CLONE_NEWNET));
+	lq_enter_netns(self->outside);
 	check_text(_metadata, "");
 	lq_new_netns();
 	check_text(_metadata, "");

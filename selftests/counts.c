@@ -11,30 +11,13 @@
 
 #define _GNU_SOURCE
 #include <dirent.h>
-#include <err.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/filter.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <pthread.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "listenq.h"
-
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP	262
-#endif
 
 /* Client and server, and neither of them asks for a cookie. */
 #define FASTOPEN_WITHOUT_COOKIES	0x207
@@ -50,42 +33,29 @@
 /* The hits that had been skipped when the test began. */
 static long long missed_before;
 
-/* What a row and the totals have in common. */
+/* What a row and the totals have in common: lq_counters, but for the last. */
+enum { SYNS, ACCEPTS, OVERFLOWS, SYNQ_DROPS, SYNCOOKIES, COLUMNS };
+
 struct figures {
-	long long syns;
-	long long accepts;
-	long long overflows;
-	long long synq_drops;
-	long long syncookies;
+	long long of[COLUMNS];
 };
 
-/* The kernel's. */
-struct host {
-	long long overflows;
-	long long full_drops;
-	long long cookies;
-};
+#define FIGURES(...)	((struct figures){ .of = { __VA_ARGS__ } })
 
 static struct figures figures_in(const struct lq_table *table, int row)
 {
-	return (struct figures) {
-		.syns = lq_cell_num(table, row, "syns"),
-		.accepts = lq_cell_num(table, row, "accepts"),
-		.overflows = lq_cell_num(table, row, "overflows"),
-		.synq_drops = lq_cell_num(table, row, "synq_drops"),
-		.syncookies = lq_cell_num(table, row, "syncookies"),
-	};
+	struct figures figures;
+
+	for (int i = 0; i < COLUMNS; i++)
+		figures.of[i] = lq_cell_num(table, row, lq_counters[i]);
+	return figures;
 }
 
 static struct figures figures_of(int fd)
 {
 	struct lq_table *table = lq_read(LQ_SOCKETS);
-	int row = lq_find(table, "cookie", lq_cookie_str(fd));
-	struct figures figures;
+	struct figures figures = figures_in(table, lq_row(table, fd));
 
-	if (row < 0)
-		errx(1, "a listener that isn't listed");
-	figures = figures_in(table, row);
 	lq_free(table);
 	return figures;
 }
@@ -102,42 +72,31 @@ static struct figures totals(void)
 	return figures;
 }
 
-static struct host host(void)
+/* The kernel's, which knows nothing of the first two. */
+static struct figures host(void)
 {
-	return (struct host) {
-		.overflows = lq_netstat("ListenOverflows"),
-		.full_drops = lq_netstat("TCPReqQFullDrop"),
-		.cookies = lq_netstat("SyncookiesSent"),
-	};
-}
-
-static bool same_host(const struct host *a, const struct host *b)
-{
-	return a->overflows == b->overflows &&
-	       a->full_drops == b->full_drops && a->cookies == b->cookies;
+	return FIGURES([OVERFLOWS] = lq_netstat("ListenOverflows"),
+		       [SYNQ_DROPS] = lq_netstat("TCPReqQFullDrop"),
+		       [SYNCOOKIES] = lq_netstat("SyncookiesSent"));
 }
 
 static bool same_figures(const struct figures *a, const struct figures *b)
 {
-	return a->syns == b->syns && a->accepts == b->accepts &&
-	       a->overflows == b->overflows &&
-	       a->synq_drops == b->synq_drops &&
-	       a->syncookies == b->syncookies;
+	return !memcmp(a, b, sizeof(*a));
 }
 
 /* Whether nothing moved while @sum, and @row of @fd, were read. */
 static bool settled(int fd, struct figures *row, struct figures *sum,
-		    struct host *theirs)
+		    struct figures *theirs)
 {
-	struct host before = host();
-	struct figures again;
+	struct figures before = host(), again;
 
 	*sum = totals();
 	if (fd >= 0)
 		*row = figures_of(fd);
 	again = totals();
 	*theirs = host();
-	return same_host(&before, theirs) && same_figures(sum, &again);
+	return same_figures(&before, theirs) && same_figures(sum, &again);
 }
 
 /* Where the kernel has no place to count accepted connections at. */
@@ -171,56 +130,52 @@ static void check_accepts(struct __test_metadata *_metadata, const char *whose,
 	check_figure(_metadata, whose, "accepts", expected, shown);
 }
 
-static void check_row(struct __test_metadata *_metadata, int fd,
-		      const struct figures *expected)
+/* All of them; one that is ANY may be anything. */
+static void check_figures(struct __test_metadata *_metadata, const char *whose,
+			  struct figures expected, struct figures shown)
 {
-	struct figures shown = figures_of(fd);
+	check_accepts(_metadata, whose, expected.of[ACCEPTS],
+		      shown.of[ACCEPTS]);
+	for (int i = 0; i < COLUMNS; i++)
+		if (i != ACCEPTS && expected.of[i] != ANY)
+			check_figure(_metadata, whose, lq_counters[i],
+				     expected.of[i], shown.of[i]);
+}
 
-	check_figure(_metadata, "listener", "syns", expected->syns,
-		     shown.syns);
-	check_accepts(_metadata, "listener", expected->accepts,
-		      shown.accepts);
-	check_figure(_metadata, "listener", "overflows", expected->overflows,
-		     shown.overflows);
-	check_figure(_metadata, "listener", "synq_drops",
-		     expected->synq_drops, shown.synq_drops);
-	check_figure(_metadata, "listener", "syncookies",
-		     expected->syncookies, shown.syncookies);
+static void check_row(struct __test_metadata *_metadata, int fd,
+		      struct figures expected)
+{
+	check_figures(_metadata, "listener", expected, figures_of(fd));
+}
+
+/* What was done, beside what the kernel counted. */
+static struct figures with(struct figures theirs, long long syns,
+			   long long accepts)
+{
+	theirs.of[SYNS] = syns;
+	theirs.of[ACCEPTS] = accepts;
+	return theirs;
 }
 
 /* The namespace's figures, against the kernel's and what the test did. */
 static void check_totals(struct __test_metadata *_metadata, long long syns,
 			 long long accepts)
 {
-	struct figures sum;
-	struct host theirs;
+	struct figures sum, theirs;
 
 	EXPECT_TRUE(lq_wait_until(settled(-1, NULL, &sum, &theirs)));
-	if (syns != ANY)
-		check_figure(_metadata, "namespace", "syns", syns, sum.syns);
-	check_accepts(_metadata, "namespace", accepts, sum.accepts);
-	check_figure(_metadata, "namespace", "overflows", theirs.overflows,
-		     sum.overflows);
-	check_figure(_metadata, "namespace", "synq_drops", theirs.full_drops,
-		     sum.synq_drops);
-	check_figure(_metadata, "namespace", "syncookies", theirs.cookies,
-		     sum.syncookies);
+	check_figures(_metadata, "namespace", with(theirs, syns, accepts), sum);
 }
 
 /* The same of @fd, the only one that anything happened to. */
-static void check_only(struct __test_metadata *_metadata, int fd)
+static void check_only(struct __test_metadata *_metadata, int fd,
+		       long long syns, long long accepts)
 {
-	struct figures row, sum;
-	struct host theirs;
+	struct figures row, sum, theirs;
 
 	EXPECT_TRUE(lq_wait_until(settled(fd, &row, &sum, &theirs)));
 	EXPECT_TRUE(same_figures(&sum, &row));
-	check_figure(_metadata, "listener", "overflows", theirs.overflows,
-		     row.overflows);
-	check_figure(_metadata, "listener", "synq_drops", theirs.full_drops,
-		     row.synq_drops);
-	check_figure(_metadata, "listener", "syncookies", theirs.cookies,
-		     row.syncookies);
+	check_figures(_metadata, "listener", with(theirs, syns, accepts), row);
 }
 
 static bool same_drops(int fd, long long *ours, long long *theirs)
@@ -264,46 +219,18 @@ static int connect_to(int family, int port)
 	return client;
 }
 
-/* A byte, which carries the client's ACK again; refused by a reset. */
-static void send_byte(int client)
-{
-	if (send(client, "x", 1, MSG_NOSIGNAL) != 1 && errno != EPIPE &&
-	    errno != ECONNRESET)
-		err(1, "send");
-}
-
-/* Lets SYNs to the listener @fd pass and drops all else, as if lost. */
-static void hold_acks(int fd)
-{
-	/* A filter of TCP begins at its header: these are the flags. */
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x02, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
-		BPF_STMT(BPF_RET | BPF_K, 0),
-	};
-	struct sock_fprog program = {
-		.len = ARRAY_SIZE(code), .filter = code,
-	};
-
-	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program,
-		       sizeof(program)))
-		err(1, "SO_ATTACH_FILTER");
-}
-
-static void pass_acks(int fd)
-{
-	const int unused = 0;
-
-	if (setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &unused,
-		       sizeof(unused)))
-		err(1, "SO_DETACH_FILTER");
-}
-
-static void close_all(const int *fds, int count)
+/* @count clients of @fd, whose server accepts both families. */
+static void connect_all(int fd, int family, int *clients, int count)
 {
 	for (int i = 0; i < count; i++)
-		close(fds[i]);
+		clients[i] = connect_to(family, lq_port(fd));
+}
+
+/* What ends their handshakes, once more: see lq_hold_acks(). */
+static void send_bytes(const int *clients, int count)
+{
+	for (int i = 0; i < count; i++)
+		lq_send_byte(clients[i]);
 }
 
 static void begin(void)
@@ -313,9 +240,13 @@ static void begin(void)
 	missed_before = lq_missed();
 }
 
-FIXTURE(counts)
+static const char *no_cookies(void)
 {
-};
+	return access("/proc/sys/net/ipv4/tcp_syncookies", F_OK) ?
+	       "no CONFIG_SYN_COOKIES" : NULL;
+}
+
+LQ_FIXTURE(counts, LQ_SKIP_FOR(no_cookies()); begin());
 
 FIXTURE_VARIANT(counts)
 {
@@ -323,36 +254,10 @@ FIXTURE_VARIANT(counts)
 	int client;
 };
 
-FIXTURE_VARIANT_ADD(counts, ipv4)
-{
-	.server = AF_INET,
-	.client = AF_INET,
-};
-
-FIXTURE_VARIANT_ADD(counts, ipv6)
-{
-	.server = AF_INET6,
-	.client = AF_INET6,
-};
-
+FIXTURE_VARIANT_ADD(counts, ipv4) { .server = AF_INET, .client = AF_INET };
+FIXTURE_VARIANT_ADD(counts, ipv6) { .server = AF_INET6, .client = AF_INET6 };
 /* Through both families' functions, and to be counted once. */
-FIXTURE_VARIANT_ADD(counts, mapped)
-{
-	.server = AF_INET6,
-	.client = AF_INET,
-};
-
-FIXTURE_SETUP(counts)
-{
-	LQ_SETUP();
-	if (access("/proc/sys/net/ipv4/tcp_syncookies", F_OK))
-		SKIP(longjmp(_metadata->env, 1), "no CONFIG_SYN_COOKIES");
-	begin();
-}
-
-FIXTURE_TEARDOWN(counts)
-{
-}
+FIXTURE_VARIANT_ADD(counts, mapped) { .server = AF_INET6, .client = AF_INET };
 
 /* How many SYNs, or connections, each part of the matrix makes. */
 #define TO_SYNQ		10
@@ -378,11 +283,10 @@ static void full_syn_queue(struct __test_metadata *_metadata, int server,
 		EXPECT_LE(3, inside);
 		EXPECT_GE(4, inside);
 	}
-	check_row(_metadata, fd, &(struct figures) {
-		.syns = TO_SYNQ,
-		.synq_drops = cookies ? 0 : TO_SYNQ - inside,
-		.syncookies = cookies ? TO_SYNQ - inside : 0,
-	});
+	check_row(_metadata, fd,
+		  FIGURES([SYNS] = TO_SYNQ,
+			  [SYNQ_DROPS] = cookies ? 0 : TO_SYNQ - inside,
+			  [SYNCOOKIES] = cookies ? TO_SYNQ - inside : 0));
 	check_drops(_metadata, fd);
 	close(fd);
 }
@@ -394,23 +298,19 @@ static void full_accept_queue(struct __test_metadata *_metadata, int server,
 	int fd = lq_listener_any(server, 2);
 	int clients[3];
 
-	for (int i = 0; i < 3; i++)
-		clients[i] = connect_to(client, lq_port(fd));
+	connect_all(fd, client, clients, 3);
 	EXPECT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == 3));
 	lq_send_syns(client, lq_port(fd), 0, TO_ACCEPTQ - 3);
 	EXPECT_TRUE(lq_wait_until(lq_num(fd, "sk_drops") >= TO_ACCEPTQ - 3));
-	for (int i = 0; i < 3; i++)
-		lq_accept(fd);
+	lq_accept_many(fd, 3);
 	/* Who finds no room isn't worth a cookie. */
-	check_row(_metadata, fd, &(struct figures) {
-		.syns = TO_ACCEPTQ,
-		.accepts = 3,
-		.overflows = TO_ACCEPTQ - 3,
-		.syncookies = cookies == 2 ? 3 : 0,
-	});
+	check_row(_metadata, fd,
+		  FIGURES([SYNS] = TO_ACCEPTQ, [ACCEPTS] = 3,
+			  [OVERFLOWS] = TO_ACCEPTQ - 3,
+			  [SYNCOOKIES] = cookies == 2 ? 3 : 0));
 	check_drops(_metadata, fd);
 	close(fd);
-	close_all(clients, 3);
+	lq_close_all(clients, 3);
 }
 
 /*
@@ -423,33 +323,30 @@ static void final_acks(struct __test_metadata *_metadata, int server,
 	int fd = lq_listener_any(server, 10);
 	bool aborted = abort_on_overflow && cookies < 2;
 	long long before, overflows;
-	struct figures row, sum;
+	struct figures row, sum, theirs;
 	int clients[TO_ACKS];
-	struct host theirs;
 
 	EXPECT_TRUE(lq_wait_until(settled(fd, &row, &sum, &theirs)));
-	before = theirs.overflows;
-	hold_acks(fd);
-	for (int i = 0; i < TO_ACKS; i++)
-		clients[i] = connect_to(client, lq_port(fd));
+	before = theirs.of[OVERFLOWS];
+	lq_hold_acks(fd);
+	connect_all(fd, client, clients, TO_ACKS);
 	EXPECT_EQ(cookies == 2 ? 0 : TO_ACKS, lq_num(fd, "synq"));
 	EXPECT_EQ(0, lq_num(fd, "acceptq"));
 	EXPECT_EQ(0, lq_num(fd, "overflows"));
 
 	lq_listen(fd, 0);
-	pass_acks(fd);
-	for (int i = 0; i < TO_ACKS; i++)
-		send_byte(clients[i]);
+	lq_pass_acks(fd);
+	send_bytes(clients, TO_ACKS);
 	EXPECT_TRUE(lq_wait_until(lq_netstat("ListenOverflows") - before >=
 				  TO_ACKS - 1));
 	EXPECT_TRUE(lq_wait_until(settled(fd, &row, &sum, &theirs)));
-	overflows = theirs.overflows - before;
+	overflows = theirs.of[OVERFLOWS] - before;
 	check_figure(_metadata, "listener", "overflows", overflows,
-		     row.overflows);
-	check_figure(_metadata, "listener", "syns", TO_ACKS, row.syns);
-	EXPECT_EQ(0, row.synq_drops);
+		     row.of[OVERFLOWS]);
+	check_figure(_metadata, "listener", "syns", TO_ACKS, row.of[SYNS]);
+	EXPECT_EQ(0, row.of[SYNQ_DROPS]);
 	check_figure(_metadata, "listener", "syncookies",
-		     cookies == 2 ? TO_ACKS : 0, row.syncookies);
+		     cookies == 2 ? TO_ACKS : 0, row.of[SYNCOOKIES]);
 	EXPECT_EQ(1, lq_num(fd, "acceptq"));
 	if (aborted) {
 		/* Each was reset and can't try again. */
@@ -459,7 +356,7 @@ static void final_acks(struct __test_metadata *_metadata, int server,
 	check_drops(_metadata, fd);
 
 	/* Before there is room for those who go on trying. */
-	close_all(clients, TO_ACKS);
+	lq_close_all(clients, TO_ACKS);
 	lq_accept(fd);
 	close(fd);
 }
@@ -494,19 +391,7 @@ TEST_F(counts, matrix)
 }
 
 /* Those that don't depend on the family. */
-FIXTURE(others)
-{
-};
-
-FIXTURE_SETUP(others)
-{
-	LQ_SETUP();
-	begin();
-}
-
-FIXTURE_TEARDOWN(others)
-{
-}
+LQ_FIXTURE(others, begin());
 
 /*
  * A client whose final ACK is turned away goes on sending, which is counted
@@ -515,29 +400,22 @@ FIXTURE_TEARDOWN(others)
 TEST_F(others, final_acks_repeated)
 {
 	int fd = lq_listener_any(AF_INET, 10);
-	struct figures row;
 	int clients[4];
 
-	hold_acks(fd);
-	for (int i = 0; i < 4; i++)
-		clients[i] = connect_to(AF_INET, lq_port(fd));
+	lq_hold_acks(fd);
+	connect_all(fd, AF_INET, clients, 4);
 	lq_listen(fd, 0);
-	pass_acks(fd);
-	for (int i = 0; i < 4; i++)
-		send_byte(clients[i]);
+	lq_pass_acks(fd);
+	send_bytes(clients, 4);
 	EXPECT_TRUE(lq_wait_until(lq_netstat("ListenOverflows") >= 3 * 3));
 	EXPECT_EQ(1, lq_num(fd, "acceptq"));
-	check_only(_metadata, fd);
+	check_only(_metadata, fd, 4, 0);
 	check_drops(_metadata, fd);
 
 	lq_listen(fd, 10);
 	EXPECT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == 4));
-	for (int i = 0; i < 4; i++)
-		lq_accept(fd);
-	check_only(_metadata, fd);
-	row = figures_of(fd);
-	check_figure(_metadata, "listener", "syns", 4, row.syns);
-	check_accepts(_metadata, "listener", 4, row.accepts);
+	lq_accept_many(fd, 4);
+	check_only(_metadata, fd, 4, 4);
 	check_totals(_metadata, 4, 4);
 }
 
@@ -545,35 +423,29 @@ TEST_F(others, final_acks_repeated)
 TEST_F(others, deferred_accept)
 {
 	int fd = lq_listener_any(AF_INET, 10);
-	struct figures row;
 	const int s = 30;
 	int clients[3];
 
 	ASSERT_EQ(0, setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &s,
 				sizeof(s)));
-	for (int i = 0; i < 3; i++)
-		clients[i] = connect_to(AF_INET, lq_port(fd));
+	connect_all(fd, AF_INET, clients, 3);
 	EXPECT_TRUE(lq_wait_until(lq_netstat("TCPDeferAcceptDrop") >= 3));
 	EXPECT_EQ(3, lq_num(fd, "synq"));
 	EXPECT_EQ(0, lq_num(fd, "acceptq"));
-	check_row(_metadata, fd, &(struct figures) { .syns = 3 });
+	check_row(_metadata, fd, FIGURES([SYNS] = 3));
 	check_totals(_metadata, 3, 0);
 
 	lq_listen(fd, 0);
-	for (int i = 0; i < 3; i++)
-		send_byte(clients[i]);
+	send_bytes(clients, 3);
 	EXPECT_TRUE(lq_wait_until(lq_netstat("ListenOverflows") >= 2));
 	EXPECT_EQ(1, lq_num(fd, "acceptq"));
-	check_only(_metadata, fd);
+	check_only(_metadata, fd, 3, 0);
 
 	lq_listen(fd, 10);
 	EXPECT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == 3));
 	EXPECT_EQ(0, lq_num(fd, "synq"));
-	for (int i = 0; i < 3; i++)
-		lq_accept(fd);
-	check_only(_metadata, fd);
-	row = figures_of(fd);
-	check_accepts(_metadata, "listener", 3, row.accepts);
+	lq_accept_many(fd, 3);
+	check_only(_metadata, fd, 3, 3);
 	check_totals(_metadata, 3, 3);
 	check_drops(_metadata, fd);
 }
@@ -595,7 +467,6 @@ TEST_F(others, fast_open)
 {
 	int fd = lq_listener_any(AF_INET, 1);
 	const int requests = 10;
-	struct figures row;
 	int clients[3];
 
 	lq_set_sysctl("ipv4/tcp_fastopen", FASTOPEN_WITHOUT_COOKIES);
@@ -605,40 +476,21 @@ TEST_F(others, fast_open)
 		clients[i] = fast_client(lq_port(fd));
 	EXPECT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == 2));
 	ASSERT_EQ(2, lq_netstat("TCPFastOpenPassive"));
-	check_row(_metadata, fd, &(struct figures) { .syns = 2 });
+	check_row(_metadata, fd, FIGURES([SYNS] = 2));
 	EXPECT_LE(2, lq_num(fd, "acceptq_peak"));
 	EXPECT_GE(3, lq_num(fd, "acceptq_peak"));
 
 	/* Its SYNs are turned away like any other's, until there is room. */
 	clients[2] = fast_client(lq_port(fd));
 	EXPECT_TRUE(lq_wait_until(lq_netstat("ListenOverflows") >= 1));
-	check_only(_metadata, fd);
+	check_only(_metadata, fd, ANY, 0);
 	lq_accept(fd);
 	EXPECT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == 2));
-	lq_accept(fd);
-	lq_accept(fd);
-	check_only(_metadata, fd);
-	row = figures_of(fd);
-	check_figure(_metadata, "listener", "syns",
-		     3 + lq_netstat("ListenOverflows"), row.syns);
-	check_accepts(_metadata, "listener", 3, row.accepts);
+	lq_accept_many(fd, 2);
+	check_only(_metadata, fd, 3 + lq_netstat("ListenOverflows"), 3);
 	check_totals(_metadata, ANY, 3);
 	check_drops(_metadata, fd);
-	close_all(clients, 3);
-}
-
-/* A listener that shares its port, 0 for a new one, with others. */
-static int sharing_listener(int port, int backlog)
-{
-	struct lq_addr addr = lq_addr(AF_INET, "127.0.0.1", port);
-	int fd = new_client(AF_INET, 0);
-	const int one = 1;
-
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) ||
-	    bind(fd, &addr.sa, addr.len))
-		err(1, "a shared port");
-	lq_listen(fd, backlog);
-	return fd;
+	lq_close_all(clients, 3);
 }
 
 /*
@@ -648,102 +500,85 @@ static int sharing_listener(int port, int backlog)
 TEST_F(others, migrated_connections)
 {
 	int first, second, waiting, half_open, port;
-	struct figures row, sum;
-	struct host theirs;
+	struct figures row, sum, theirs;
 
 	/* 5.10 has the setting, in its stable releases, and no more. */
 	if (lq_run("grep -q TCPMigrateReqSuccess /proc/net/netstat"))
 		SKIP(return, "the kernel doesn't migrate connections");
 	lq_set_sysctl("ipv4/tcp_migrate_req", 1);
-	first = sharing_listener(0, 10);
+	first = lq_bound_shared(AF_INET, "127.0.0.1", 0);
+	lq_listen(first, 10);
 	port = lq_port(first);
 	waiting = connect_to(AF_INET, port);
 	EXPECT_TRUE(lq_wait_until(lq_num(first, "acceptq") == 1));
-	hold_acks(first);
+	lq_hold_acks(first);
 	half_open = connect_to(AF_INET, port);
 	EXPECT_EQ(1, lq_num(first, "acceptq"));
 	EXPECT_EQ(1, lq_num(first, "synq"));
-	check_row(_metadata, first, &(struct figures) { .syns = 2 });
+	check_row(_metadata, first, FIGURES([SYNS] = 2));
 
 	/* With what comes to it its queue is full. */
-	second = sharing_listener(port, 0);
+	second = lq_bound_shared(AF_INET, "127.0.0.1", port);
+	lq_listen(second, 0);
 	close(first);
 	EXPECT_TRUE(lq_wait_until(lq_num(second, "acceptq") == 1));
 	EXPECT_LE(1, lq_netstat("TCPMigrateReqSuccess"));
-	check_row(_metadata, second, &(struct figures) { });
+	check_row(_metadata, second, FIGURES());
 	EXPECT_LE(1, lq_num(second, "acceptq_peak"));
 	check_totals(_metadata, 2, 0);
 
-	send_byte(half_open);
+	lq_send_byte(half_open);
 	EXPECT_TRUE(lq_wait_until(lq_netstat("ListenOverflows") >= 1));
 	EXPECT_EQ(1, lq_num(second, "acceptq"));
 	EXPECT_TRUE(lq_wait_until(settled(second, &row, &sum, &theirs)));
-	check_figure(_metadata, "survivor", "overflows", theirs.overflows,
-		     row.overflows);
+	check_figure(_metadata, "survivor", "overflows", theirs.of[OVERFLOWS],
+		     row.of[OVERFLOWS]);
 
 	lq_accept(second);
 	EXPECT_TRUE(lq_wait_until(lq_num(second, "acceptq") == 1));
 	lq_accept(second);
 	EXPECT_TRUE(lq_wait_until(settled(second, &row, &sum, &theirs)));
-	EXPECT_EQ(0, row.syns);
-	check_accepts(_metadata, "survivor", 2, row.accepts);
-	check_figure(_metadata, "survivor", "overflows", theirs.overflows,
-		     row.overflows);
+	EXPECT_EQ(0, row.of[SYNS]);
+	check_accepts(_metadata, "survivor", 2, row.of[ACCEPTS]);
+	check_figure(_metadata, "survivor", "overflows", theirs.of[OVERFLOWS],
+		     row.of[OVERFLOWS]);
 	check_totals(_metadata, 2, 2);
 	check_drops(_metadata, second);
 	close(waiting);
 	close(half_open);
 }
 
-/* The row of an MPTCP socket is its subflow's: another cookie than its own. */
-static long long num_at(const char *local, const char *col)
-{
-	struct lq_table *table = lq_read(LQ_SOCKETS);
-	int row = lq_find(table, "local", local);
-	long long value;
-
-	if (row < 0)
-		errx(1, "no listener at %s", local);
-	value = lq_cell_num(table, row, col);
-	lq_free(table);
-	return value;
-}
-
 /* What an MPTCP socket accepts isn't counted, all else is. */
 TEST_F(others, mptcp)
 {
-	struct lq_addr any = lq_addr(AF_INET, "0.0.0.0", 8080);
 	struct lq_addr here = lq_addr(AF_INET, "127.0.0.1", 8080);
-	int fd = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
-	static const char local[] = "0.0.0.0:8080";
+	int fd = lq_bound_mptcp(AF_INET, "0.0.0.0", 8080);
 	int clients[2];
 
 	if (fd < 0)
 		SKIP(return, "the kernel has no MPTCP");
-	ASSERT_EQ(0, bind(fd, &any.sa, any.len));
 	lq_listen(fd, 1);
 
 	/* A client that speaks MPTCP, and one that doesn't. */
 	clients[0] = socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
 	ASSERT_EQ(0, connect(clients[0], &here.sa, here.len));
 	clients[1] = connect_to(AF_INET, 8080);
-	EXPECT_TRUE(lq_wait_until(num_at(local, "acceptq") == 2));
-	EXPECT_EQ(LQ_NONE, num_at(local, "accepts"));
+	EXPECT_TRUE(lq_wait_until(lq_num_at(fd, "acceptq") == 2));
+	EXPECT_EQ(LQ_NONE, lq_num_at(fd, "accepts"));
 	lq_send_syns(AF_INET, 8080, 0, 3);
 	EXPECT_TRUE(lq_wait_until(lq_netstat("ListenOverflows") >= 3));
-	check_figure(_metadata, "subflow", "syns", 5, num_at(local, "syns"));
+	check_figure(_metadata, "subflow", "syns", 5, lq_num_at(fd, "syns"));
 	check_figure(_metadata, "subflow", "overflows", 3,
-		     num_at(local, "overflows"));
-	EXPECT_LE(2, num_at(local, "acceptq_peak"));
-	EXPECT_GE(3, num_at(local, "acceptq_peak"));
+		     lq_num_at(fd, "overflows"));
+	EXPECT_LE(2, lq_num_at(fd, "acceptq_peak"));
+	EXPECT_GE(3, lq_num_at(fd, "acceptq_peak"));
 
-	lq_accept(fd);
-	lq_accept(fd);
-	EXPECT_EQ(LQ_NONE, num_at(local, "accepts"));
-	EXPECT_EQ(0, num_at(local, "acceptq"));
+	lq_accept_many(fd, 2);
+	EXPECT_EQ(LQ_NONE, lq_num_at(fd, "accepts"));
+	EXPECT_EQ(0, lq_num_at(fd, "acceptq"));
 	check_totals(_metadata, 5, 0);
 	EXPECT_EQ(3, lq_netstat("ListenOverflows"));
-	close_all(clients, 2);
+	lq_close_all(clients, 2);
 }
 
 /* From as many sources, at a listener whose accept queue is full. */
@@ -764,11 +599,9 @@ TEST_F(others, flood)
 	took = lq_now_ms() - start;
 	TH_LOG("%d SYNs in %lld ms", FLOOD, took);
 	EXPECT_EQ(FLOOD, lq_netstat("ListenOverflows"));
-	check_row(_metadata, fd, &(struct figures) {
-		.syns = FLOOD + 1,
-		.overflows = FLOOD,
-	});
-	check_only(_metadata, fd);
+	check_row(_metadata, fd,
+		  FIGURES([SYNS] = FLOOD + 1, [OVERFLOWS] = FLOOD));
+	check_only(_metadata, fd, FLOOD + 1, 0);
 	check_totals(_metadata, FLOOD + 1, 0);
 	EXPECT_EQ(FLOOD, lq_num(fd, "sk_drops"));
 	check_drops(_metadata, fd);
@@ -820,20 +653,14 @@ static int take_over(int fd, int port)
 
 /* What the kernel counts of a SYN, as often as the listener does. */
 static void check_like_kernel(struct __test_metadata *_metadata, int fd,
-			      const struct figures *row,
-			      const struct figures *kernel)
+			      struct figures expected, struct figures before)
 {
-	struct figures after = figures_of(fd);
+	struct figures after = figures_of(fd), now = host();
 
-	check_figure(_metadata, "listener", "synq_drops", row->synq_drops +
-		     lq_netstat("TCPReqQFullDrop") - kernel->synq_drops,
-		     after.synq_drops);
-	check_figure(_metadata, "listener", "syncookies", row->syncookies +
-		     lq_netstat("SyncookiesSent") - kernel->syncookies,
-		     after.syncookies);
-	check_figure(_metadata, "listener", "overflows", row->overflows +
-		     lq_netstat("ListenOverflows") - kernel->overflows,
-		     after.overflows);
+	for (int i = OVERFLOWS; i < COLUMNS; i++)
+		check_figure(_metadata, "listener", lq_counters[i],
+			     expected.of[i] + now.of[i] - before.of[i],
+			     after.of[i]);
 }
 
 /*
@@ -848,7 +675,6 @@ TEST_F(others, time_wait_takeover)
 
 	for (int cookies = 0; cookies <= 2; cookies++) {
 		int fd = lq_listener_any(AF_INET, 3);
-		struct figures row, kernel;
 		int ports[2], client;
 
 		/* A cookie on the first one would be one of the figures. */
@@ -860,17 +686,13 @@ TEST_F(others, time_wait_takeover)
 		EXPECT_TRUE(lq_wait_until(lq_num(fd, "syns") >= 12));
 
 		for (int i = 0; i < 2; i++) {
-			long long syns = lq_num(fd, "syns");
+			struct figures row = figures_of(fd), kernel = host();
 
-			row = figures_of(fd);
-			kernel.synq_drops = lq_netstat("TCPReqQFullDrop");
-			kernel.syncookies = lq_netstat("SyncookiesSent");
-			kernel.overflows = lq_netstat("ListenOverflows");
 			client = take_over(fd, ports[i]);
-			EXPECT_TRUE(lq_wait_until(lq_num(fd, "syns") > syns));
+			EXPECT_TRUE(lq_wait_until(lq_num(fd, "syns") > row.of[SYNS]));
 			/* Or it sends again, with nothing to take over. */
 			close(client);
-			check_like_kernel(_metadata, fd, &row, &kernel);
+			check_like_kernel(_metadata, fd, row, kernel);
 			TH_LOG("tcp_syncookies %d: %lld in the accept queue",
 			       cookies, lq_num(fd, "acceptq"));
 			/* Now the accept queue is full if it let one in. */
@@ -884,29 +706,26 @@ TEST_F(others, time_wait_takeover)
 TEST_F(others, listening_again)
 {
 	int fd = lq_listener_any(AF_INET, 2);
-	const struct figures first = {
-		.syns = 5, .accepts = 1, .overflows = 2,
-	};
+	const struct figures first = FIGURES([SYNS] = 5, [ACCEPTS] = 1,
+					     [OVERFLOWS] = 2);
 	long long before;
 	int clients[4];
 
-	for (int i = 0; i < 3; i++)
-		clients[i] = connect_to(AF_INET, lq_port(fd));
+	connect_all(fd, AF_INET, clients, 3);
 	EXPECT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == 3));
 	lq_send_syns(AF_INET, lq_port(fd), 0, 2);
 	EXPECT_TRUE(lq_wait_until(lq_num(fd, "sk_drops") == 2));
 	lq_accept(fd);
-	check_row(_metadata, fd, &first);
+	check_row(_metadata, fd, first);
 
 	before = lq_num(fd, "since_ms");
 	lq_listen(fd, 10);
-	check_row(_metadata, fd, &first);
+	check_row(_metadata, fd, first);
 	EXPECT_LE(before, lq_num(fd, "since_ms"));
 	clients[3] = connect_to(AF_INET, lq_port(fd));
 	EXPECT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == 3));
-	check_row(_metadata, fd, &(struct figures) {
-		.syns = 6, .accepts = 1, .overflows = 2,
-	});
+	check_row(_metadata, fd,
+		  FIGURES([SYNS] = 6, [ACCEPTS] = 1, [OVERFLOWS] = 2));
 	EXPECT_NE(LQ_NONE, lq_num(fd, "since_overflow_ms"));
 
 	for (int i = 0; i < 2; i++) {
@@ -916,7 +735,7 @@ TEST_F(others, listening_again)
 		else
 			ASSERT_EQ(0, shutdown(fd, SHUT_RD));
 		lq_listen(fd, 10);
-		check_row(_metadata, fd, &(struct figures) { });
+		check_row(_metadata, fd, FIGURES());
 		EXPECT_EQ(LQ_NONE, lq_num(fd, "since_overflow_ms"));
 		EXPECT_GE(lq_now_ms() - before + LQ_SLACK_MS,
 			  lq_num(fd, "since_ms"));
@@ -924,7 +743,7 @@ TEST_F(others, listening_again)
 		check_drops(_metadata, fd);
 		check_totals(_metadata, 6, 1);
 	}
-	close_all(clients, 4);
+	lq_close_all(clients, 4);
 }
 
 /* How long ago the latest overflow was, in bounds that are measured. */
@@ -955,19 +774,10 @@ TEST_F(others, since_overflow)
 	close(client);
 }
 
-static int this_netns(void)
-{
-	int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		err(1, "/proc/self/ns/net");
-	return fd;
-}
-
 /* Each namespace counts its own. */
 TEST_F(others, other_namespace)
 {
-	int home = this_netns();
+	int home = lq_netns();
 	int fd = lq_listener(AF_INET, 5);
 	struct figures before, after;
 	int client = lq_connect(fd);
@@ -989,21 +799,11 @@ TEST_F(others, other_namespace)
 	check_totals(_metadata, 8, 1);
 	EXPECT_EQ(7, lq_netstat("ListenOverflows"));
 
-	ASSERT_EQ(0, setns(home, CLONE_NEWNET));
+	lq_enter_netns(home);
 	after = totals();
 	EXPECT_TRUE(same_figures(&before, &after));
 	check_totals(_metadata, 1, 1);
 	close(client);
-}
-
-/* Away from the test's processor. */
-static void spread_out(void)
-{
-	cpu_set_t all;
-
-	memset(&all, 0xff, sizeof(all));
-	if (sched_setaffinity(0, sizeof(all), &all))
-		err(1, "sched_setaffinity");
 }
 
 /* To one listener that accepts, a full one, and one after another. */
@@ -1013,7 +813,7 @@ static pid_t start_traffic(int fd, int full, atomic_int *done)
 
 	if (pid)
 		return pid;
-	spread_out();
+	lq_unpin();
 	for (int i = 0; i < ROUNDS; i++) {
 		int brief = lq_listener(AF_INET, 0);
 		int client = lq_connect(fd);
@@ -1031,12 +831,6 @@ static pid_t start_traffic(int fd, int full, atomic_int *done)
 	_exit(0);
 }
 
-static const char * const counters[] = {
-	"syns", "accepts", "overflows", "synq_drops", "syncookies", "sk_drops",
-};
-
-#define COUNTERS	((int)ARRAY_SIZE(counters))
-
 /* How many of @count counters fell since the read that @before is of. */
 static int fallen(const struct lq_table *table, int row, long long *before,
 		  int count)
@@ -1044,7 +838,7 @@ static int fallen(const struct lq_table *table, int row, long long *before,
 	int fell = 0;
 
 	for (int i = 0; i < count; i++) {
-		long long now = lq_cell_num(table, row, counters[i]);
+		long long now = lq_cell_num(table, row, lq_counters[i]);
 
 		fell += now < before[i];
 		before[i] = now;
@@ -1054,7 +848,7 @@ static int fallen(const struct lq_table *table, int row, long long *before,
 
 TEST_F(others, counters_never_fall)
 {
-	long long rows[2][COUNTERS] = { }, sum[COUNTERS] = { };
+	long long rows[2][LQ_COUNTERS] = { }, sum[LQ_COUNTERS] = { };
 	atomic_int *done = lq_shared(sizeof(*done));
 	int fds[2], client, fell = 0, reads = 0;
 	bool last = false;
@@ -1076,31 +870,26 @@ TEST_F(others, counters_never_fall)
 		last = *done;
 		table = lq_read(LQ_SOCKETS);
 		for (int i = 0; i < 2; i++) {
-			int row = lq_find(table, "cookie",
-					  lq_cookie_str(fds[i]));
+			int row = lq_row(table, fds[i]);
 
-			ASSERT_LE(0, row);
-			fell += fallen(table, row, rows[i], COUNTERS);
+			fell += fallen(table, row, rows[i], LQ_COUNTERS);
 		}
 		lq_free(table);
 		/* The totals know no drops of sockets. */
 		table = lq_read(LQ_TOTALS);
-		fell += fallen(table, 0, sum, COUNTERS - 1);
+		fell += fallen(table, 0, sum, LQ_COUNTERS - 1);
 		lq_free(table);
 		reads++;
 	}
 	EXPECT_EQ(0, lq_reap(pid));
 	EXPECT_EQ(0, fell);
 	EXPECT_LT(ROUNDS / 10, reads);
-	EXPECT_TRUE(lq_wait_until(lq_netstat("ListenOverflows") >=
-				  2 * ROUNDS));
+	EXPECT_TRUE(lq_wait_until(lq_netstat("ListenOverflows") >= 2 * ROUNDS));
 
-	check_row(_metadata, fds[0], &(struct figures) {
-		.syns = ROUNDS, .accepts = ROUNDS,
-	});
-	check_row(_metadata, fds[1], &(struct figures) {
-		.syns = 2 * ROUNDS + 1, .overflows = 2 * ROUNDS,
-	});
+	check_row(_metadata, fds[0],
+		  FIGURES([SYNS] = ROUNDS, [ACCEPTS] = ROUNDS));
+	check_row(_metadata, fds[1],
+		  FIGURES([SYNS] = 2 * ROUNDS + 1, [OVERFLOWS] = 2 * ROUNDS));
 	/* One SYN each to those that are gone. */
 	check_totals(_metadata, 4 * ROUNDS + 1, ROUNDS);
 	close(client);
@@ -1133,23 +922,9 @@ static int sleeping(void)
 
 	if (!dir)
 		err(1, "/proc/self/task");
-	while ((entry = readdir(dir))) {
-		char path[300], line[512];
-		char *state;
-		FILE *file;
-
-		snprintf(path, sizeof(path), "/proc/self/task/%s/stat",
-			 entry->d_name);
-		file = fopen(path, "r");
-		if (!file)
-			continue;
-		/* The state follows the name, which is in parentheses. */
-		if (fgets(line, sizeof(line), file)) {
-			state = strrchr(line, ')');
-			count += state && state[2] == 'S';
-		}
-		fclose(file);
-	}
+	while ((entry = readdir(dir)))
+		count += atoi(entry->d_name) &&
+			 lq_state(atoi(entry->d_name)) == 'S';
 	closedir(dir);
 	return count;
 }
@@ -1177,49 +952,26 @@ TEST_F(others, many_blocked_in_accept)
 					    NULL));
 	EXPECT_TRUE(lq_wait_until(at_accept.entered == BLOCKED));
 	EXPECT_TRUE(lq_wait_until(sleeping() == BLOCKED));
-	check_row(_metadata, at_accept.fd, &(struct figures) { });
+	check_row(_metadata, at_accept.fd, FIGURES());
 
 	for (int i = 0; i < BLOCKED; i++)
 		clients[i] = lq_connect(at_accept.fd);
 	for (int i = 0; i < BLOCKED; i++)
 		pthread_join(threads[i], NULL);
 	EXPECT_EQ(BLOCKED, at_accept.accepted);
-	check_row(_metadata, at_accept.fd, &(struct figures) {
-		.syns = BLOCKED, .accepts = BLOCKED,
-	});
+	check_row(_metadata, at_accept.fd,
+		  FIGURES([SYNS] = BLOCKED, [ACCEPTS] = BLOCKED));
 	check_totals(_metadata, BLOCKED, BLOCKED);
 	if (known) {
 		EXPECT_EQ(BLOCKED, lq_num(at_accept.fd, "accepts"));
 		EXPECT_EQ(missed, lq_hook("__inet_accept", "nmissed"));
 	}
-	close_all(clients, BLOCKED);
+	lq_close_all(clients, BLOCKED);
 	free(threads);
 	free(clients);
 }
 
-/* The module is taken out and in again, and is left as it was. */
-FIXTURE(before_the_load)
-{
-	bool loaded;
-};
-
-FIXTURE_SETUP(before_the_load)
-{
-	self->loaded = lq_loaded();
-	LQ_SETUP();
-	begin();
-}
-
-FIXTURE_TEARDOWN(before_the_load)
-{
-	int error = 0;
-
-	if (self->loaded && !lq_loaded())
-		error = lq_load();
-	else if (!self->loaded && lq_loaded())
-		error = lq_unload();
-	EXPECT_EQ(0, error);
-}
+LQ_FIXTURE_RELOADS(before_the_load, begin());
 
 static bool ss_acceptq(int fd, int count)
 {
@@ -1237,8 +989,7 @@ TEST_F(before_the_load, counts_from_the_load)
 
 	ASSERT_EQ(0, lq_unload());
 	fd = lq_listener_any(AF_INET, 2);
-	for (int i = 0; i < 3; i++)
-		clients[i] = connect_to(AF_INET, lq_port(fd));
+	connect_all(fd, AF_INET, clients, 3);
 	EXPECT_TRUE(lq_wait_until(ss_acceptq(fd, 3)));
 	lq_send_syns(AF_INET, lq_port(fd), 0, 2);
 	EXPECT_TRUE(lq_wait_until(lq_netstat("ListenOverflows") == 2));
@@ -1252,9 +1003,8 @@ TEST_F(before_the_load, counts_from_the_load)
 	lq_accept(fd);
 	clients[3] = connect_to(AF_INET, lq_port(fd));
 	EXPECT_TRUE(lq_wait_until(ss_acceptq(fd, 2)));
-	check_row(_metadata, fd, &(struct figures) {
-		.syns = 4, .accepts = 2, .overflows = 3,
-	});
+	check_row(_metadata, fd,
+		  FIGURES([SYNS] = 4, [ACCEPTS] = 2, [OVERFLOWS] = 3));
 	check_figure(_metadata, "namespace", "syns", 4, lq_total("syns"));
 	check_accepts(_metadata, "namespace", 2, lq_total("accepts"));
 	check_figure(_metadata, "namespace", "overflows", 3,
@@ -1268,7 +1018,7 @@ TEST_F(before_the_load, counts_from_the_load)
 	/* The kernel's count of drops goes back to the socket's beginning. */
 	EXPECT_EQ(5, lq_num(fd, "sk_drops"));
 	check_drops(_metadata, fd);
-	close_all(clients, 4);
+	lq_close_all(clients, 4);
 }
 
 TEST_HARNESS_MAIN

@@ -7,369 +7,17 @@
 
 #define _GNU_SOURCE
 #include <ctype.h>
-#include <err.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "listenq.h"
+#include "model.h"
 
 #define WRITES		lq_scaled(100000)
 #define CHECK_EVERY	64
 
-#define MOST_RULES	1024
-#define MOST_BYTES	65536
 #define MOST_ERROR	256
-
-/* ---- chance ---- */
-
-static unsigned int chance(unsigned int count)
-{
-	return lq_chance(count);
-}
-
-/* ---- the reference ---- */
-
-/* "*" is 0 to 65535, so it is wider than all that have ports. */
-struct rule {
-	int first;
-	int last;
-	long long somaxconn;	/* -1 where the rule doesn't have it */
-	long long floor;
-	long long force;
-};
-
-/* In order of precedence. */
-struct model {
-	int count;
-	bool refused;
-	int error_line;		/* 0: the error is not a line's */
-	struct rule rules[MOST_RULES];
-};
-
-static void model_copy(struct model *to, const struct model *from)
-{
-	to->count = from->count;
-	to->refused = from->refused;
-	to->error_line = from->error_line;
-	memcpy(to->rules, from->rules, from->count * sizeof(from->rules[0]));
-}
-
-static int model_find(const struct model *model, const struct rule *rule)
-{
-	for (int i = 0; i < model->count; i++)
-		if (model->rules[i].first == rule->first &&
-		    model->rules[i].last == rule->last)
-			return i;
-	return -1;
-}
-
-static bool precedes(const struct rule *a, const struct rule *b)
-{
-	int widths[2] = { a->last - a->first, b->last - b->first };
-
-	if (widths[0] != widths[1])
-		return widths[0] < widths[1];
-	return a->first < b->first;
-}
-
-static bool has(const struct rule *rule, int port)
-{
-	return rule->first <= port && port <= rule->last;
-}
-
-/* They share ports, and each has one that the other hasn't. */
-static bool overlap_in_part(const struct rule *a, const struct rule *b)
-{
-	bool a_in_b = has(b, a->first) && has(b, a->last);
-	bool b_in_a = has(a, b->first) && has(a, b->last);
-
-	return a->first <= b->last && b->first <= a->last && !a_in_b && !b_in_a;
-}
-
-static int model_set(struct model *model, const struct rule *rule)
-{
-	int at = model_find(model, rule);
-
-	if (at >= 0) {
-		model->rules[at] = *rule;
-		return 0;
-	}
-	for (int i = 0; i < model->count; i++)
-		if (overlap_in_part(&model->rules[i], rule))
-			return -EEXIST;
-	if (model->count == MOST_RULES)
-		return -ENOSPC;
-	for (at = model->count++; at; at--) {
-		if (precedes(&model->rules[at - 1], rule))
-			break;
-		model->rules[at] = model->rules[at - 1];
-	}
-	model->rules[at] = *rule;
-	return 0;
-}
-
-static int model_clear(struct model *model, const struct rule *rule)
-{
-	int at = model_find(model, rule);
-
-	if (at < 0)
-		return -ENOENT;
-	model->count--;
-	for (; at < model->count; at++)
-		model->rules[at] = model->rules[at + 1];
-	return 0;
-}
-
-/* A word is a number or it isn't; then it may be too large, or below 0. */
-static int parse_number(const char *word, long long min, long long max,
-			long long *number)
-{
-	bool negative = word && word[0] == '-';
-	long long value = 0;
-
-	if (!word)
-		return -EINVAL;
-	if (negative)
-		word++;
-	if (!*word || strspn(word, "0123456789") != strlen(word))
-		return -EINVAL;
-	for (; *word; word++)
-		if (value <= INT_MAX)
-			value = value * 10 + (*word - '0');
-	if (negative || value < min || value > max)
-		return -ERANGE;
-	*number = value;
-	return 0;
-}
-
-static int parse_port(const char *word, int *port)
-{
-	long long number = 0;
-	int error;
-
-	if (word[0] == '-')
-		return -EINVAL;
-	error = parse_number(word, 1, 65535, &number);
-	*port = number;
-	return error;
-}
-
-/* From left to right: the first thing that is wrong is what is wrong. */
-static int parse_selector(char *word, struct rule *rule)
-{
-	char *dash = strchr(word, '-');
-	int error;
-
-	if (!strcmp(word, "*")) {
-		rule->first = 0;
-		rule->last = 65535;
-		return 0;
-	}
-	if (dash)
-		*dash = '\0';
-	error = parse_port(word, &rule->first);
-	if (error)
-		return error;
-	rule->last = rule->first;
-	if (dash)
-		error = parse_port(dash + 1, &rule->last);
-	if (error)
-		return error;
-	return rule->first > rule->last ? -EINVAL : 0;
-}
-
-static char *next_word(char **rest)
-{
-	return strtok_r(NULL, " \t", rest);
-}
-
-static int parse_verb(char *verb, char **rest, struct rule *rule)
-{
-	char *word;
-	int error;
-
-	rule->somaxconn = -1;
-	rule->floor = -1;
-	rule->force = -1;
-	if (!strcmp(verb, "force"))
-		return parse_number(next_word(rest), 0, INT_MAX, &rule->force);
-	if (!strcmp(verb, "floor"))
-		return parse_number(next_word(rest), 0, INT_MAX, &rule->floor);
-	if (strcmp(verb, "somaxconn"))
-		return -EINVAL;
-	error = parse_number(next_word(rest), 0, INT_MAX, &rule->somaxconn);
-	if (error)
-		return error;
-	word = next_word(rest);
-	if (!word)
-		return 0;
-	if (strcmp(word, "floor"))
-		return -EINVAL;
-	return parse_number(next_word(rest), 0, INT_MAX, &rule->floor);
-}
-
-/* @line ends with a NUL; @length tells of one that is inside. */
-static int model_line(struct model *model, char *line, size_t length)
-{
-	char *rest = NULL, *word = line + strspn(line, " \t"), *verb;
-	struct rule rule;
-	int error;
-
-	/* A comment is whatever is in the line. */
-	if (*word == '#')
-		return 0;
-	/* No word has a NUL, so this is EINVAL unless ERANGE comes before. */
-	for (size_t i = 0; i < length; i++)
-		if (!line[i])
-			line[i] = '\1';
-
-	word = strtok_r(line, " \t", &rest);
-	if (!word)
-		return 0;
-	if (!strcmp(word, "flush")) {
-		model->count = 0;
-		return next_word(&rest) ? -EINVAL : 0;
-	}
-	error = parse_selector(word, &rule);
-	if (error)
-		return error;
-	verb = next_word(&rest);
-	if (!verb)
-		return -EINVAL;
-	if (!strcmp(verb, "clear"))
-		return next_word(&rest) ? -EINVAL : model_clear(model, &rule);
-	error = parse_verb(verb, &rest, &rule);
-	if (error)
-		return error;
-	return next_word(&rest) ? -EINVAL : model_set(model, &rule);
-}
-
-static int model_lines(struct model *model, char *text, size_t length,
-		       int *number)
-{
-	char *end = text + length;
-
-	while (text < end) {
-		char *newline = memchr(text, '\n', end - text);
-		int error;
-
-		if (!newline)
-			newline = end;
-		*newline = '\0';
-		++*number;
-		error = model_line(model, text, newline - text);
-		if (error)
-			return error;
-		text = newline + 1;
-	}
-	return 0;
-}
-
-/*
- * What a write of these bytes ends with, 0 or an errno; the model is then as
- * the file is.
- */
-static int model_write(struct model *model, const char *bytes, size_t length)
-{
-	static struct model next;
-	int number = 0, error;
-	char *copy;
-
-	if (!length)
-		return 0;
-	if (length > MOST_BYTES) {
-		model->refused = true;
-		model->error_line = 0;
-		return E2BIG;
-	}
-	copy = malloc(length + 1);
-	if (!copy)
-		err(1, "malloc");
-	memcpy(copy, bytes, length);
-	model_copy(&next, model);
-	error = -model_lines(&next, copy, length, &number);
-	free(copy);
-	if (error) {
-		model->refused = true;
-		model->error_line = number;
-		return error;
-	}
-	next.refused = false;
-	model_copy(model, &next);
-	return 0;
-}
-
-static int print_selector(char *to, size_t size, const struct rule *rule)
-{
-	if (!rule->first)
-		return snprintf(to, size, "*");
-	if (rule->first == rule->last)
-		return snprintf(to, size, "%d", rule->first);
-	return snprintf(to, size, "%d-%d", rule->first, rule->last);
-}
-
-/* All of its rules, as the file prints them. */
-static char *model_text(const struct model *model)
-{
-	static char text[MOST_RULES * 64];
-	char *to = text, *end = text + sizeof(text);
-
-	*to = '\0';
-	for (int i = 0; i < model->count; i++) {
-		const struct rule *rule = &model->rules[i];
-
-		to += print_selector(to, end - to, rule);
-		if (rule->force >= 0)
-			to += snprintf(to, end - to, " force %lld",
-				       rule->force);
-		if (rule->somaxconn >= 0)
-			to += snprintf(to, end - to, " somaxconn %lld",
-				       rule->somaxconn);
-		if (rule->floor >= 0)
-			to += snprintf(to, end - to, " floor %lld",
-				       rule->floor);
-		to += snprintf(to, end - to, "\n");
-	}
-	return text;
-}
-
-static const struct rule *model_rule_of(const struct model *model, int port)
-{
-	for (int i = 0; i < model->count; i++)
-		if (has(&model->rules[i], port))
-			return &model->rules[i];
-	return NULL;
-}
-
-static long long model_limit(const struct model *model, int port, int asked,
-			     long long granted)
-{
-	const struct rule *rule = model_rule_of(model, port);
-	long long limit = granted;
-
-	if (!rule)
-		return granted;
-	if (rule->force >= 0)
-		return rule->force;
-	if (rule->somaxconn >= 0) {
-		limit = (unsigned int)asked;
-		if (limit > rule->somaxconn)
-			limit = rule->somaxconn;
-	}
-	if (limit < rule->floor)
-		limit = rule->floor;
-	return limit;
-}
 
 /* ---- the file against the reference ---- */
 
@@ -410,16 +58,6 @@ static bool file_agrees(const struct model *model)
 		       model->error_line, rules);
 	free(text);
 	return right;
-}
-
-static int write_bytes(int fd, const char *bytes, size_t length)
-{
-	ssize_t written = write(fd, bytes, length);
-
-	if (written < 0)
-		return errno;
-	/* All of it or nothing. */
-	return written == (ssize_t)length ? 0 : -1;
 }
 
 /* ---- what is written ---- */
@@ -467,14 +105,14 @@ static void add_port(void)
 		"80x", "+1", "0x10", "1.5", "4294967297",
 	};
 
-	if (!chance(40))
-		add("%s", wrong[chance(ARRAY_SIZE(wrong))]);
-	else if (!chance(30))
-		add("%0*d", 2 + chance(9), 1 + chance(PORTS));
-	else if (!chance(30))
-		add("%d", 65535 - chance(2));
+	if (!lq_chance(40))
+		add("%s", wrong[lq_chance(ARRAY_SIZE(wrong))]);
+	else if (!lq_chance(30))
+		add("%0*d", 2 + lq_chance(9), 1 + lq_chance(PORTS));
+	else if (!lq_chance(30))
+		add("%d", 65535 - lq_chance(2));
 	else
-		add("%d", 1 + chance(PORTS));
+		add("%d", 1 + lq_chance(PORTS));
 }
 
 static void add_range(void)
@@ -484,12 +122,12 @@ static void add_range(void)
 		"80-", "-80", "1-2-3", "*-5", "5-*", "7-7", "1--2", "-1-2",
 		"65535-65535", "**",
 	};
-	unsigned int size = 2 << chance(5);
-	unsigned int first = 1 + size * chance(PORTS / size);
+	unsigned int size = 2 << lq_chance(5);
+	unsigned int first = 1 + size * lq_chance(PORTS / size);
 
-	switch (chance(20)) {
+	switch (lq_chance(20)) {
 	case 0:
-		add("%s", odd[chance(ARRAY_SIZE(odd))]);
+		add("%s", odd[lq_chance(ARRAY_SIZE(odd))]);
 		break;
 	case 1:
 		/* Reversed, overlapping or neither. */
@@ -505,7 +143,7 @@ static void add_range(void)
 
 static void add_selector(void)
 {
-	unsigned int kind = chance(10);
+	unsigned int kind = lq_chance(10);
 
 	if (!kind)
 		add("*");
@@ -520,12 +158,12 @@ static void add_known_selector(const struct model *model)
 {
 	char selector[16];
 
-	if (!model->count || !chance(12)) {
+	if (!model->count || !lq_chance(12)) {
 		add_selector();
 		return;
 	}
 	print_selector(selector, sizeof(selector),
-		       &model->rules[chance(model->count)]);
+		       &model->rules[lq_chance(model->count)]);
 	add("%s", selector);
 }
 
@@ -541,27 +179,27 @@ static void add_number(void)
 		"0000000000000000000000000000000128", "2147483646",
 	};
 
-	if (!chance(50))
-		add("%s", wrong[chance(ARRAY_SIZE(wrong))]);
-	else if (!chance(3))
-		add("%s", edges[chance(ARRAY_SIZE(edges))]);
+	if (!lq_chance(50))
+		add("%s", wrong[lq_chance(ARRAY_SIZE(wrong))]);
+	else if (!lq_chance(3))
+		add("%s", edges[lq_chance(ARRAY_SIZE(edges))]);
 	else
-		add("%d", chance(5000));
+		add("%d", lq_chance(5000));
 }
 
 static void add_blank(void)
 {
 	static const char * const blanks[] = { "\t", "  ", " \t ", "\t\t " };
 
-	if (chance(10))
+	if (lq_chance(10))
 		add(" ");
 	else
-		add("%s", blanks[chance(ARRAY_SIZE(blanks))]);
+		add("%s", blanks[lq_chance(ARRAY_SIZE(blanks))]);
 }
 
 static void add_verb(void)
 {
-	unsigned int kind = chance(4);
+	unsigned int kind = lq_chance(4);
 
 	add("%s", kind == 0 ? "force" : kind == 1 ? "floor" : "somaxconn");
 	add_blank();
@@ -582,23 +220,23 @@ static void add_token(void)
 		"Force", "somaxcon", "# last error: line 1:", "\r", "\v", "\f",
 	};
 
-	add("%s", tokens[chance(ARRAY_SIZE(tokens))]);
+	add("%s", tokens[lq_chance(ARRAY_SIZE(tokens))]);
 }
 
 static void add_line(const struct model *model)
 {
-	unsigned int kind = chance(100);
+	unsigned int kind = lq_chance(100);
 
-	if (!chance(12))
+	if (!lq_chance(12))
 		add_blank();
 	if (kind < 2) {
 		add("flush");
 	} else if (kind < 6) {
-		add("#%s80 force 1", chance(2) ? " " : "");
+		add("#%s80 force 1", lq_chance(2) ? " " : "");
 	} else if (kind < 9) {
 		add("%s", "");
 	} else if (kind < 12) {
-		for (int i = 1 + chance(5); i; i--) {
+		for (int i = 1 + lq_chance(5); i; i--) {
 			add_token();
 			add_blank();
 		}
@@ -611,9 +249,9 @@ static void add_line(const struct model *model)
 		add_blank();
 		add_verb();
 	}
-	if (!chance(12))
+	if (!lq_chance(12))
 		add_blank();
-	if (!chance(100))
+	if (!lq_chance(100))
 		add(" # 1");
 }
 
@@ -621,14 +259,14 @@ static void make_lines(const struct model *model)
 {
 	int count = 1;
 
-	if (!chance(3))
-		count = 2 + chance(3);
-	else if (!chance(30))
-		count = 5 + chance(16);
+	if (!lq_chance(3))
+		count = 2 + lq_chance(3);
+	else if (!lq_chance(30))
+		count = 5 + lq_chance(16);
 	for (int i = 0; i < count; i++) {
 		add_line(model);
 		/* The last one can do without. */
-		if (i + 1 < count || chance(8))
+		if (i + 1 < count || lq_chance(8))
 			add("\n");
 	}
 }
@@ -638,12 +276,12 @@ static void spoil(void)
 {
 	static const char likely[] = "0123456789-*# \t\n\n\0fo";
 
-	for (int i = 1 + chance(3); i && text.length; i--) {
-		size_t at = chance(text.length);
-		char byte = chance(4) ? likely[chance(sizeof(likely))] :
-					(char)chance(256);
+	for (int i = 1 + lq_chance(3); i && text.length; i--) {
+		size_t at = lq_chance(text.length);
+		char byte = lq_chance(4) ? likely[lq_chance(sizeof(likely))] :
+					(char)lq_chance(256);
 
-		switch (chance(3)) {
+		switch (lq_chance(3)) {
 		case 0:
 			text.bytes[at] = byte;
 			break;
@@ -664,18 +302,18 @@ static void spoil(void)
 static void make_bytes(void)
 {
 	static const char few[] = "019-*# \t\n";
-	bool any = chance(2);
+	bool any = lq_chance(2);
 
-	for (int i = chance(48); i; i--)
+	for (int i = lq_chance(48); i; i--)
 		text.bytes[text.length++] =
-			any ? (char)chance(256) : few[chance(strlen(few))];
+			any ? (char)lq_chance(256) : few[lq_chance(strlen(few))];
 }
 
 static void make_soup(void)
 {
-	for (int i = 1 + chance(8); i; i--) {
+	for (int i = 1 + lq_chance(8); i; i--) {
 		add_token();
-		add("%s", chance(3) ? " " : "\n");
+		add("%s", lq_chance(3) ? " " : "\n");
 	}
 }
 
@@ -683,7 +321,7 @@ static void make_soup(void)
 static void make_large(size_t length)
 {
 	add("7 force 7\n");
-	memset(text.bytes + text.length, chance(2) ? '\n' : ' ',
+	memset(text.bytes + text.length, lq_chance(2) ? '\n' : ' ',
 	       length - text.length);
 	text.length = length;
 }
@@ -693,7 +331,7 @@ static void make_large(size_t length)
 
 static void make_text(const struct model *model, int turn)
 {
-	unsigned int kind = chance(1000);
+	unsigned int kind = lq_chance(1000);
 
 	text.length = 0;
 	if (turn % LARGE_EVERY == 0) {
@@ -711,25 +349,36 @@ static void make_text(const struct model *model, int turn)
 
 /* ---- the tests ---- */
 
+/* For a set-up. */
+#define SHOW_SEED()	TH_LOG("LISTENQ_SEED=%llu", lq_seed(0))
+
+/* What went wrong with write @number. */
+static void show_write(int number)
+{
+	show_text();
+	printf("# up to write %d of LISTENQ_SEED=%llu\n", number, lq_seed(0));
+}
+
 FIXTURE(fuzz)
 {
-	unsigned long long seed;
+	struct model *model;	/* no rules yet */
 	int clamp;
 };
 
 FIXTURE_SETUP(fuzz)
 {
 	LQ_SETUP();
-	self->seed = lq_seed(0);
-	TH_LOG("LISTENQ_SEED=%llu", self->seed);
+	SHOW_SEED();
+	self->model = calloc(1, sizeof(*self->model));
 	self->clamp = open(LQ_CLAMP, O_WRONLY | O_CLOEXEC);
-	if (self->clamp < 0)
+	if (!self->model || self->clamp < 0)
 		err(1, "%s", LQ_CLAMP);
 }
 
 FIXTURE_TEARDOWN(fuzz)
 {
 	close(self->clamp);
+	free(self->model);
 }
 
 /* Writes the text, to the file and to the model. */
@@ -737,7 +386,7 @@ static bool write_agrees(int fd, struct model *model, int *result)
 {
 	int expected = model_write(model, text.bytes, text.length);
 
-	*result = write_bytes(fd, text.bytes, text.length);
+	*result = lq_write(fd, text.bytes, text.length);
 	if (*result == expected)
 		return true;
 	printf("# %s instead of %s\n", strerror(*result), strerror(expected));
@@ -764,28 +413,10 @@ static int wrong_listeners(const struct model *model, const int *fds)
 	struct lq_table *table = lq_read(LQ_SOCKETS);
 	int wrong = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(listeners); i++) {
-		int row = lq_find(table, "cookie", lq_cookie_str(fds[i]));
-		int port = listeners[i].port;
-		const struct rule *rule = model_rule_of(model, port);
-		long long limit = model_limit(model, port, listeners[i].asked,
-					      listeners[i].granted);
-		char selector[16] = "-";
-
-		if (rule)
-			print_selector(selector, sizeof(selector), rule);
-		if (row >= 0 &&
-		    atoll(lq_cell(table, row, "limit")) == limit &&
-		    atoi(lq_cell(table, row, "granted")) ==
-		    listeners[i].granted &&
-		    !strcmp(lq_cell(table, row, "rule"), selector))
-			continue;
-		printf("# port %d has %s by %s, not %lld by %s\n", port,
-		       row < 0 ? "" : lq_cell(table, row, "limit"),
-		       row < 0 ? "" : lq_cell(table, row, "rule"), limit,
-		       selector);
-		wrong++;
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(listeners); i++)
+		wrong += !model_row_agrees(model, table, fds[i],
+					   listeners[i].asked,
+					   listeners[i].granted);
 	lq_free(table);
 	return wrong;
 }
@@ -793,11 +424,10 @@ static int wrong_listeners(const struct model *model, const int *fds)
 TEST_F_TIMEOUT(fuzz, as_they_were_or_as_written, 600)
 {
 	static const int errors[] = { 0, EINVAL, ERANGE, EEXIST, ENOENT };
-	struct model *model = calloc(1, sizeof(*model));
+	struct model *model = self->model;
 	int fds[ARRAY_SIZE(listeners)];
 	int results[256] = { 0 };
 
-	ASSERT_NE(NULL, model);
 	lq_set_somaxconn(300);
 	for (size_t i = 0; i < ARRAY_SIZE(listeners); i++) {
 		fds[i] = lq_bound(AF_INET, "127.0.0.1", listeners[i].port);
@@ -808,19 +438,16 @@ TEST_F_TIMEOUT(fuzz, as_they_were_or_as_written, 600)
 		int result;
 
 		make_text(model, i);
-		if (!write_agrees(self->clamp, model, &result)) {
+		ASSERT_TRUE(write_agrees(self->clamp, model, &result)) {
 			file_agrees(model);
-			TH_LOG("write %d of LISTENQ_SEED=%llu", i, self->seed);
-			ASSERT_TRUE(false);
+			show_write(i);
 		}
 		results[result]++;
 		if (i % CHECK_EVERY && i > CHECK_EVERY)
 			continue;
-		if (!file_agrees(model) || wrong_listeners(model, fds)) {
-			show_text();
-			TH_LOG("up to write %d of LISTENQ_SEED=%llu", i,
-			       self->seed);
-			ASSERT_TRUE(false);
+		ASSERT_TRUE(file_agrees(model) &&
+			    !wrong_listeners(model, fds)) {
+			show_write(i);
 		}
 	}
 
@@ -832,16 +459,14 @@ TEST_F_TIMEOUT(fuzz, as_they_were_or_as_written, 600)
 	}
 	EXPECT_LT(WRITES / 3, results[0]);
 	EXPECT_LT(0, results[E2BIG]);
-	free(model);
 }
 
 /* Where there is hardly room for a rule. */
 TEST_F_TIMEOUT(fuzz, near_the_most_rules, 240)
 {
-	struct model *model = calloc(1, sizeof(*model));
+	struct model *model = self->model;
 	int count = lq_scaled(2000), result, full = 0, taken = 0;
 
-	ASSERT_NE(NULL, model);
 	text.length = 0;
 	for (int i = 0; i < MOST_RULES - 4; i++)
 		add("%d force %d\n", 1000 + i, i);
@@ -851,30 +476,29 @@ TEST_F_TIMEOUT(fuzz, near_the_most_rules, 240)
 
 	for (int i = 1; i <= count; i++) {
 		text.length = 0;
-		for (int n = 1 + chance(4); n; n--) {
-			int port = 1000 + chance(4000);
+		for (int n = 1 + lq_chance(4); n; n--) {
+			int port = 1000 + lq_chance(4000);
 
-			switch (chance(6)) {
+			switch (lq_chance(6)) {
 			case 0:
 				add_known_selector(model);
 				add(" clear\n");
 				break;
 			case 1:
 				add_known_selector(model);
-				add(" floor %d\n", chance(99));
+				add(" floor %d\n", lq_chance(99));
 				break;
 			case 2:
 				add("%d-%d force 1\n", port,
-				    port + chance(40));
+				    port + lq_chance(40));
 				break;
 			default:
 				add("%d somaxconn 2\n", port);
 			}
 		}
-		if (!write_agrees(self->clamp, model, &result) ||
-		    (i % CHECK_EVERY == 0 && !file_agrees(model))) {
-			TH_LOG("write %d of LISTENQ_SEED=%llu", i, self->seed);
-			ASSERT_TRUE(false);
+		ASSERT_TRUE(write_agrees(self->clamp, model, &result) &&
+			    (i % CHECK_EVERY || file_agrees(model))) {
+			show_write(i);
 		}
 		full += result == ENOSPC;
 		taken += !result;
@@ -882,16 +506,14 @@ TEST_F_TIMEOUT(fuzz, near_the_most_rules, 240)
 	EXPECT_TRUE(file_agrees(model));
 	EXPECT_LT(count / 100, full);
 	EXPECT_LT(count / 20, taken);
-	free(model);
 }
 
 /* What is read can be written, and changes nothing. */
 TEST_F(fuzz, round_trip)
 {
-	struct model *model = calloc(1, sizeof(*model));
+	struct model *model = self->model;
 	int result;
 
-	ASSERT_NE(NULL, model);
 	for (int i = 0; i < 200; i++) {
 		char *before, *after;
 
@@ -910,7 +532,6 @@ TEST_F(fuzz, round_trip)
 		free(before);
 		free(after);
 	}
-	free(model);
 }
 
 /* ---- the other files ---- */
@@ -923,16 +544,16 @@ static void make_short_text(const char *base)
 {
 	text.length = strlen(base);
 	memcpy(text.bytes, base, text.length);
-	for (unsigned int n = chance(4); n; n--) {
-		size_t at = chance(text.length + 1);
+	for (unsigned int n = lq_chance(4); n; n--) {
+		size_t at = lq_chance(text.length + 1);
 
-		switch (chance(4)) {
+		switch (lq_chance(4)) {
 		case 0:		/* one byte more */
 			memmove(text.bytes + at + 1, text.bytes + at,
 				text.length - at);
 			text.length++;
-			text.bytes[at] = chance(2) ? chance(256) :
-					 "\n 0x-+reset9"[chance(12)];
+			text.bytes[at] = lq_chance(2) ? lq_chance(256) :
+					 "\n 0x-+reset9"[lq_chance(12)];
 			break;
 		case 1:		/* one less */
 			if (at < text.length)
@@ -941,10 +562,10 @@ static void make_short_text(const char *base)
 			break;
 		case 2:		/* another */
 			if (at < text.length)
-				text.bytes[at] ^= 1 << chance(8);
+				text.bytes[at] ^= 1 << lq_chance(8);
 			break;
 		case 3:		/* the same again, rarely very often */
-			for (unsigned int i = chance(8) ? 1 : chance(12);
+			for (unsigned int i = lq_chance(8) ? 1 : lq_chance(12);
 			     i && 2 * text.length <= 8192; i--) {
 				memcpy(text.bytes + text.length, text.bytes,
 				       text.length);
@@ -978,14 +599,11 @@ TEST_F(fuzz, resets)
 	for (int i = 0; i < SHORT_WRITES; i++) {
 		int expected, result;
 
-		make_short_text(chance(2) ? "reset\n" : "reset");
+		make_short_text(lq_chance(2) ? "reset\n" : "reset");
 		expected = model_reset();
-		result = write_bytes(sockets, text.bytes, text.length);
-		if (result != expected) {
-			show_text();
-			TH_LOG("%s, write %d of LISTENQ_SEED=%llu",
-			       strerror(result), i, self->seed);
-			ASSERT_EQ(expected, result);
+		result = lq_write(sockets, text.bytes, text.length);
+		ASSERT_EQ(expected, result) {
+			show_write(i);
 		}
 		taken += !result;
 		if (taken < 10)
@@ -1058,7 +676,7 @@ TEST_F(fuzz, intervals)
 	for (int i = 0; i < SHORT_WRITES; i++) {
 		int error, result;
 
-		make_short_text(bases[chance(ARRAY_SIZE(bases))]);
+		make_short_text(bases[lq_chance(ARRAY_SIZE(bases))]);
 		/* Of more than a page, or of nothing, it is told nothing. */
 		if (!text.length || text.length > 4000)
 			continue;
@@ -1066,12 +684,11 @@ TEST_F(fuzz, intervals)
 		result = pwrite(fd, text.bytes, text.length, 0) < 0 ? errno : 0;
 		memset(now, 0, sizeof(now));
 		ASSERT_LT(0, pread(fd, now, sizeof(now) - 1, 0));
-		if (result != error || strtoul(now, NULL, 10) != expected) {
-			show_text();
-			TH_LOG("%s and %s, write %d of LISTENQ_SEED=%llu",
-			       strerror(result), now, i, self->seed);
-			ASSERT_EQ(error, result);
-			ASSERT_EQ(expected, strtoul(now, NULL, 10));
+		ASSERT_EQ(error, result) {
+			show_write(i);
+		}
+		ASSERT_EQ(expected, strtoul(now, NULL, 10)) {
+			show_write(i);
 		}
 		taken += !result;
 	}
@@ -1150,17 +767,16 @@ TEST_F_TIMEOUT(fuzz, reads, 240)
 		whole.time_to = column ? whole.time_from + 8 : 0;
 
 		for (size_t n = 0; n < 2 * whole.length; n += stride) {
-			size_t offset = n < whole.length ? n : chance(whole.length);
-			size_t size = n < whole.length ? 1 + chance(300) :
+			size_t offset = n < whole.length ? n : lq_chance(whole.length);
+			size_t size = n < whole.length ? 1 + lq_chance(300) :
 				      n - whole.length + 1;
 			ssize_t length = pread(fd, part, size, offset);
 
 			/* A read may end early, but not before it began. */
-			if (length <= 0 || (size_t)length > size ||
-			    !is_part(&whole, part, offset, length)) {
-				TH_LOG("%s: %zu bytes at %zu: %zd, LISTENQ_SEED=%llu",
-				       files[i], size, offset, length, self->seed);
-				ASSERT_TRUE(false);
+			ASSERT_TRUE(length > 0 && (size_t)length <= size &&
+				    is_part(&whole, part, offset, length)) {
+				TH_LOG("%s: %zu bytes at %zu: %zd", files[i],
+				       size, offset, length);
 			}
 		}
 		/* At the end, and behind it. */
@@ -1171,7 +787,7 @@ TEST_F_TIMEOUT(fuzz, reads, 240)
 		EXPECT_EQ(EINVAL, errno);
 		/* By read() and lseek(), in steps of every size. */
 		for (size_t step = 1; step < 200; step += stride) {
-			size_t at = chance(whole.length);
+			size_t at = lq_chance(whole.length);
 			ssize_t length;
 
 			ASSERT_EQ((off_t)at, lseek(fd, at, SEEK_SET));
@@ -1183,25 +799,10 @@ TEST_F_TIMEOUT(fuzz, reads, 240)
 		}
 		close(fd);
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
-		close(fds[i]);
+	lq_close_all(fds, ARRAY_SIZE(fds));
 }
 
-FIXTURE(together)
-{
-	unsigned long long seed;
-};
-
-FIXTURE_SETUP(together)
-{
-	LQ_SETUP();
-	self->seed = lq_seed(0);
-	TH_LOG("LISTENQ_SEED=%llu", self->seed);
-}
-
-FIXTURE_TEARDOWN(together)
-{
-}
+LQ_FIXTURE(together, SHOW_SEED());
 
 #define WRITERS		4
 #define LISTENERS	2
@@ -1243,17 +844,17 @@ static void write_turn(int writer, int turn)
 	int first = BLOCK(writer), error;
 
 	text.length = 0;
-	for (int n = 1 + chance(3); n; n--) {
-		int size = 1 << chance(6);
-		int port = first + size * chance(PORTS / size);
+	for (int n = 1 + lq_chance(3); n; n--) {
+		int size = 1 << lq_chance(6);
+		int port = first + size * lq_chance(PORTS / size);
 
 		if (size == 1)
-			add("%d force %d\n", port, chance(100));
+			add("%d force %d\n", port, lq_chance(100));
 		else
 			add("%d-%d somaxconn %d floor %d\n", port,
-			    port + size - 1, chance(100), chance(100));
+			    port + size - 1, lq_chance(100), lq_chance(100));
 	}
-	if (model.count && chance(2)) {
+	if (model.count && lq_chance(2)) {
 		text.length = 0;
 		add_known_selector(&model);
 		/* Rarely one that it made up: another's, or none at all. */
@@ -1271,7 +872,7 @@ static void write_turn(int writer, int turn)
 
 static void listen_turn(int task, int turn)
 {
-	int port = BLOCK(chance(WRITERS)) + chance(PORTS);
+	int port = BLOCK(lq_chance(WRITERS)) + lq_chance(PORTS);
 	char host[32];
 	int fd;
 
@@ -1334,20 +935,8 @@ static int wrong_limits(const struct model *model, const int *fds)
 	struct lq_table *table = lq_read(LQ_SOCKETS);
 	int wrong = 0;
 
-	for (int i = 0; i < REMAINING; i++) {
-		int row = lq_find(table, "cookie", lq_cookie_str(fds[i]));
-		int port = lq_port(fds[i]);
-		const struct rule *rule = model_rule_of(model, port);
-		char selector[16] = "-";
-
-		if (rule)
-			print_selector(selector, sizeof(selector), rule);
-		if (row < 0 || atoi(lq_cell(table, row, "granted")) != i ||
-		    atoll(lq_cell(table, row, "limit")) !=
-		    model_limit(model, port, i, i) ||
-		    strcmp(lq_cell(table, row, "rule"), selector))
-			wrong++;
-	}
+	for (int i = 0; i < REMAINING; i++)
+		wrong += !model_row_agrees(model, table, fds[i], i, i);
 	lq_free(table);
 	return wrong;
 }
@@ -1364,8 +953,7 @@ TEST_F_TIMEOUT(together, writers_listeners_and_readers, 240)
 	ASSERT_NE(NULL, model);
 	shared = lq_shared(sizeof(*shared));
 	for (int i = 0; i < REMAINING; i++) {
-		fds[i] = lq_bound(AF_INET, "127.0.0.1",
-				  BLOCK(i % WRITERS) + i);
+		fds[i] = lq_bound(AF_INET, "127.0.0.1", BLOCK(i % WRITERS) + i);
 		lq_listen(fds[i], i);
 	}
 	for (int task = 0; task < TASKS; task++) {

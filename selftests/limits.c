@@ -5,36 +5,11 @@
  */
 
 #define _GNU_SOURCE
-#include <err.h>
-#include <errno.h>
-#include <limits.h>
-#include <netinet/in.h>
 #include <poll.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "listenq.h"
-
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP	262
-#endif
-
-/* Newer than the oldest libc; the same on every architecture. */
-#ifndef SYS_pidfd_open
-#define SYS_pidfd_open	434
-#endif
-#ifndef SYS_pidfd_getfd
-#define SYS_pidfd_getfd	438
-#endif
 
 /* Unlike any kernel's default, so that no other figure can be mistaken. */
 #define SOMAXCONN_HERE	137
@@ -49,47 +24,50 @@
 #define CHANGES		60
 #define LEAST_EACH	30
 
-FIXTURE(limits)
-{
-};
+LQ_FIXTURE(limits, lq_set_somaxconn(SOMAXCONN_HERE));
+LQ_FAMILIES(limits);
 
-FIXTURE_VARIANT(limits)
+/* A row of the file, and what ss has of the same listener. */
+static void check_row(struct __test_metadata *_metadata,
+		      const struct lq_table *table, int row,
+		      const struct lq_ss *shown, int count, const char *rule,
+		      long long asked, int granted, int limit)
 {
-	int family;
-};
+	const char *cookie;
+	const struct lq_ss *ss;
 
-FIXTURE_VARIANT_ADD(limits, ipv4)
-{
-	.family = AF_INET,
-};
-
-FIXTURE_VARIANT_ADD(limits, ipv6)
-{
-	.family = AF_INET6,
-};
-
-FIXTURE_SETUP(limits)
-{
-	LQ_SETUP();
-	lq_set_somaxconn(SOMAXCONN_HERE);
+	ASSERT_LE(0, row);
+	EXPECT_STREQ(rule, lq_cell(table, row, "rule"));
+	EXPECT_EQ(asked, lq_cell_num(table, row, "asked"));
+	EXPECT_EQ(granted, lq_cell_num(table, row, "granted"));
+	EXPECT_EQ(limit, lq_cell_num(table, row, "limit")) {
+		TH_LOG("rule %s, asked %lld", rule, asked);
+	}
+	cookie = lq_cell(table, row, "cookie");
+	ss = lq_ss_find(shown, count, strtoull(cookie, NULL, 16));
+	ASSERT_NE(NULL, ss);
+	EXPECT_EQ(limit, ss->sendq);
 }
 
-FIXTURE_TEARDOWN(limits)
+/* The listener at @local, whose descriptor isn't always to be had. */
+static void check_local(struct __test_metadata *_metadata, const char *local,
+			const char *rule, long long asked, int granted,
+			int limit)
 {
+	struct lq_ss shown[16];
+	/* First: a read of the file would mend what is missing. */
+	int count = lq_ss_listeners(shown, ARRAY_SIZE(shown));
+	struct lq_table *table = lq_read(LQ_SOCKETS);
+
+	check_row(_metadata, table, lq_find(table, "local", local), shown,
+		  count, rule, asked, granted, limit);
+	lq_free(table);
 }
 
 static void check(struct __test_metadata *_metadata, int fd, const char *rule,
-		  int asked, int granted, int limit)
+		  long long asked, int granted, int limit)
 {
-	struct lq_ss ss;
-
-	/* First: a read of the file would mend what is missing. */
-	ASSERT_TRUE(lq_ss(fd, &ss));
-	EXPECT_EQ(limit, ss.sendq);
-	EXPECT_STREQ(rule, lq_str(fd, "rule"));
-	EXPECT_EQ(asked, lq_num(fd, "asked"));
-	EXPECT_EQ(granted, lq_num(fd, "granted"));
-	EXPECT_EQ(limit, lq_num(fd, "limit"));
+	check_local(_metadata, lq_local(fd), rule, asked, granted, limit);
 }
 
 /* Each kind of rule, below somaxconn, above it and at the ends. */
@@ -137,8 +115,7 @@ static const char *selector_of(int kind)
 {
 	static char text[24];
 
-	snprintf(text, sizeof(text), "%d-%d", port_of(kind),
-		 port_of(kind) + 9);
+	snprintf(text, sizeof(text), "%d-%d", port_of(kind), port_of(kind) + 9);
 	return text;
 }
 
@@ -170,38 +147,18 @@ static int write_kinds(void)
 static void check_all(struct __test_metadata *_metadata, int (*fds)[ASKED],
 		      bool ruled)
 {
-	struct lq_ss rows[KINDS * ASKED];
-	int shown = lq_ss_listeners(rows, KINDS * ASKED);
+	struct lq_ss shown[KINDS * ASKED];
+	int count = lq_ss_listeners(shown, KINDS * ASKED);
 	struct lq_table *table = lq_read(LQ_SOCKETS);
 
 	ASSERT_EQ(KINDS * ASKED, table->nrows);
-	ASSERT_EQ(KINDS * ASKED, shown);
-	for (int k = 0; k < KINDS; k++) {
-		for (int i = 0; i < ASKED; i++) {
-			int limit = ruled ? kinds[k].limits[i] :
-					    all_granted[i];
-			int row = lq_find(table, "cookie",
-					  lq_cookie_str(fds[k][i]));
-			int of_ss = 0;
-
-			ASSERT_LE(0, row);
-			EXPECT_EQ(all_asked[i],
-				  atoi(lq_cell(table, row, "asked")));
-			EXPECT_EQ(all_granted[i],
-				  atoi(lq_cell(table, row, "granted")));
-			EXPECT_STREQ(ruled ? selector_of(k) : "-",
-				     lq_cell(table, row, "rule"));
-			EXPECT_EQ(limit, atoi(lq_cell(table, row, "limit"))) {
-				TH_LOG("%s, asked %d", kinds[k].words,
-				       all_asked[i]);
-			}
-			while (of_ss < shown &&
-			       rows[of_ss].cookie != lq_cookie(fds[k][i]))
-				of_ss++;
-			ASSERT_GT(shown, of_ss);
-			EXPECT_EQ(limit, rows[of_ss].sendq);
-		}
-	}
+	ASSERT_EQ(KINDS * ASKED, count);
+	for (int k = 0; k < KINDS; k++)
+		for (int i = 0; i < ASKED; i++)
+			check_row(_metadata, table, lq_row(table, fds[k][i]),
+				  shown, count, ruled ? selector_of(k) : "-",
+				  all_asked[i], all_granted[i],
+				  ruled ? kinds[k].limits[i] : all_granted[i]);
 	lq_free(table);
 }
 
@@ -306,38 +263,28 @@ TEST_F(limits, bound_by_listen_itself)
 	check(_metadata, second, "-", 6, 6, 6);
 }
 
-static void by_shutdown(int fd)
-{
-	if (shutdown(fd, SHUT_RD))
-		err(1, "shutdown");
-}
-
-static void (*const stops[])(int fd) = {
-	by_shutdown, lq_end_listening,
-};
-
 /* Each life of a socket as a listener begins with the rules of its time. */
 TEST_F(limits, listening_again)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(stops); i++) {
+	for (size_t i = 0; i < LQ_STOPS; i++) {
 		int fd = lq_bound(variant->family,
 				  lq_loopback(variant->family), PORT);
 
 		ASSERT_EQ(0, lq_clamp("8080 somaxconn 20\n"));
 		lq_listen(fd, 50);
 		check(_metadata, fd, "8080", 50, 50, 20);
-		stops[i](fd);
+		lq_stops[i](fd);
 		EXPECT_FALSE(lq_listed(fd));
 		lq_listen(fd, 60);
 		ASSERT_EQ(PORT, lq_port(fd));
 		check(_metadata, fd, "8080", 60, 60, 20);
 
 		/* Rules that go and come while it doesn't listen. */
-		stops[i](fd);
+		lq_stops[i](fd);
 		ASSERT_EQ(0, lq_clamp("flush"));
 		lq_listen(fd, 70);
 		check(_metadata, fd, "-", 70, 70, 70);
-		stops[i](fd);
+		lq_stops[i](fd);
 		ASSERT_EQ(0, lq_clamp("* floor 300"));
 		lq_listen(fd, 80);
 		check(_metadata, fd, "*", 80, 80, 300);
@@ -437,12 +384,10 @@ TEST_F(limits, queue_goes_by_the_limit)
 	ASSERT_EQ(0, lq_clamp("* force 1\n"));
 	check_acceptq(_metadata, fd, 6, 1);
 	third = one_too_many(_metadata, variant->family, fd);
-	for (int i = 0; i < 5; i++)
-		lq_accept(fd);
+	lq_accept_many(fd, 5);
 	EXPECT_TRUE(connected(third, RESEND_MS));
 	check_acceptq(_metadata, fd, 2, 1);
-	lq_accept(fd);
-	lq_accept(fd);
+	lq_accept_many(fd, 2);
 	check_acceptq(_metadata, fd, 0, 1);
 }
 
@@ -483,68 +428,33 @@ TEST_F(others, limits_of_old)
 
 	for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
 		int fd = lq_bound(AF_INET, "127.0.0.1", PORT + i);
-		char rule[32];
-		int client;
 
-		snprintf(rule, sizeof(rule), "* somaxconn %d\n", limits[i]);
-		ASSERT_EQ(0, lq_clamp(rule));
+		ASSERT_EQ(0, lq_clampf("* somaxconn %d\n", limits[i]));
 		lq_listen(fd, INT_MAX);
 		check(_metadata, fd, "*", INT_MAX, SOMAXCONN_HERE, limits[i]);
 		fill(_metadata, fd, limits[i]);
-		client = one_too_many(_metadata, AF_INET, fd);
-		close(client);
+		close(one_too_many(_metadata, AF_INET, fd));
 		close(fd);
 	}
 }
 
-/* The listener at @local, whose descriptor isn't to be had. */
-static void check_local(struct __test_metadata *_metadata, const char *local,
-			const char *rule, int asked, int granted, int limit)
-{
-	struct lq_ss rows[16];
-	int shown = lq_ss_listeners(rows, ARRAY_SIZE(rows)), of_ss = 0;
-	struct lq_table *table = lq_read(LQ_SOCKETS);
-	int row = lq_find(table, "local", local);
-	unsigned long long cookie;
-
-	ASSERT_LE(0, row);
-	EXPECT_STREQ(rule, lq_cell(table, row, "rule"));
-	EXPECT_EQ(asked, atoi(lq_cell(table, row, "asked")));
-	EXPECT_EQ(granted, atoi(lq_cell(table, row, "granted")));
-	EXPECT_EQ(limit, atoi(lq_cell(table, row, "limit")));
-	cookie = strtoull(lq_cell(table, row, "cookie"), NULL, 16);
-	while (of_ss < shown && rows[of_ss].cookie != cookie)
-		of_ss++;
-	ASSERT_GT(shown, of_ss);
-	EXPECT_EQ(limit, rows[of_ss].sendq);
-	lq_free(table);
-}
-
 TEST_F(others, mptcp)
 {
-	static const int families[] = { AF_INET, AF_INET6 };
-
 	for (int i = 0; i < 2; i++) {
-		struct lq_addr addr = lq_addr(families[i],
-					      lq_loopback(families[i]), PORT);
-		const char *local = i ? "[::1]:8080" : "127.0.0.1:8080";
-		int fd = socket(families[i], SOCK_STREAM, IPPROTO_MPTCP);
+		int family = i ? AF_INET6 : AF_INET;
+		int fd = lq_bound_mptcp(family, lq_loopback(family), PORT);
 
 		if (fd < 0)
 			SKIP(return, "the kernel has no MPTCP");
-		ASSERT_EQ(0, bind(fd, &addr.sa, addr.len));
 		ASSERT_EQ(0, lq_clamp("8080 somaxconn 500\n"));
 		lq_listen(fd, INT_MAX);
-		check_local(_metadata, local, "8080", INT_MAX, SOMAXCONN_HERE,
-			    500);
+		check(_metadata, fd, "8080", INT_MAX, SOMAXCONN_HERE, 500);
 		lq_listen(fd, 300);
-		check_local(_metadata, local, "8080", 300, SOMAXCONN_HERE,
-			    300);
+		check(_metadata, fd, "8080", 300, SOMAXCONN_HERE, 300);
 		ASSERT_EQ(0, lq_clamp("8080 force 9\n"));
-		check_local(_metadata, local, "8080", 300, SOMAXCONN_HERE, 9);
+		check(_metadata, fd, "8080", 300, SOMAXCONN_HERE, 9);
 		ASSERT_EQ(0, lq_clamp("flush"));
-		check_local(_metadata, local, "-", 300, SOMAXCONN_HERE,
-			    SOMAXCONN_HERE);
+		check(_metadata, fd, "-", 300, SOMAXCONN_HERE, SOMAXCONN_HERE);
 		close(fd);
 	}
 }
@@ -571,6 +481,13 @@ TEST_F(others, in_kernel_server)
 	/* Loading it opens a port of the machine's own, too. */
 	bool loaded = !access("/sys/module/rds_tcp", F_OK);
 	static const char local[] = "[::]:16385";
+	static const struct {
+		const char *words;
+		int limit;
+	} steps[] = {
+		{ "somaxconn 10", 10 }, { "somaxconn 500", 64 },
+		{ "floor 500", 500 }, { "force 7", 7 },
+	};
 
 	if (!loaded && !getenv("LISTENQ_VM"))
 		SKIP(return, "not loading rds_tcp outside a VM");
@@ -580,14 +497,10 @@ TEST_F(others, in_kernel_server)
 	/* It listens in each new namespace. */
 	lq_new_netns();
 	check_local(_metadata, local, "-", 64, 64, 64);
-	ASSERT_EQ(0, lq_clamp("16385 somaxconn 10\n"));
-	check_local(_metadata, local, "16385", 64, 64, 10);
-	ASSERT_EQ(0, lq_clamp("16385 somaxconn 500\n"));
-	check_local(_metadata, local, "16385", 64, 64, 64);
-	ASSERT_EQ(0, lq_clamp("16385 floor 500\n"));
-	check_local(_metadata, local, "16385", 64, 64, 500);
-	ASSERT_EQ(0, lq_clamp("16385 force 7\n"));
-	check_local(_metadata, local, "16385", 64, 64, 7);
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		ASSERT_EQ(0, lq_clampf("16385 %s\n", steps[i].words));
+		check_local(_metadata, local, "16385", 64, 64, steps[i].limit);
+	}
 	ASSERT_EQ(0, lq_clamp("flush"));
 	check_local(_metadata, local, "-", 64, 64, 64);
 }
@@ -625,42 +538,25 @@ TEST_F(others, reuseport_group)
 	int fds[GROUP];
 
 	for (int i = 0; i < GROUP; i++) {
-		struct lq_addr addr = lq_addr(AF_INET, "127.0.0.1", PORT);
-		const int one = 1;
-
-		fds[i] = socket(AF_INET, SOCK_STREAM, 0);
-		if (setsockopt(fds[i], SOL_SOCKET, SO_REUSEPORT, &one,
-			       sizeof(one)) ||
-		    bind(fds[i], &addr.sa, addr.len))
-			err(1, "SO_REUSEPORT");
+		fds[i] = lq_bound_shared(AF_INET, "127.0.0.1", PORT);
 		lq_listen(fds[i], i);
 	}
 	for (size_t s = 0; s < ARRAY_SIZE(steps); s++) {
-		struct lq_ss rows[GROUP];
+		struct lq_ss shown[GROUP];
 		struct lq_table *table;
-		int right = 0;
 
 		ASSERT_EQ(0, lq_clamp(steps[s].rule));
 		table = lq_read(LQ_SOCKETS);
 		ASSERT_EQ(GROUP, table->nrows);
-		ASSERT_EQ(GROUP, lq_ss_listeners(rows, GROUP));
+		ASSERT_EQ(GROUP, lq_ss_listeners(shown, GROUP));
 		for (int i = 0; i < GROUP; i++) {
 			int limit = i < steps[s].most ? i : steps[s].most;
-			int row = lq_find(table, "cookie",
-					  lq_cookie_str(fds[i]));
 
 			if (limit < steps[s].least)
 				limit = steps[s].least;
-			ASSERT_LE(0, row);
-			EXPECT_STREQ(steps[s].selector,
-				     lq_cell(table, row, "rule"));
-			EXPECT_EQ(limit, atoi(lq_cell(table, row, "limit")));
-			EXPECT_EQ(i, atoi(lq_cell(table, row, "granted")));
-			for (int n = 0; n < GROUP; n++)
-				right += rows[n].sendq == limit &&
-					 rows[n].cookie == lq_cookie(fds[i]);
+			check_row(_metadata, table, lq_row(table, fds[i]),
+				  shown, GROUP, steps[s].selector, i, i, limit);
 		}
-		EXPECT_EQ(GROUP, right);
 		lq_free(table);
 	}
 }
@@ -668,24 +564,12 @@ TEST_F(others, reuseport_group)
 /* A program that listens on @fd, and stays. */
 static pid_t other_program(int fd, int backlog)
 {
-	int ready[2];
-	pid_t pid;
-	char byte;
+	pid_t pid = lq_fork_ready();
 
-	if (pipe(ready))
-		err(1, "pipe");
-	pid = lq_fork();
 	if (!pid) {
 		lq_listen(fd, backlog);
-		if (write(ready[1], "", 1) != 1)
-			_exit(1);
-		pause();
-		_exit(0);
+		lq_stay();
 	}
-	close(ready[1]);
-	if (read(ready[0], &byte, 1) != 1)
-		errx(1, "the other program doesn't listen");
-	close(ready[0]);
 	return pid;
 }
 
@@ -695,7 +579,7 @@ static pid_t other_program(int fd, int backlog)
  */
 TEST_F(others, listen_by_another_program)
 {
-	int own = lq_bound(AF_INET, "127.0.0.1", PORT), fd, pidfd;
+	int own = lq_bound(AF_INET, "127.0.0.1", PORT), fd;
 	pid_t pid;
 
 	ASSERT_EQ(0, lq_clamp("8080 somaxconn 20\n"));
@@ -703,8 +587,7 @@ TEST_F(others, listen_by_another_program)
 	EXPECT_EQ(pid, lq_num(own, "pid"));
 	check(_metadata, own, "8080", 50, 50, 20);
 
-	pidfd = syscall(SYS_pidfd_open, pid, 0);
-	fd = syscall(SYS_pidfd_getfd, pidfd, own, 0);
+	fd = lq_take_fd(pid, own);
 	/* Where that may not be called: what was there before the fork. */
 	if (fd < 0)
 		fd = own;
@@ -722,8 +605,7 @@ TEST_F(others, listen_by_another_program)
 	check(_metadata, fd, "8080", 90, 90, 200);
 	ASSERT_EQ(0, lq_clamp("8080 clear\n"));
 	check(_metadata, fd, "-", 90, 90, 90);
-	kill(pid, SIGKILL);
-	lq_reap(pid);
+	lq_kill(pid);
 }
 
 /* What clients and the writer of rules tell of themselves. */
@@ -846,29 +728,7 @@ TEST_F(others, live_change_under_load)
 	EXPECT_EQ(0, lq_num(fd, "acceptq"));
 }
 
-/* The module is taken out and in again, and is left as it was. */
-FIXTURE(before_the_load)
-{
-	bool loaded;
-};
-
-FIXTURE_SETUP(before_the_load)
-{
-	self->loaded = lq_loaded();
-	LQ_SETUP();
-	lq_set_somaxconn(SOMAXCONN_HERE);
-}
-
-FIXTURE_TEARDOWN(before_the_load)
-{
-	int error = 0;
-
-	if (self->loaded && !lq_loaded())
-		error = lq_load();
-	else if (!self->loaded && lq_loaded())
-		error = lq_unload();
-	EXPECT_EQ(0, error);
-}
+LQ_FIXTURE_RELOADS(before_the_load, lq_set_somaxconn(SOMAXCONN_HERE));
 
 /*
  * What a listener from before the load asked for isn't known: `somaxconn` can
@@ -888,33 +748,21 @@ TEST_F(before_the_load, granted_stands_for_asked)
 		{ "* force 500\n", 500 },
 		{ "* force 9\n", 9 },
 	};
-	static const int families[] = { AF_INET, AF_INET6 };
-	struct lq_ss ss;
 	int fds[2];
 
 	ASSERT_EQ(0, lq_unload());
 	for (int i = 0; i < 2; i++)
-		fds[i] = lq_listener(families[i], 50);
+		fds[i] = lq_listener(i ? AF_INET6 : AF_INET, 50);
 	ASSERT_EQ(0, lq_load());
 	for (size_t s = 0; s < ARRAY_SIZE(steps); s++) {
 		ASSERT_EQ(0, lq_clamp(steps[s].rule));
-		for (int i = 0; i < 2; i++) {
-			EXPECT_STREQ("*", lq_str(fds[i], "rule"));
-			EXPECT_STREQ("-", lq_str(fds[i], "asked"));
-			EXPECT_EQ(50, lq_num(fds[i], "granted"));
-			EXPECT_EQ(steps[s].limit, lq_num(fds[i], "limit"));
-			ASSERT_TRUE(lq_ss(fds[i], &ss));
-			EXPECT_EQ(steps[s].limit, ss.sendq);
-		}
+		for (int i = 0; i < 2; i++)
+			check(_metadata, fds[i], "*", LQ_NONE, 50,
+			      steps[s].limit);
 	}
 	ASSERT_EQ(0, lq_clamp("flush"));
-	for (int i = 0; i < 2; i++) {
-		EXPECT_STREQ("-", lq_str(fds[i], "rule"));
-		EXPECT_EQ(50, lq_num(fds[i], "granted"));
-		EXPECT_EQ(50, lq_num(fds[i], "limit"));
-		ASSERT_TRUE(lq_ss(fds[i], &ss));
-		EXPECT_EQ(50, ss.sendq);
-	}
+	for (int i = 0; i < 2; i++)
+		check(_metadata, fds[i], "-", LQ_NONE, 50, 50);
 
 	/* When it listens again, it is known what it asked for. */
 	ASSERT_EQ(0, lq_clamp("* somaxconn 500\n"));

@@ -54,6 +54,12 @@ void lq_pause(void)
 	nanosleep(&ts, NULL);
 }
 
+void lq_breathe(int i)
+{
+	if (i % 16 == 15)
+		lq_pause();
+}
+
 int lq_scaled(int count)
 {
 	return getenv("LISTENQ_SLOW") ? count / 10 : count;

@@ -106,6 +106,12 @@ FIXTURE_VARIANT_ADD(type, ipv6) { .family = AF_INET6 }
 
 long long lq_now_ms(void);
 void lq_pause(void);
+/*
+ * For turn @i of who keeps a processor busy: a pause every 16 turns. Before a
+ * probe's memory is freed each task has to sleep, or be seen in user space
+ * (RCU-tasks), which takes seconds where processors are emulated.
+ */
+void lq_breathe(int i);
 
 /*
  * With LISTENQ_SLOW a tenth: a kernel with all checkers on is tenfold slower,

@@ -6,42 +6,13 @@
  */
 
 #define _GNU_SOURCE
-#include <err.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "listenq.h"
 
-FIXTURE(load)
-{
-	bool loaded;
-};
-
-FIXTURE_SETUP(load)
-{
-	self->loaded = lq_loaded();
-	LQ_SETUP();
-}
-
-FIXTURE_TEARDOWN(load)
-{
-	int error = 0;
-
-	if (self->loaded && !lq_loaded())
-		error = lq_load();
-	else if (!self->loaded && lq_loaded())
-		error = lq_unload();
-	EXPECT_EQ(0, error);
-}
+LQ_FIXTURE_RELOADS(load);
 
 TEST_F(load, unload_with_files_open)
 {
@@ -161,6 +132,7 @@ static pid_t keep_listening(int family)
 		lq_listen(fd, i % 100 + 1);
 		close(lq_connect(fd));
 		close(fd);
+		lq_breathe(i);
 	}
 }
 
@@ -171,11 +143,14 @@ static pid_t keep_reading(void)
 
 	if (pid)
 		return pid;
-	for (;;) {
+	for (int i = 0;; i++) {
 		int fd = open(LQ_SOCKETS, O_RDONLY);
 
-		if (fd < 0)
+		if (fd < 0) {
+			lq_pause();
 			continue;
+		}
+		lq_breathe(i);
 		while (read(fd, text, sizeof(text)) > 0)
 			;
 		close(fd);
@@ -194,10 +169,8 @@ TEST_F(load, under_load)
 		ASSERT_EQ(0, lq_unload());
 		ASSERT_EQ(0, lq_load());
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(pids); i++) {
-		kill(pids[i], SIGKILL);
-		lq_reap(pids[i]);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(pids); i++)
+		lq_kill(pids[i]);
 	EXPECT_EQ(3, lq_num(lq_listener(AF_INET, 3), "asked"));
 }
 
@@ -220,14 +193,28 @@ TEST_F(load, twice_is_an_error)
 #define NO_SYMBOL	"no_function"
 #define NO_KPROBE	"get_kprobe"
 
-static char *copy_with(struct __test_metadata *_metadata,
-		       const char *const *symbols, const char *other)
+/* How many lines of the log name @symbol. */
+static int count_log(int log, const char *symbol)
 {
-	static char path[64];
+	char text[1024];
+	int count = 0;
+
+	while (lq_read_log(log, text, sizeof(text)))
+		count += !strncmp(text, "listenq: ", 9) &&
+			 strstr(text, symbol);
+	close(log);
+	return count;
+}
+
+/* Loads it; how many lines of the log name what isn't there. */
+static int load_copy(struct __test_metadata *_metadata,
+		     const char *const *symbols, const char *other, int *lines)
+{
+	char path[] = "/tmp/listenq-test-XXXXXX";
 	const char *from = lq_module_path();
+	int fd, log, error;
 	struct stat st;
 	char *image;
-	int fd;
 
 	fd = open(from, O_RDONLY);
 	if (fd < 0 || fstat(fd, &st))
@@ -254,38 +241,27 @@ static char *copy_with(struct __test_metadata *_metadata,
 		EXPECT_LE(1, found);
 	}
 
-	strcpy(path, "/tmp/listenq-test-XXXXXX");
 	fd = mkstemp(path);
 	if (fd < 0 || write(fd, image, st.st_size) != st.st_size)
 		err(1, "%s", path);
 	close(fd);
 	munmap(image, st.st_size);
-	return path;
+
+	log = lq_open_log();
+	error = lq_load_file(path);
+	unlink(path);
+	*lines = count_log(log, other);
+	return error;
 }
-
-/* How many lines of the log name @symbol. */
-static int count_log(int log, const char *symbol)
-{
-	char text[1024];
-	int count = 0;
-
-	while (lq_read_log(log, text, sizeof(text)))
-		count += !strncmp(text, "listenq: ", 9) &&
-			 strstr(text, symbol);
-	close(log);
-	return count;
-}
-
-struct failure {
-	const char *symbols[3];
-	const char *other;
-	int error;
-};
 
 /* One that is required fails the load, with its errno and one line. */
 TEST_F(load, a_required_function_that_cannot_be_probed)
 {
-	static const struct failure failures[] = {
+	static const struct {
+		const char *symbols[3];
+		const char *other;
+		int error;
+	} failures[] = {
 		{ { "inet_csk_listen_start" }, NO_SYMBOL, ENOENT },
 		{ { "inet_csk_listen_stop" }, NO_SYMBOL, ENOENT },
 		{ { "inet_listen", "__inet_listen_sk" }, NO_SYMBOL, ENOENT },
@@ -297,17 +273,14 @@ TEST_F(load, a_required_function_that_cannot_be_probed)
 		SKIP(return, "no module file: set LISTENQ_KO");
 	ASSERT_EQ(0, lq_unload());
 	for (size_t i = 0; i < ARRAY_SIZE(failures); i++) {
-		const struct failure *f = &failures[i];
-		char *copy = copy_with(_metadata, f->symbols, f->other);
-		int log = lq_open_log();
-		int error;
+		int lines, error;
 
-		error = lq_load_file(copy);
-		unlink(copy);
+		error = load_copy(_metadata, failures[i].symbols,
+				  failures[i].other, &lines);
 		if (error == EKEYREJECTED)
 			SKIP(return, "only signed modules may be loaded");
-		EXPECT_EQ(f->error, error);
-		EXPECT_EQ(1, count_log(log, f->other));
+		EXPECT_EQ(failures[i].error, error);
+		EXPECT_EQ(1, lines);
 		EXPECT_FALSE(lq_loaded());
 		EXPECT_NE(0, access(LQ_SOCKETS, F_OK));
 	}
@@ -320,21 +293,17 @@ TEST_F(load, a_required_function_that_cannot_be_probed)
 TEST_F(load, an_optional_function_that_cannot_be_probed)
 {
 	static const char * const symbols[] = { "__sys_listen", NULL };
-	char *copy;
-	int error, log, fd;
+	int error, lines, fd;
 
 	if (!lq_module_path())
 		SKIP(return, "no module file: set LISTENQ_KO");
 	ASSERT_EQ(0, lq_unload());
 	lq_set_somaxconn(100);
-	copy = copy_with(_metadata, symbols, NO_SYMBOL);
-	log = lq_open_log();
-	error = lq_load_file(copy);
-	unlink(copy);
+	error = load_copy(_metadata, symbols, NO_SYMBOL, &lines);
 	if (error == EKEYREJECTED)
 		SKIP(return, "only signed modules may be loaded");
 	ASSERT_EQ(0, error);
-	EXPECT_EQ(1, count_log(log, NO_SYMBOL));
+	EXPECT_EQ(1, lines);
 	EXPECT_EQ(LQ_NONE, lq_hook(NO_SYMBOL, "hits"));
 
 	/*

@@ -6,18 +6,10 @@
  */
 
 #define _GNU_SOURCE
-#include <err.h>
 #include <math.h>
-#include <netinet/in.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "listenq.h"
@@ -26,7 +18,6 @@
 /* Of somebody who has waited, so that several buckets have some. */
 #define WAIT_MS	60
 
-static char folder[32];
 /* A process whose number a namespace has for a name; 0 while there is none. */
 static int named;
 
@@ -67,6 +58,12 @@ static const char *labels_of(int fd)
 	snprintf(text, sizeof(text), "address=\"127.0.0.1\",port=\"%d\"",
 		 lq_port(fd));
 	return text;
+}
+
+/* The value of @name that is about @fd. */
+static double of(int fd, const char *name)
+{
+	return sample(name, labels_of(fd));
 }
 
 /* How many samples of @name there are. */
@@ -159,14 +156,7 @@ FIXTURE(metrics)
 FIXTURE_SETUP(metrics)
 {
 	LQ_SETUP();
-	if (!have(tool_path()))
-		SKIP(longjmp(_metadata->env, 1),
-		     "no listenq(8): make tools, set LISTENQ_TOOL");
-	lq_set_somaxconn(4096);
-	strcpy(folder, "/tmp/listenq-metrics.XXXXXX");
-	if (!mkdtemp(folder) || chdir(folder) || mkdir("net", 0755))
-		err(1, "%s", folder);
-	setenv("LISTENQ", tool_path(), 1);
+	LQ_SKIP_FOR(enter_folder());
 }
 
 FIXTURE_TEARDOWN(metrics)
@@ -181,12 +171,10 @@ TEST_F(metrics, values)
 	int fds[3] = { full_listener(2), lq_listener(AF_INET, 100000),
 		       lq_listener(AF_INET, -1) };
 	struct look before[3], after[3];
-	char rule[64];
 	struct lq_ss ss;
 	double value;
 
-	snprintf(rule, sizeof(rule), "%d floor 9000", lq_port(fds[1]));
-	ASSERT_EQ(0, lq_clamp(rule));
+	ASSERT_EQ(0, lq_clampf("%d floor 9000", lq_port(fds[1])));
 	lq_enqueue(fds[1]);
 	for (int i = 0; i < 3; i++)
 		before[i] = look(fds[i]);
@@ -201,7 +189,7 @@ TEST_F(metrics, values)
 		for (size_t j = 0; j < ARRAY_SIZE(figures); j++) {
 			long long from = before[i].figure[j];
 
-			value = sample(figures[j].name, labels_of(fds[i])) /
+			value = of(fds[i], figures[j].name) /
 				figures[j].scale;
 			if (from == LQ_NONE) {
 				EXPECT_TRUE(isnan(value));
@@ -212,41 +200,33 @@ TEST_F(metrics, values)
 				EXPECT_EQ(4294967295, value);
 				continue;
 			}
-			EXPECT_LE(from, nearest(value)) {
-				TH_LOG("%d %s", i, figures[j].name);
-			}
-			EXPECT_GE(after[i].figure[j], nearest(value)) {
-				TH_LOG("%d %s", i, figures[j].name);
+			EXPECT_TRUE(from <= nearest(value) &&
+				    nearest(value) <= after[i].figure[j]) {
+				TH_LOG("%d %s: %f", i, figures[j].name, value);
 			}
 		}
 		ASSERT_TRUE(lq_ss(fds[i], &ss));
-		EXPECT_EQ(ss.recvq, sample("listenq_accept_queue_length",
-					   labels_of(fds[i])));
-		EXPECT_EQ(ss.sendq, sample("listenq_backlog_limit",
-					   labels_of(fds[i])));
-		value = sample("listenq_accept_queue_fill_ratio",
-			       labels_of(fds[i]));
+		EXPECT_EQ(ss.recvq, of(fds[i], "listenq_accept_queue_length"));
+		EXPECT_EQ(ss.sendq, of(fds[i], "listenq_backlog_limit"));
+		value = of(fds[i], "listenq_accept_queue_fill_ratio");
 		EXPECT_GT(0.0001, fabs(value - (double)ss.recvq / ss.sendq));
-		EXPECT_EQ(1, sample("listenq_sockets", labels_of(fds[i])));
-		EXPECT_EQ(i == 1, sample("listenq_rule_active",
-					 labels_of(fds[i])));
+		EXPECT_EQ(1, of(fds[i], "listenq_sockets"));
+		EXPECT_EQ(i == 1, of(fds[i], "listenq_rule_active"));
 	}
 
 	/* When, by the clock on the wall: since then, it is as long as that. */
-	value = sample("listenq_last_overflow_timestamp_seconds",
-		       labels_of(fds[0]));
+	value = of(fds[0], "listenq_last_overflow_timestamp_seconds");
 	EXPECT_GT(2, fabs(time(NULL) - value -
 			  lq_num(fds[0], "since_overflow_ms") / 1e3));
 	EXPECT_EQ(nearest(value), value);
-	EXPECT_TRUE(isnan(sample("listenq_last_overflow_timestamp_seconds",
-				 labels_of(fds[1]))));
+	EXPECT_TRUE(isnan(of(fds[1], "listenq_last_overflow_timestamp_seconds")));
 }
 
 /* Each bucket has those before it, too; the last has all. */
 TEST_F(metrics, histogram)
 {
 	int fd = lq_listener(AF_INET, 10), row, bounds = 0;
-	long long sum = 0, start = lq_now_ms();
+	long long sum = 0, start;
 	struct lq_table *table;
 	char labels[128];
 	double waited;
@@ -254,16 +234,14 @@ TEST_F(metrics, histogram)
 	if (lq_num(fd, "accepts") == LQ_NONE)
 		SKIP(return, "accepts are not known on this kernel");
 	for (int i = 0; i < 4; i++)
-		lq_connect(fd);
+		lq_enqueue(fd);
 	lq_accept(fd);
-	while (lq_now_ms() < start + WAIT_MS)
-		lq_pause();
-	lq_accept(fd);
-	lq_accept(fd);
+	start = lq_now_ms();
+	lq_wait_until(lq_now_ms() >= start + WAIT_MS);
+	lq_accept_many(fd, 2);
 	ASSERT_EQ(DONE, tool("-m"));
 	table = lq_read(LQ_WAITS);
-	row = lq_find(table, "cookie", lq_cookie_str(fd));
-	ASSERT_LE(0, row);
+	row = lq_row(table, fd);
 	for (int i = lq_col(table, "4ms"); i < table->ncols; i++) {
 		sum += atoll(table->cells[row][i]);
 		if (!strcmp(table->cols[i], "more"))
@@ -281,41 +259,48 @@ TEST_F(metrics, histogram)
 	}
 	EXPECT_EQ(16, bounds);
 	EXPECT_EQ(bounds, samples("listenq_accept_wait_seconds_bucket"));
-	EXPECT_EQ(3, sample("listenq_accept_wait_seconds_count",
-			    labels_of(fd)));
-	EXPECT_EQ(3, sample("listenq_accepts_total", labels_of(fd)));
-	waited = 1e3 * sample("listenq_accept_wait_seconds_sum",
-			      labels_of(fd));
+	EXPECT_EQ(3, of(fd, "listenq_accept_wait_seconds_count"));
+	EXPECT_EQ(3, of(fd, "listenq_accepts_total"));
+	waited = 1e3 * of(fd, "listenq_accept_wait_seconds_sum");
 	EXPECT_EQ(atoll(lq_cell(table, row, "sum_ms")), nearest(waited));
 	EXPECT_LE(2 * WAIT_MS - LQ_SLACK_MS, waited);
 	lq_free(table);
 }
 
-/* Copies of the files, for the tool to read; @program of awk acts on @file. */
-static void copy_files(const char *file, const char *program)
+/* Of the copies of the files, for the tool to read: awk's @program makes one. */
+static void change_file(const char *file, const char *program)
 {
-	if (run("rm -rf net/listenq && cp -r /proc/net/listenq net/") ||
-	    run("awk '%s' /proc/net/listenq/%s >net/listenq/%s", program, file,
+	if (run("awk '%s' /proc/net/listenq/%s >net/listenq/%s", program, file,
 		file))
 		errx(1, "%s", output);
+}
+
+/* The same where the others are as they should be. */
+static void copy_files(const char *file, const char *program)
+{
+	if (run("rm -rf net/listenq && cp -r /proc/net/listenq net/"))
+		errx(1, "%s", output);
+	change_file(file, program);
 }
 
 /* What is not known has no sample, not one that is 0. */
 TEST_F(metrics, unknown)
 {
 	int fd = full_listener(1);
+	struct look known = look(fd);
 	char program[256];
 
+	copy_files("sockets", "1");
 	for (size_t i = 0; i < ARRAY_SIZE(figures); i++) {
 		snprintf(program, sizeof(program),
 			 "NR == 1 { while ($++at != \"%s\"); } NR > 1 { $at = \"-\" } 1",
 			 figures[i].column);
-		copy_files("sockets", program);
+		change_file("sockets", program);
 		ASSERT_EQ(DONE, tool("--proc . -m"));
 		for (size_t j = 0; j < ARRAY_SIZE(figures); j++) {
-			double value = sample(figures[j].name, labels_of(fd));
+			double value = of(fd, figures[j].name);
 
-			EXPECT_EQ(i == j || lq_num(fd, figures[j].column) == LQ_NONE,
+			EXPECT_EQ(i == j || known.figure[j] == LQ_NONE,
 				  !!isnan(value)) {
 				TH_LOG("%s without %s", figures[j].name,
 				       figures[i].column);
@@ -336,18 +321,12 @@ TEST_F(metrics, unknown)
 /* Two listeners that no label tells apart. */
 TEST_F(metrics, groups)
 {
-	struct lq_addr addr = lq_addr(AF_INET, "127.0.0.1", 0);
-	int one = socket(AF_INET, SOCK_STREAM, 0);
-	int two = socket(AF_INET, SOCK_STREAM, 0);
-	int fuller, other, on = 1;
+	int one = lq_bound_shared(AF_INET, "127.0.0.1", 0);
+	int two = lq_bound_shared(AF_INET, "127.0.0.1", lq_port(one));
+	int fuller, other;
 	long long sum = 0;
 	double value;
 
-	ASSERT_EQ(0, setsockopt(one, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)));
-	ASSERT_EQ(0, setsockopt(two, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)));
-	ASSERT_EQ(0, bind(one, &addr.sa, addr.len));
-	addr = lq_name(one);
-	ASSERT_EQ(0, bind(two, &addr.sa, addr.len));
 	lq_listen(one, 10);
 	lq_listen(two, 30);
 	for (int i = 0; i < 8; i++)
@@ -360,13 +339,13 @@ TEST_F(metrics, groups)
 	ASSERT_EQ(DONE, tool("-m"));
 	EXPECT_TRUE(unique());
 	EXPECT_EQ(1, samples("listenq_sockets"));
-	EXPECT_EQ(2, sample("listenq_sockets", labels_of(one)));
+	EXPECT_EQ(2, of(one, "listenq_sockets"));
 	EXPECT_EQ(2, sample("listenq_listeners", ""));
 	for (size_t i = 0; i < ARRAY_SIZE(figures); i++) {
 		long long a = lq_num(one, figures[i].column);
 		long long b = lq_num(two, figures[i].column);
 
-		value = sample(figures[i].name, labels_of(one));
+		value = of(one, figures[i].name);
 		if (strstr(figures[i].name, "_peak")) {
 			EXPECT_EQ(a > b ? a : b, value);
 		} else if (figures[i].scale == 1 && a != LQ_NONE) {
@@ -377,7 +356,7 @@ TEST_F(metrics, groups)
 		}
 	}
 	EXPECT_LT(8, sum);
-	value = sample("listenq_accept_queue_fill_ratio", labels_of(one));
+	value = of(one, "listenq_accept_queue_fill_ratio");
 	EXPECT_GT(0.0001, fabs(value - (double)lq_num(fuller, "acceptq") /
 				     lq_num(fuller, "limit")));
 	EXPECT_LE((double)lq_num(other, "acceptq") / lq_num(other, "limit"),
@@ -386,7 +365,7 @@ TEST_F(metrics, groups)
 	/* Half a sum would fall and rise, and look like something happening. */
 	copy_files("sockets", "NR == 2 { for (i = 8; i <= NF; i++) $i = \"-\" } 1");
 	ASSERT_EQ(DONE, tool("--proc . -m"));
-	EXPECT_EQ(2, sample("listenq_sockets", labels_of(one)));
+	EXPECT_EQ(2, of(one, "listenq_sockets"));
 	EXPECT_EQ(0, samples("listenq_syns_total"));
 	EXPECT_EQ(0, samples("listenq_backlog_asked"));
 	EXPECT_EQ(1, samples("listenq_accept_queue_peak"));
@@ -469,28 +448,17 @@ TEST_F(metrics, cap)
 /* Totals and listeners of each namespace, and who has which. */
 TEST_F(metrics, namespaces)
 {
-	char text[16] = "", label[64], labels[128];
-	int sync[2], here = lq_listener(AF_INET, 1), there;
-	pid_t child, other, idle;
+	int here = lq_listener(AF_INET, 1), port, unused;
+	pid_t child = listen_elsewhere("there", 3, &port), other, idle;
+	char label[64], labels[128];
 
 	lq_connect(here);
-	ASSERT_EQ(0, pipe(sync));
-	child = lq_fork();
-	if (!child) {
-		lq_new_netns();
-		there = lq_listener(AF_INET, 7);
-		for (int i = 0; i < 3; i++)
-			lq_connect(there);
-		dprintf(sync[1], "%d", lq_port(there));
-		pause();
-	}
-	ASSERT_LT(0, read(sync[0], text, sizeof(text) - 1));
 	ASSERT_EQ(0, run("ip netns attach lqmetrics %d", child));
 	ASSERT_EQ(DONE, tool("-am"));
 	EXPECT_TRUE(unique());
 	snprintf(labels, sizeof(labels),
-		 "{netns=\"lqmetrics\",proto=\"tcp\",address=\"127.0.0.1\",port=\"%s\",",
-		 text);
+		 "{netns=\"lqmetrics\",proto=\"tcp\",address=\"127.0.0.1\",port=\"%d\",",
+		 port);
 	EXPECT_EQ(7, sample("listenq_backlog_limit", labels));
 	EXPECT_EQ(3, sample("listenq_namespace_syns_total",
 			    "{netns=\"lqmetrics\"}"));
@@ -501,13 +469,11 @@ TEST_F(metrics, namespaces)
 	EXPECT_LE(2, sample("listenq_namespaces", ""));
 
 	/* Nothing happens where nobody listens, unless it has a name. */
-	idle = lq_fork();
+	idle = lq_fork_ready();
 	if (!idle) {
 		lq_new_netns();
-		dprintf(sync[1], "x");
-		pause();
+		lq_stay();
 	}
-	ASSERT_LT(0, read(sync[0], text, 1));
 	snprintf(label, sizeof(label), "netns=\"%d\"", idle);
 	ASSERT_EQ(DONE, tool("-am"));
 	EXPECT_EQ(0, sample("listenq_namespaces_omitted", ""));
@@ -517,18 +483,10 @@ TEST_F(metrics, namespaces)
 	EXPECT_EQ(0, sample("listenq_namespace_syns_total",
 			    "{netns=\"lqidle\"}"));
 	ASSERT_EQ(0, run("ip netns delete lqidle"));
-	kill(idle, SIGKILL);
-	lq_reap(idle);
+	lq_kill(idle);
 
 	/* A name that is a number, of a process that is somewhere else. */
-	other = lq_fork();
-	if (!other) {
-		lq_new_netns();
-		lq_listener(AF_INET, 1);
-		dprintf(sync[1], "x");
-		pause();
-	}
-	ASSERT_LT(0, read(sync[0], text, 1));
+	other = listen_elsewhere("other", 0, &unused);
 	named = other;
 	ASSERT_EQ(0, run("ip netns attach %d %d", named, child));
 	ASSERT_EQ(0, run("ip netns delete lqmetrics"));
@@ -539,10 +497,8 @@ TEST_F(metrics, namespaces)
 	snprintf(label, sizeof(label), "netns=\"/proc/%d/ns/net\"", other);
 	EXPECT_EQ(0, sample("listenq_namespace_syns_total", label));
 	EXPECT_EQ(0, run("ip netns delete %d", other));
-	kill(child, SIGKILL);
-	lq_reap(child);
-	kill(other, SIGKILL);
-	lq_reap(other);
+	lq_kill(child);
+	lq_kill(other);
 }
 
 TEST_F(metrics, hooks)
@@ -593,10 +549,10 @@ TEST_F(metrics, openmetrics)
 	ASSERT_EQ(DONE, tool("--metrics=openmetrics"));
 	ASSERT_LT(6, strlen(output));
 	EXPECT_STREQ("# EOF\n", output + strlen(output) - 6);
-	EXPECT_NE(NULL, strstr(output, "# TYPE listenq_overflows counter\n"));
-	EXPECT_NE(NULL, strstr(output, "\nlistenq_overflows_total{"));
-	EXPECT_NE(NULL, strstr(output, "# TYPE listenq_module info\n"));
-	EXPECT_NE(NULL, strstr(output, "# UNIT listenq_accept_wait_seconds seconds\n"));
+	EXPECT_TRUE(says("# TYPE listenq_overflows counter\n"));
+	EXPECT_TRUE(says("\nlistenq_overflows_total{"));
+	EXPECT_TRUE(says("# TYPE listenq_module info\n"));
+	EXPECT_TRUE(says("# UNIT listenq_accept_wait_seconds seconds\n"));
 	ASSERT_EQ(0, run("$LISTENQ -m >a && $LISTENQ --metrics=prometheus >b"));
 	ASSERT_EQ(0, run("$LISTENQ --metrics=openmetrics >c"));
 	for (const char *name = "abc"; *name; name++)
@@ -614,8 +570,7 @@ TEST_F(metrics, file)
 	struct stat stat;
 
 	lq_listener(AF_INET, 1);
-	ASSERT_EQ(DONE, tool("-m -o x.prom"));
-	EXPECT_STREQ("", output);
+	EXPECT_OUTPUT("", tool("-m -o x.prom"));
 	EXPECT_EQ(0, run("ls && cat x.prom"));
 	EXPECT_EQ(0, strncmp(output, "net\nx.prom\n", 11));
 	EXPECT_EQ(1, sample("listenq_up", ""));
@@ -623,21 +578,17 @@ TEST_F(metrics, file)
 	ASSERT_EQ(0, lstat("x.prom", &stat));
 	EXPECT_EQ(0644, stat.st_mode & 0777);
 
-	EXPECT_EQ(TROUBLE, tool("--proc /nowhere -m -o x.prom"));
-	EXPECT_TRUE(is_complaint());
+	EXPECT_TROUBLE(tool("--proc /nowhere -m -o x.prom"));
 	EXPECT_EQ(0, run("cat x.prom"));
 	EXPECT_EQ(3, lines(output));
 	EXPECT_EQ(0, sample("listenq_up", ""));
-	EXPECT_EQ(TROUBLE, tool("--proc /nowhere -m"));
-	EXPECT_TRUE(is_complaint());
+	EXPECT_TROUBLE(tool("--proc /nowhere -m"));
 
 	/* No room for it. */
 	ASSERT_EQ(0, run("mkdir small && mount -t tmpfs -o size=4k none small"));
 	ASSERT_EQ(0, run("echo old >small/x.prom"));
-	EXPECT_EQ(TROUBLE, tool("-m -o small/x.prom"));
-	EXPECT_TRUE(is_complaint());
-	EXPECT_EQ(0, run("ls small && cat small/x.prom"));
-	EXPECT_STREQ("x.prom\nold\n", output);
+	EXPECT_TROUBLE(tool("-m -o small/x.prom"));
+	EXPECT_OUTPUT("x.prom\nold\n", run("ls small && cat small/x.prom"));
 	ASSERT_EQ(0, run("umount small && rmdir small"));
 
 	static const char * const wrong[] = {
@@ -645,15 +596,8 @@ TEST_F(metrics, file)
 		"-m -o /dev/null", "-m --max -1", "-m --max x", "-m -j",
 		"--metrics=json", "-m >/dev/full",
 	};
-	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
-		EXPECT_EQ(TROUBLE, run("{ %s %s; } 2>&1", tool_path(),
-				       wrong[i])) {
-			TH_LOG("%s", wrong[i]);
-		}
-		EXPECT_TRUE(is_complaint()) {
-			TH_LOG("%s: %s", wrong[i], output);
-		}
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		EXPECT_TROUBLE(run("{ $LISTENQ %s; } 2>&1 </dev/null", wrong[i]));
 	ASSERT_EQ(0, lstat("/dev/null", &stat));
 	EXPECT_TRUE(S_ISCHR(stat.st_mode));
 }
@@ -707,22 +651,15 @@ TEST_F(metrics, broken)
 		{ "sockets", "NR > 1 { $15 = \"9223372036854775807\" } 1", TROUBLE },
 		{ "sockets", "NR > 1 { $2 = \"-\"; $7 = \"-\" } 1", DONE },
 	};
-	const char *valgrind = "";
+	const char *valgrind = have("valgrind") ? VALGRIND : "";
 
-	/* It takes its time where processors are emulated. */
-	if (have("valgrind"))
-		valgrind = "valgrind -q --error-exitcode=99 --leak-check=full";
 	full_listener(1);
 	lq_listener(AF_INET6, 1);
-	EXPECT_EQ(DONE, run("%s %s -am 2>&1", valgrind, tool_path())) {
-		TH_LOG("%s", output);
-	}
+	EXPECT_RUN(DONE, run("%s $LISTENQ -am 2>&1", valgrind));
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		copy_files(files[i].file, files[i].program);
-		EXPECT_EQ(files[i].status, run("%s $LISTENQ --proc . -m 2>&1",
-					       files[i].checked ? valgrind : "")) {
-			TH_LOG("%zu: %.300s", i, output);
-		}
+		EXPECT_RUN(files[i].status, run("%s $LISTENQ --proc . -m 2>&1",
+						files[i].checked ? valgrind : ""));
 		EXPECT_EQ(files[i].status == TROUBLE, is_complaint()) {
 			TH_LOG("%zu: %.300s", i, output);
 		}

@@ -9,17 +9,8 @@
  */
 
 #define _GNU_SOURCE
-#include <err.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "listenq.h"
@@ -44,35 +35,9 @@ static const char *data(void)
 }
 
 /* What TEXTFILE has is in output afterwards. */
-static bool says(const char *line)
+static bool written(const char *line)
 {
-	if (run("cat " TEXTFILE " 2>&1"))
-		return false;
-	return strstr(output, line);
-}
-
-/* A process in a namespace of its own that listens, until it is killed. */
-static pid_t listen_elsewhere(const char *name, int *port)
-{
-	int sync[2];
-	pid_t pid;
-
-	if (pipe(sync))
-		err(1, "pipe");
-	pid = lq_fork();
-	if (!pid) {
-		prctl(PR_SET_NAME, name);
-		lq_new_netns();
-		*port = lq_port(lq_listener(AF_INET, 7));
-		if (write(sync[1], port, sizeof(*port)) != sizeof(*port))
-			_exit(1);
-		pause();
-	}
-	if (read(sync[0], port, sizeof(*port)) != sizeof(*port))
-		errx(1, "no listener in another namespace");
-	close(sync[0]);
-	close(sync[1]);
-	return pid;
+	return !run("cat " TEXTFILE " 2>&1") && strstr(output, line);
 }
 
 static void end(pid_t pid)
@@ -96,16 +61,12 @@ static const char *set_up(void)
 	static const char * const programs[] = {
 		"promtool", "prometheus", "prometheus-node-exporter", "listenq",
 	};
-	const char *unfit = lq_setup_units();
-	static char why[64];
+	const char *why = lq_setup_units();
 
-	if (unfit)
-		return unfit;
-	for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
-		if (!have(programs[i])) {
-			snprintf(why, sizeof(why), "no %s", programs[i]);
-			return why;
-		}
+	for (size_t i = 0; !why && i < ARRAY_SIZE(programs); i++)
+		why = lacks(programs[i]);
+	if (why)
+		return why;
 	if (access(data(), F_OK))
 		return "tools/monitoring is not installed: make install, or set LISTENQ_DATA";
 	clean_up();
@@ -121,10 +82,7 @@ FIXTURE(monitoring)
 
 FIXTURE_SETUP(monitoring)
 {
-	const char *why = set_up();
-
-	if (why)
-		SKIP(longjmp(_metadata->env, 1), "%s", why);
+	LQ_SKIP_FOR(set_up());
 }
 
 FIXTURE_TEARDOWN(monitoring)
@@ -136,13 +94,11 @@ FIXTURE_TEARDOWN(monitoring)
 TEST_F_TIMEOUT(monitoring, text, SLOW_TIMEOUT)
 {
 	int port;
-	pid_t child = listen_elsewhere("a\"b\\\n", &port);
+	pid_t child = listen_elsewhere("a\"b\\\n", 0, &port);
 
 	full_listener(2);
 	ASSERT_EQ(0, run("listenq -am >text"));
-	ASSERT_EQ(0, run("promtool check metrics <text 2>&1")) {
-		TH_LOG("%s", output);
-	}
+	EXPECT_RUN(0, run("promtool check metrics <text 2>&1"));
 	EXPECT_STREQ("", output);
 	/* It does say so where there is something to say. */
 	ASSERT_EQ(0, run("sed -i 's/_total//' text"));
@@ -152,19 +108,13 @@ TEST_F_TIMEOUT(monitoring, text, SLOW_TIMEOUT)
 
 TEST_F_TIMEOUT(monitoring, rules, SLOW_TIMEOUT)
 {
-	EXPECT_EQ(0, run("promtool check rules $DATA/listenq.rules.yml 2>&1")) {
-		TH_LOG("%s", output);
-	}
-	EXPECT_EQ(0, run("promtool test rules $DATA/listenq.rules.test.yml 2>&1")) {
-		TH_LOG("%s", output);
-	}
+	EXPECT_RUN(0, run("promtool check rules $DATA/listenq.rules.yml 2>&1"));
+	EXPECT_RUN(0, run("promtool test rules $DATA/listenq.rules.test.yml 2>&1"));
 	/* Each alert is among those that the tests have seen firing. */
 	ASSERT_EQ(0, run("sed -n 's/^ *- alert: //p' $DATA/listenq.rules.yml | sort >alerts"));
 	ASSERT_EQ(0, run("grep -B 4 exp_labels $DATA/listenq.rules.test.yml >fired"));
 	ASSERT_EQ(0, run("sed -n 's/^ *- alertname: //p' fired | sort -u >tested"));
-	EXPECT_EQ(0, run("test -s alerts && diff alerts tested")) {
-		TH_LOG("%s", output);
-	}
+	EXPECT_RUN(0, run("test -s alerts && diff alerts tested"));
 }
 
 /* When the service was last started: what the timer counts from. */
@@ -221,19 +171,17 @@ TEST_F_TIMEOUT(monitoring, service, SLOW_TIMEOUT)
 	}
 	close(before);
 	ASSERT_EQ(0, lq_load());
-	other = listen_elsewhere("elsewhere", &port);
+	other = listen_elsewhere("elsewhere", 0, &port);
 
-	ASSERT_EQ(0, start_service()) {
-		TH_LOG("%s", output);
-	}
-	EXPECT_TRUE(says("listenq_up 1\n"));
+	EXPECT_RUN(0, start_service());
+	EXPECT_TRUE(written("listenq_up 1\n"));
 	snprintf(line, sizeof(line),
 		 "listenq_backlog_limit{netns=\"%d\",proto=\"tcp\",address=\"127.0.0.1\",port=\"%d\",%s} 7\n",
 		 other, port, "process=\"elsewhere\"");
-	EXPECT_TRUE(says(line)) {
+	EXPECT_TRUE(written(line)) {
 		TH_LOG("no %s", line);
 	}
-	EXPECT_TRUE(says("process=\"holder\"} 5\n"));
+	EXPECT_TRUE(written("process=\"holder\"} 5\n"));
 	EXPECT_EQ(0, run("ls " TEXTFILES));
 	EXPECT_STREQ("listenq.prom\n", output);
 	end(other);
@@ -241,14 +189,14 @@ TEST_F_TIMEOUT(monitoring, service, SLOW_TIMEOUT)
 	/* The module goes: so it says, and so does the unit. */
 	ASSERT_EQ(0, lq_unload());
 	EXPECT_NE(0, start_service());
-	EXPECT_TRUE(says("listenq_up 0\n"));
+	EXPECT_TRUE(written("listenq_up 0\n"));
 	EXPECT_EQ(3, lines(output));
 	EXPECT_TRUE(lq_wait_until(journal_has("listenq: the module is not loaded:")));
 	/* That all went well, as before, is not said each time. */
 	EXPECT_FALSE(journal_has("Finished"));
 	ASSERT_EQ(0, lq_load());
 	EXPECT_EQ(0, start_service());
-	EXPECT_TRUE(says("listenq_up 1\n"));
+	EXPECT_TRUE(written("listenq_up 1\n"));
 	end(child);
 }
 
@@ -352,6 +300,16 @@ static bool has_data(const char *expression)
 	       !strstr(output, "\"NaN\"");
 }
 
+static bool has_alert(const char *name, const char *state, int fd)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text),
+		 "ALERTS{alertname=\"%s\",alertstate=\"%s\",port=\"%d\"}",
+		 name, state, lq_port(fd));
+	return has_data(text);
+}
+
 /* What of @expression is about the listeners of @port. */
 static const char *of_port(const char *expression, int port)
 {
@@ -381,6 +339,13 @@ static void replace(char *text, const char *what, const char *with)
 static int read_queries(const char *file, const char *script,
 			char expressions[][2048], int max)
 {
+	static const char * const filled[][2] = {
+		{ "\\\"", "\"" }, { "$__rate_interval", "30s" },
+		{ "$__range", "5m" }, { "$instance", ".*" },
+		{ "$netns", ".*" }, { "$process", ".*" },
+		/* Which would give something where there is nothing to ask. */
+		{ " or vector(0)", "" }, { " > 1)", ")" }, { " == 0)", ")" },
+	};
 	int count = 0;
 
 	if (run("sed -n '%s' $DATA/%s", script, file))
@@ -390,16 +355,8 @@ static int read_queries(const char *file, const char *script,
 			errx(1, "%s: more than %d", file, max);
 		snprintf(expressions[count], sizeof(expressions[0]), "%.1000s",
 			 at);
-		replace(expressions[count], "\\\"", "\"");
-		replace(expressions[count], "$__rate_interval", "30s");
-		replace(expressions[count], "$__range", "5m");
-		replace(expressions[count], "$instance", ".*");
-		replace(expressions[count], "$netns", ".*");
-		replace(expressions[count], "$process", ".*");
-		/* Which would give something where there is nothing to ask. */
-		replace(expressions[count], " or vector(0)", "");
-		replace(expressions[count], " > 1)", ")");
-		replace(expressions[count], " == 0)", ")");
+		for (size_t i = 0; i < ARRAY_SIZE(filled); i++)
+			replace(expressions[count], filled[i][0], filled[i][1]);
 		if (strchr(expressions[count], '$'))
 			errx(1, "%s: can't ask %s", file, expressions[count]);
 		count++;
@@ -413,7 +370,7 @@ TEST_F_TIMEOUT(monitoring, prometheus, SLOW_TIMEOUT)
 	long long first, second;
 	int full, cut, ruled, all, somaxconn, count;
 	pid_t load, prometheus;
-	char text[256], *names;
+	char *names;
 
 	load = start_load();
 	ASSERT_EQ(0, run("systemctl start prometheus-node-exporter 2>&1"));
@@ -421,7 +378,7 @@ TEST_F_TIMEOUT(monitoring, prometheus, SLOW_TIMEOUT)
 	prometheus = start_prometheus();
 
 	/* The timer, by itself, more than once. */
-	ASSERT_TRUE(lq_wait_until(says("listenq_up 1\n")));
+	ASSERT_TRUE(lq_wait_until(written("listenq_up 1\n")));
 	first = started_us();
 	ASSERT_TRUE(lq_wait_until((second = started_us()) > first));
 	EXPECT_LE(15 * 1000000, second - first);
@@ -429,9 +386,9 @@ TEST_F_TIMEOUT(monitoring, prometheus, SLOW_TIMEOUT)
 	/* What node_exporter makes of the file. */
 	ASSERT_TRUE(lq_wait_until(!run("busybox wget -q -O - http://127.0.0.1:9100/metrics") &&
 				  strstr(output, "\nlistenq_up 1\n")));
-	EXPECT_NE(NULL, strstr(output, "\nnode_textfile_scrape_error 0\n"));
-	EXPECT_NE(NULL, strstr(output, "node_textfile_mtime_seconds{file=\"" TEXTFILE "\"}"));
-	EXPECT_NE(NULL, strstr(output, "\nlistenq_accept_wait_seconds_bucket{"));
+	EXPECT_TRUE(says("\nnode_textfile_scrape_error 0\n"));
+	EXPECT_TRUE(says("node_textfile_mtime_seconds{file=\"" TEXTFILE "\"}"));
+	EXPECT_TRUE(says("\nlistenq_accept_wait_seconds_bucket{"));
 
 	/* Nothing has happened yet; then it does. */
 	ASSERT_TRUE(lq_wait_until(has_data("listenq_up == 1"))) {
@@ -443,21 +400,15 @@ TEST_F_TIMEOUT(monitoring, prometheus, SLOW_TIMEOUT)
 	cut = lq_port(lq_listener(AF_INET, somaxconn + 1));
 	ruled = lq_port(lq_listener(AF_INET, somaxconn + 1));
 	all = lq_port(lq_listener(AF_INET, INT_MAX));
-	snprintf(text, sizeof(text), "%d force 3", ruled);
-	ASSERT_EQ(0, lq_clamp(text));
+	ASSERT_EQ(0, lq_clampf("%d force 3", ruled));
 	full = full_listener(2);
 	ASSERT_EQ(0, start_service());
-	snprintf(text, sizeof(text),
-		 "ALERTS{alertname=\"ListenqOverflows\",alertstate=\"firing\",port=\"%d\"}",
-		 lq_port(full));
-	EXPECT_TRUE(lq_wait_until(has_data(text))) {
+	EXPECT_TRUE(lq_wait_until(has_alert("ListenqOverflows", "firing",
+					    full))) {
 		TH_LOG("%s", output);
 	}
 	/* These have to last, and so are not raised yet. */
-	snprintf(text, sizeof(text),
-		 "ALERTS{alertname=\"ListenqAcceptQueueFilling\",alertstate=\"pending\",port=\"%d\"}",
-		 lq_port(full));
-	EXPECT_TRUE(has_data(text)) {
+	EXPECT_TRUE(has_alert("ListenqAcceptQueueFilling", "pending", full)) {
 		TH_LOG("%s", output);
 	}
 

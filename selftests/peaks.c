@@ -9,23 +9,9 @@
  */
 
 #define _GNU_SOURCE
-#include <err.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/capability.h>
-#include <linux/filter.h>
-#include <netinet/in.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "listenq.h"
@@ -67,36 +53,13 @@ static long long ss_acceptq(int fd)
 	return ss.recvq;
 }
 
-static void connect_many(int fd, int *clients, int count)
+/* @count more come to @fd, whose queue holds @inside then. */
+static void come(struct __test_metadata *_metadata, int fd, int *clients,
+		 int count, int inside)
 {
-	for (int i = 0; i < count; i++)
-		clients[i] = lq_connect(fd);
+	lq_connect_many(fd, clients, count);
+	ASSERT_TRUE(lq_wait_until(ss_acceptq(fd) == inside));
 }
-
-static void accept_many(int fd, int count)
-{
-	for (int i = 0; i < count; i++)
-		lq_accept(fd);
-}
-
-FIXTURE(peaks)
-{
-};
-
-FIXTURE_VARIANT(peaks)
-{
-	int family;
-};
-
-FIXTURE_VARIANT_ADD(peaks, ipv4)
-{
-	.family = AF_INET,
-};
-
-FIXTURE_VARIANT_ADD(peaks, ipv6)
-{
-	.family = AF_INET6,
-};
 
 static void begin(void)
 {
@@ -105,15 +68,8 @@ static void begin(void)
 	missed_before = lq_missed();
 }
 
-FIXTURE_SETUP(peaks)
-{
-	LQ_SETUP();
-	begin();
-}
-
-FIXTURE_TEARDOWN(peaks)
-{
-}
+LQ_FIXTURE(peaks, begin());
+LQ_FAMILIES(peaks);
 
 TEST_F(peaks, acceptq_peak_is_what_ss_saw)
 {
@@ -125,9 +81,9 @@ TEST_F(peaks, acceptq_peak_is_what_ss_saw)
 
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
 		if (steps[i] > 0)
-			connect_many(fd, clients, steps[i]);
+			lq_connect_many(fd, clients, steps[i]);
 		else
-			accept_many(fd, -steps[i]);
+			lq_accept_many(fd, -steps[i]);
 		inside += steps[i];
 		ASSERT_TRUE(lq_wait_until(ss_acceptq(fd) == inside));
 		seen = inside > seen ? inside : seen;
@@ -166,11 +122,10 @@ TEST_F(peaks, full_queues)
 	long long seen;
 	int clients[4];
 
-	connect_many(full, clients, 4);
-	ASSERT_TRUE(lq_wait_until(ss_acceptq(full) == 4));
+	come(_metadata, full, clients, 4, 4);
 	lq_send_syns(variant->family, lq_port(full), 0, 20);
 	ASSERT_TRUE(lq_wait_until(lq_netstat("ListenOverflows") == 20));
-	accept_many(full, 4);
+	lq_accept_many(full, 4);
 	check_peak(_metadata, full, "acceptq_peak", 4);
 
 	/* Those beyond the fourth get a cookie, or are dropped. */
@@ -182,37 +137,23 @@ TEST_F(peaks, full_queues)
 	EXPECT_GE(4, seen);
 	check_peak(_metadata, half_open, "synq_peak", seen);
 	EXPECT_EQ(0, lq_num(half_open, "acceptq_peak"));
-	for (int i = 0; i < 4; i++)
-		close(clients[i]);
+	lq_close_all(clients, 4);
 }
 
 /* A request that becomes a connection moves from one queue to the other. */
 TEST_F(peaks, both_queues)
 {
-	/* SYNs pass, ACKs are dropped as if lost: these are TCP's flags. */
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x02, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
-		BPF_STMT(BPF_RET | BPF_K, 0),
-	};
-	struct sock_fprog program = {
-		.len = ARRAY_SIZE(code), .filter = code,
-	};
 	int fd = lq_listener(variant->family, LIMIT);
 	int clients[6];
 
-	ASSERT_EQ(0, setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program,
-				sizeof(program)));
-	connect_many(fd, clients, 6);
+	lq_hold_acks(fd);
+	lq_connect_many(fd, clients, 6);
 	ASSERT_TRUE(lq_wait_until(lq_ss_syn_recv(lq_port(fd)) == 6));
-	ASSERT_EQ(0, setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &program,
-				sizeof(int)));
-	/* The ACK again, with a byte of data. */
+	lq_pass_acks(fd);
 	for (int i = 0; i < 6; i++)
-		ASSERT_EQ(1, send(clients[i], "x", 1, MSG_NOSIGNAL));
+		lq_send_byte(clients[i]);
 	ASSERT_TRUE(lq_wait_until(ss_acceptq(fd) == 6));
-	accept_many(fd, 6);
+	lq_accept_many(fd, 6);
 	check_peak(_metadata, fd, "acceptq_peak", 6);
 	check_peak(_metadata, fd, "synq_peak", 6);
 	EXPECT_EQ(0, lq_num(fd, "synq"));
@@ -224,12 +165,10 @@ TEST_F(peaks, raised_by_a_rule)
 	int fd = lq_listener(variant->family, 2);
 	int clients[8];
 
-	connect_many(fd, clients, 3);
-	ASSERT_TRUE(lq_wait_until(ss_acceptq(fd) == 3));
+	come(_metadata, fd, clients, 3, 3);
 	ASSERT_EQ(0, lq_clamp("* force 10\n"));
-	connect_many(fd, clients + 3, 5);
-	ASSERT_TRUE(lq_wait_until(ss_acceptq(fd) == 8));
-	accept_many(fd, 6);
+	come(_metadata, fd, clients + 3, 5, 8);
+	lq_accept_many(fd, 6);
 	ASSERT_EQ(0, lq_clamp("* force 1\n"));
 	check_peak(_metadata, fd, "acceptq_peak", 8);
 	EXPECT_EQ(2, lq_num(fd, "acceptq"));
@@ -244,19 +183,12 @@ TEST_F(peaks, of_a_group)
 	long long seen[GROUP], sum = 0;
 
 	for (int i = 0; i < GROUP; i++) {
-		struct lq_addr addr = lq_addr(variant->family,
-					      lq_loopback(variant->family),
-					      port);
-		const int one = 1;
-
-		fds[i] = socket(variant->family, SOCK_STREAM, 0);
-		ASSERT_EQ(0, setsockopt(fds[i], SOL_SOCKET, SO_REUSEPORT, &one,
-					sizeof(one)));
-		ASSERT_EQ(0, bind(fds[i], &addr.sa, addr.len));
+		fds[i] = lq_bound_shared(variant->family,
+					 lq_loopback(variant->family), port);
 		lq_listen(fds[i], LIMIT);
 		port = lq_port(fds[i]);
 	}
-	connect_many(fds[0], clients, TO_GROUP);
+	lq_connect_many(fds[0], clients, TO_GROUP);
 	ASSERT_TRUE(lq_wait_until(({
 		sum = 0;
 		for (int i = 0; i < GROUP; i++) {
@@ -266,7 +198,7 @@ TEST_F(peaks, of_a_group)
 		sum == TO_GROUP;
 	})));
 	for (int i = 0; i < GROUP; i++)
-		accept_many(fds[i], seen[i]);
+		lq_accept_many(fds[i], seen[i]);
 	for (int i = 0; i < GROUP; i++) {
 		check_peak(_metadata, fds[i], "acceptq_peak", seen[i]);
 		EXPECT_EQ(0, lq_num(fds[i], "acceptq"));
@@ -279,11 +211,10 @@ TEST_F(peaks, listening_again)
 	int fd = lq_listener_any(variant->family, LIMIT);
 	int clients[4];
 
-	connect_many(fd, clients, 4);
 	lq_send_syns(variant->family, lq_port(fd), 0, 6);
-	ASSERT_TRUE(lq_wait_until(ss_acceptq(fd) == 4));
+	come(_metadata, fd, clients, 4, 4);
 	ASSERT_TRUE(lq_wait_until(lq_ss_syn_recv(lq_port(fd)) == 6));
-	accept_many(fd, 4);
+	lq_accept_many(fd, 4);
 	lq_listen(fd, LIMIT / 2);
 	check_peak(_metadata, fd, "acceptq_peak", 4);
 	check_peak(_metadata, fd, "synq_peak", 6);
@@ -299,31 +230,31 @@ TEST_F(peaks, listening_again)
 	check_peak(_metadata, fd, "acceptq_peak", 1);
 }
 
-/* What a reset leaves as it is. */
-static const char * const counters[] = {
-	"syns", "accepts", "overflows", "synq_drops", "syncookies", "sk_drops",
+/* A line of the file, as of one moment. */
+struct line {
+	long long acceptq;
+	long long acceptq_peak;
+	long long synq;
+	long long synq_peak;
+	/* What a reset leaves as it is. */
+	long long counters[LQ_COUNTERS];
 };
 
-#define COUNTERS	((int)ARRAY_SIZE(counters))
-
-static long long cell_num(const struct lq_table *table, int row,
-			  const char *col)
-{
-	const char *text = lq_cell(table, row, col);
-
-	return strcmp(text, "-") ? atoll(text) : LQ_NONE;
-}
-
-static void read_counters(int fd, long long *values)
+static struct line read_line(int fd)
 {
 	struct lq_table *table = lq_read(LQ_SOCKETS);
-	int row = lq_find(table, "cookie", lq_cookie_str(fd));
+	int row = lq_row(table, fd);
+	struct line line = {
+		.acceptq = lq_cell_num(table, row, "acceptq"),
+		.acceptq_peak = lq_cell_num(table, row, "acceptq_peak"),
+		.synq = lq_cell_num(table, row, "synq"),
+		.synq_peak = lq_cell_num(table, row, "synq_peak"),
+	};
 
-	if (row < 0)
-		errx(1, "a listener that isn't listed");
-	for (int i = 0; i < COUNTERS; i++)
-		values[i] = cell_num(table, row, counters[i]);
+	for (int i = 0; i < LQ_COUNTERS; i++)
+		line.counters[i] = lq_cell_num(table, row, lq_counters[i]);
 	lq_free(table);
+	return line;
 }
 
 /* To what there is now, and from there it goes up again. */
@@ -336,71 +267,46 @@ TEST_F(peaks, reset)
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		int full = lq_listener_any(variant->family, 4);
 		int fd = lq_listener_any(variant->family, LIMIT);
-		long long before[COUNTERS], after[COUNTERS];
+		struct line before, after;
 		long long overflows = lq_netstat("ListenOverflows");
 		int clients[16], port = lq_port(fd);
 
-		connect_many(full, clients, 5);
-		ASSERT_TRUE(lq_wait_until(ss_acceptq(full) == 5));
+		come(_metadata, full, clients, 5, 5);
 		lq_send_syns(variant->family, lq_port(full), 0, 3);
 		ASSERT_TRUE(lq_wait_until(lq_netstat("ListenOverflows") ==
 					  overflows + 3));
-		accept_many(full, 3);
-		connect_many(fd, clients + 5, 6);
+		lq_accept_many(full, 3);
 		lq_send_syns(variant->family, port, 0, 4);
-		ASSERT_TRUE(lq_wait_until(ss_acceptq(fd) == 6));
-		accept_many(fd, 5);
+		come(_metadata, fd, clients + 5, 6, 6);
+		lq_accept_many(fd, 5);
 		ASSERT_TRUE(lq_wait_until(lq_ss_syn_recv(port) == 4));
 		check_peak(_metadata, full, "acceptq_peak", 5);
 		check_peak(_metadata, fd, "acceptq_peak", 6);
 		check_peak(_metadata, fd, "synq_peak", 4);
 
-		read_counters(full, before);
+		before = read_line(full);
 		ASSERT_EQ(0, lq_write_sockets(texts[i]));
-		read_counters(full, after);
-		for (int c = 0; c < COUNTERS; c++)
-			EXPECT_EQ(before[c], after[c]);
-		EXPECT_EQ(2, lq_num(full, "acceptq_peak"));
-		EXPECT_EQ(0, lq_num(full, "synq_peak"));
+		after = read_line(full);
+		for (int c = 0; c < LQ_COUNTERS; c++)
+			EXPECT_EQ(before.counters[c], after.counters[c]);
+		EXPECT_EQ(2, after.acceptq_peak);
+		EXPECT_EQ(0, after.synq_peak);
 		EXPECT_EQ(1, lq_num(fd, "acceptq_peak"));
 		EXPECT_EQ(4, lq_num(fd, "synq_peak"));
 
-		connect_many(fd, clients + 11, 3);
+		lq_connect_many(fd, clients + 11, 3);
 		ASSERT_TRUE(lq_wait_until(ss_acceptq(fd) == 4));
-		accept_many(fd, 4);
+		lq_accept_many(fd, 4);
 		check_peak(_metadata, fd, "acceptq_peak", 4);
 		EXPECT_EQ(2, lq_num(full, "acceptq_peak"));
-		for (int c = 0; c < 14; c++)
-			close(clients[c]);
+		lq_close_all(clients, 14);
 		close(fd);
 		close(full);
 	}
 }
 
 /* Those that don't depend on the family. */
-FIXTURE(others)
-{
-};
-
-FIXTURE_SETUP(others)
-{
-	LQ_SETUP();
-	begin();
-}
-
-FIXTURE_TEARDOWN(others)
-{
-}
-
-/* Away from the test's processor. */
-static void spread_out(void)
-{
-	cpu_set_t all;
-
-	memset(&all, 0xff, sizeof(all));
-	if (sched_setaffinity(0, sizeof(all), &all))
-		err(1, "sched_setaffinity");
-}
+LQ_FIXTURE(others, begin());
 
 /* Both queues of @fd go up and down, until @stop. */
 static pid_t start_traffic(int fd, atomic_int *stop)
@@ -410,102 +316,81 @@ static pid_t start_traffic(int fd, atomic_int *stop)
 
 	if (pid)
 		return pid;
-	spread_out();
+	lq_unpin();
 	for (int i = 0; !*stop; i++) {
 		int count = 1 + i % 8;
 
-		connect_many(fd, clients, count);
+		lq_connect_many(fd, clients, count);
 		lq_send_syns(AF_INET, lq_port(fd), i % 40, 1);
-		accept_many(fd, count);
-		for (int c = 0; c < count; c++)
-			close(clients[c]);
+		lq_accept_many(fd, count);
+		lq_close_all(clients, count);
 	}
 	_exit(0);
 }
 
-/* A line of the file, as of one moment. */
-struct line {
-	long long acceptq;
-	long long acceptq_peak;
-	long long synq;
-	long long synq_peak;
-	long long counters[COUNTERS];
+/* What was wrong of many lines, and how often there was traffic in between. */
+struct faults {
+	int below;	/* a peak that is less than what is there */
+	int fell;	/* a peak, or a counter */
+	int some;
 };
 
-static struct line read_line(int fd)
+static void compare_lines(struct faults *faults, const struct line *last,
+			  const struct line *line, bool was_reset)
 {
-	struct lq_table *table = lq_read(LQ_SOCKETS);
-	int row = lq_find(table, "cookie", lq_cookie_str(fd));
-	struct line line;
+	faults->below += line->acceptq_peak < line->acceptq;
+	faults->below += line->synq_peak < line->synq;
+	faults->some += line->counters[0] > last->counters[0];
+	for (int i = 0; i < LQ_COUNTERS; i++)
+		faults->fell += line->counters[i] < last->counters[i];
+	if (was_reset)
+		return;
+	faults->fell += line->acceptq_peak < last->acceptq_peak;
+	faults->fell += line->synq_peak < last->synq_peak;
+}
 
-	if (row < 0)
-		errx(1, "a listener that isn't listed");
-	line.acceptq = cell_num(table, row, "acceptq");
-	line.acceptq_peak = cell_num(table, row, "acceptq_peak");
-	line.synq = cell_num(table, row, "synq");
-	line.synq_peak = cell_num(table, row, "synq_peak");
-	for (int i = 0; i < COUNTERS; i++)
-		line.counters[i] = cell_num(table, row, counters[i]);
-	lq_free(table);
-	return line;
+/* Reads during traffic, all of them after a reset or none. */
+static struct line check_traffic(struct __test_metadata *_metadata, int fd,
+				 bool resets)
+{
+	atomic_int *stop = lq_shared(sizeof(*stop));
+	pid_t pid = start_traffic(fd, stop);
+	struct line last = read_line(fd);
+	struct faults faults = { };
+
+	for (int i = 0; i < READS; i++) {
+		struct line line;
+
+		if (resets)
+			ASSERT_EQ(0, lq_write_sockets("reset"));
+		line = read_line(fd);
+		compare_lines(&faults, &last, &line, resets);
+		last = line;
+		lq_pause();
+	}
+	*stop = 1;
+	EXPECT_EQ(0, lq_reap(pid));
+	EXPECT_EQ(0, faults.below);
+	EXPECT_EQ(0, faults.fell);
+	EXPECT_LT(READS / 10, faults.some);
+	return last;
 }
 
 /* The peak isn't below the occupancy beside it, nor below an earlier one. */
 TEST_F(others, never_below_what_was_shown)
 {
-	atomic_int *stop = lq_shared(sizeof(*stop));
 	int fd = lq_listener_any(AF_INET, LIMIT);
-	pid_t pid = start_traffic(fd, stop);
-	struct line last = { };
-	int below = 0, fell = 0, some = 0;
 
-	for (int i = 0; i < READS; i++) {
-		struct line line = read_line(fd);
-
-		below += line.acceptq_peak < line.acceptq;
-		below += line.synq_peak < line.synq;
-		fell += line.acceptq_peak < last.acceptq_peak;
-		fell += line.synq_peak < last.synq_peak;
-		some += line.counters[0] > last.counters[0];
-		last = line;
-		lq_pause();
-	}
-	*stop = 1;
-	EXPECT_EQ(0, lq_reap(pid));
-	EXPECT_EQ(0, below);
-	EXPECT_EQ(0, fell);
-	/* There was traffic between reads. */
-	EXPECT_LT(READS / 10, some);
-	EXPECT_GE(9, last.acceptq_peak);
+	EXPECT_GE(9, check_traffic(_metadata, fd, false).acceptq_peak);
 }
 
 /* Counters don't notice, and no peak is ever below its queue. */
 TEST_F(others, reset_during_traffic)
 {
-	atomic_int *stop = lq_shared(sizeof(*stop));
 	int fd = lq_listener_any(AF_INET, LIMIT);
-	pid_t pid = start_traffic(fd, stop);
-	int below = 0, fell = 0, some = 0;
-	struct line last = read_line(fd);
 	struct line line;
 
-	for (int i = 0; i < READS; i++) {
-		ASSERT_EQ(0, lq_write_sockets("reset"));
-		line = read_line(fd);
-		below += line.acceptq_peak < line.acceptq;
-		below += line.synq_peak < line.synq;
-		for (int c = 0; c < COUNTERS; c++)
-			fell += line.counters[c] < last.counters[c];
-		some += line.counters[0] > last.counters[0];
-		last = line;
-		lq_pause();
-	}
-	*stop = 1;
-	EXPECT_EQ(0, lq_reap(pid));
-	EXPECT_EQ(0, below);
-	EXPECT_EQ(0, fell);
-	EXPECT_LT(READS / 10, some);
-
+	check_traffic(_metadata, fd, true);
 	/* When it is over, the last reset has the last word. */
 	EXPECT_EQ(0, lq_num(fd, "acceptq"));
 	EXPECT_EQ(0, lq_write_sockets("reset"));
@@ -513,36 +398,6 @@ TEST_F(others, reset_during_traffic)
 	EXPECT_EQ(0, line.acceptq_peak);
 	EXPECT_LE(line.synq, line.synq_peak);
 	EXPECT_LT(0, line.counters[0]);
-}
-
-/* A reset is of one namespace. */
-TEST_F(others, reset_of_other_namespace)
-{
-	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	int fds[2], clients[4];
-
-	ASSERT_LE(0, home);
-	fds[0] = lq_listener(AF_INET, LIMIT);
-	connect_many(fds[0], clients, 2);
-	ASSERT_TRUE(lq_wait_until(ss_acceptq(fds[0]) == 2));
-	accept_many(fds[0], 2);
-
-	lq_new_netns();
-	fds[1] = lq_listener(AF_INET, LIMIT);
-	connect_many(fds[1], clients + 2, 2);
-	ASSERT_TRUE(lq_wait_until(ss_acceptq(fds[1]) == 2));
-	accept_many(fds[1], 2);
-	EXPECT_EQ(0, lq_write_sockets("reset"));
-	EXPECT_EQ(0, lq_num(fds[1], "acceptq_peak"));
-
-	ASSERT_EQ(0, setns(home, CLONE_NEWNET));
-	check_peak(_metadata, fds[0], "acceptq_peak", 2);
-}
-
-static void become_root_without_net_admin(void)
-{
-	lq_set_capabilities(~0ULL >> (63 - CAP_LAST_CAP) &
-			    ~(1ULL << CAP_NET_ADMIN));
 }
 
 static void become_other_user(void)
@@ -561,32 +416,12 @@ static void become_root_of_nothing(void)
 
 static void become_root_of_a_container(void)
 {
-	lq_become_user(OTHER_UID);
-	lq_enter_user_namespace(OTHER_UID);
-	lq_new_netns();
+	lq_enter_container(OTHER_UID);
 }
 
-/* Opened and written by somebody who has gone through @become; the errno. */
 static int reset_as(void (*become)(void))
 {
-	int *error = lq_shared(sizeof(*error));
-	pid_t pid = lq_fork();
-	int status;
-
-	if (!pid) {
-		int fd;
-
-		become();
-		fd = open(LQ_SOCKETS, O_WRONLY | O_CLOEXEC);
-		*error = fd < 0 || write(fd, "reset", 5) != 5 ? errno : 0;
-		_exit(0);
-	}
-	status = lq_reap(pid);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == KSFT_SKIP)
-		return -1;
-	if (status)
-		errx(1, "a writer failed");
-	return *error;
+	return lq_write_as(become, LQ_SOCKETS, "reset");
 }
 
 /* Two come and go: a peak that a reset would take away. */
@@ -595,18 +430,31 @@ static int listener_with_a_peak(struct __test_metadata *_metadata)
 	int fd = lq_listener(AF_INET, LIMIT);
 	int clients[2];
 
-	connect_many(fd, clients, 2);
-	EXPECT_TRUE(lq_wait_until(ss_acceptq(fd) == 2));
-	accept_many(fd, 2);
+	come(_metadata, fd, clients, 2, 2);
+	lq_accept_many(fd, 2);
 	check_peak(_metadata, fd, "acceptq_peak", 2);
 	return fd;
+}
+
+/* A reset is of one namespace. */
+TEST_F(others, reset_of_other_namespace)
+{
+	int here = listener_with_a_peak(_metadata), home = lq_netns(), there;
+
+	lq_new_netns();
+	there = listener_with_a_peak(_metadata);
+	EXPECT_EQ(0, lq_write_sockets("reset"));
+	EXPECT_EQ(0, lq_num(there, "acceptq_peak"));
+
+	lq_enter_netns(home);
+	check_peak(_metadata, here, "acceptq_peak", 2);
 }
 
 TEST_F(others, reset_without_the_capability)
 {
 	int fd = listener_with_a_peak(_metadata);
 
-	EXPECT_EQ(EPERM, reset_as(become_root_without_net_admin));
+	EXPECT_EQ(EPERM, reset_as(lq_drop_net_admin));
 	check_peak(_metadata, fd, "acceptq_peak", 2);
 	/* The file's mode keeps everybody else away. */
 	EXPECT_EQ(EACCES, reset_as(become_other_user));
@@ -624,7 +472,7 @@ TEST_F(others, the_opener_counts)
 	ASSERT_LE(0, file);
 	pid = lq_fork();
 	if (!pid) {
-		become_root_without_net_admin();
+		lq_drop_net_admin();
 		*error = write(file, "reset", 5) != 5 ? errno : 0;
 		_exit(0);
 	}

@@ -9,25 +9,13 @@
  */
 
 #define _GNU_SOURCE
-#include <ctype.h>
-#include <err.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <linux/perf_event.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "listenq.h"
@@ -55,15 +43,6 @@
 #define MOST_EVENTS	64
 #define MOST_CPUS	64
 
-static unsigned long netns(void)
-{
-	struct stat st;
-
-	if (stat("/proc/self/ns/net", &st))
-		err(1, "/proc/self/ns/net");
-	return st.st_ino;
-}
-
 /* A file's first line. */
 static const char *text_of(const char *path)
 {
@@ -77,17 +56,22 @@ static const char *text_of(const char *path)
 	return text;
 }
 
-/* A listener at @host that holds all that it can, and knows no overflow. */
+/* From then on @fd holds all that @limit lets in, and knows no overflow. */
+static void fill(struct __test_metadata *_metadata, int fd, int limit)
+{
+	for (int i = 0; i <= limit; i++)
+		close(lq_connect(fd));
+	EXPECT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == limit + 1));
+	EXPECT_EQ(0, lq_num(fd, "overflows"));
+}
+
 static int full(struct __test_metadata *_metadata, int family,
 		const char *host, int backlog)
 {
 	int fd = lq_bound(family, host, 0);
 
 	lq_listen(fd, backlog);
-	for (int i = 0; i <= backlog; i++)
-		close(lq_connect(fd));
-	EXPECT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == backlog + 1));
-	EXPECT_EQ(0, lq_num(fd, "overflows"));
+	fill(_metadata, fd, backlog);
 	return fd;
 }
 
@@ -115,8 +99,9 @@ FIXTURE(lines)
 {
 	bool loaded;
 	char interval[64];
-	int log;
 };
+
+static int log_fd;
 
 /* The host's limit on lines starts anew with the module. */
 FIXTURE_SETUP(lines)
@@ -124,8 +109,8 @@ FIXTURE_SETUP(lines)
 	self->loaded = lq_loaded();
 	LQ_SETUP();
 	strcpy(self->interval, text_of(PARAMETER));
-	self->log = lq_open_log();
-	if (self->log < 0)
+	log_fd = lq_open_log();
+	if (log_fd < 0)
 		SKIP(longjmp(_metadata->env, 1), "no kernel log to be read");
 	ASSERT_EQ(0, lq_unload());
 	ASSERT_EQ(0, lq_load());
@@ -134,13 +119,10 @@ FIXTURE_SETUP(lines)
 
 FIXTURE_TEARDOWN(lines)
 {
-	close(self->log);
-	if (!lq_loaded())
-		EXPECT_EQ(0, lq_load());
+	close(log_fd);
+	EXPECT_EQ(0, lq_restore(self->loaded));
 	if (self->loaded)
 		lq_write_file(PARAMETER, self->interval);
-	else
-		EXPECT_EQ(0, lq_unload());
 }
 
 /* /dev/kmsg says \x5c for a backslash, and so on. */
@@ -161,12 +143,12 @@ static void unescape(char *text)
 }
 
 /* The next line about this namespace, without what all of them begin with. */
-static bool next_line(int log, char *line)
+static bool next_line(char *line)
 {
 	char lead[64], text[LINE];
 
-	snprintf(lead, sizeof(lead), LEAD "%lu] ", netns());
-	while (lq_read_log(log, text, sizeof(text))) {
+	snprintf(lead, sizeof(lead), LEAD "%lu] ", lq_netns_inode());
+	while (lq_read_log(log_fd, text, sizeof(text))) {
 		if (strncmp(text, lead, strlen(lead)))
 			continue;
 		unescape(text);
@@ -176,45 +158,43 @@ static bool next_line(int log, char *line)
 	return false;
 }
 
-static void check_line(struct __test_metadata *_metadata, int log,
-		       const char *local, const char *caller, int limit,
-		       long long times)
+/* The next one is about @fd, and @caller called listen() on it. */
+static void check_line_of(struct __test_metadata *_metadata, int fd,
+			  const char *caller, int limit, long long times)
 {
 	char line[LINE] = "", expected[LINE];
 
 	snprintf(expected, sizeof(expected),
-		 "%s %s: accept queue full, limit %d, overflows %lld", local,
-		 caller, limit, times);
-	EXPECT_TRUE(lq_wait_until(next_line(log, line)));
+		 "%s %s: accept queue full, limit %d, overflows %lld",
+		 lq_local(fd), caller, limit, times);
+	EXPECT_TRUE(lq_wait_until(next_line(line)));
 	EXPECT_STREQ(expected, line);
 }
 
+/* The caller is this process, under the name @comm. */
+static void check_line_by(struct __test_metadata *_metadata, int fd,
+			  const char *comm, int limit, long long times)
+{
+	char caller[128];
+
+	snprintf(caller, sizeof(caller), "%s[%d]", comm, getpid());
+	check_line_of(_metadata, fd, caller, limit, times);
+}
+
+static void check_line(struct __test_metadata *_metadata, int fd,
+		       int limit, long long times)
+{
+	check_line_by(_metadata, fd, "reports", limit, times);
+}
+
 /* Nothing is said for a while, though the work may be done by others. */
-static void check_silence(struct __test_metadata *_metadata, int log)
+static void check_silence(struct __test_metadata *_metadata)
 {
 	long long start = lq_now_ms();
 	char line[LINE] = "";
 
-	lq_wait_until(next_line(log, line) ||
-		      lq_now_ms() - start > SILENCE_MS);
+	lq_wait_until(next_line(line) || lq_now_ms() - start > SILENCE_MS);
 	EXPECT_STREQ("", line);
-}
-
-/* "0.0.0.0:PORT" */
-static const char *local_any(int fd)
-{
-	static char text[32];
-
-	snprintf(text, sizeof(text), "0.0.0.0:%d", lq_port(fd));
-	return text;
-}
-
-static const char *caller_here(const char *comm)
-{
-	static char text[128];
-
-	snprintf(text, sizeof(text), "%s[%d]", comm, getpid());
-	return text;
 }
 
 /* A line at once, and no second one within the default of a minute. */
@@ -224,17 +204,15 @@ TEST_F(lines, first_overflow_at_once)
 
 	EXPECT_STREQ("60", text_of(PARAMETER));
 	flood(_metadata, fd, AF_INET, 1);
-	check_line(_metadata, self->log, local_any(fd), caller_here("reports"),
-		   1, 1);
+	check_line(_metadata, fd, 1, 1);
 	flood(_metadata, fd, AF_INET, 9);
-	check_silence(_metadata, self->log);
+	check_silence(_metadata);
 
 	/* The minute is this listener's own. */
 	fd = full_any(_metadata, 2);
 	flood(_metadata, fd, AF_INET, 1);
-	check_line(_metadata, self->log, local_any(fd), caller_here("reports"),
-		   2, 1);
-	check_silence(_metadata, self->log);
+	check_line(_metadata, fd, 2, 1);
+	check_silence(_metadata);
 }
 
 /* All that the line says of the listener, as sockets says it. */
@@ -243,27 +221,22 @@ TEST_F(lines, name_the_listener)
 	static const struct {
 		int family;
 		const char *host;
-		const char *shown;
 		int syns;
 	} places[] = {
-		{ AF_INET, "0.0.0.0", "0.0.0.0", AF_INET },
-		{ AF_INET, HERE4, HERE4, AF_INET },
-		{ AF_INET6, "::", "[::]", AF_INET6 },
-		{ AF_INET6, "::", "[::]", AF_INET },
-		{ AF_INET6, HERE6, "[" HERE6 "]", AF_INET6 },
-		{ AF_INET6, "::ffff:" HERE4, "[::ffff:" HERE4 "]", AF_INET },
+		{ AF_INET, "0.0.0.0", AF_INET },
+		{ AF_INET, HERE4, AF_INET },
+		{ AF_INET6, "::", AF_INET6 },
+		{ AF_INET6, "::", AF_INET },
+		{ AF_INET6, HERE6, AF_INET6 },
+		{ AF_INET6, "::ffff:" HERE4, AF_INET },
 	};
 
 	for (int i = 0; i < (int)ARRAY_SIZE(places); i++) {
 		int fd = full(_metadata, places[i].family, places[i].host, i);
-		char local[128];
 
-		snprintf(local, sizeof(local), "%s:%d", places[i].shown,
-			 lq_port(fd));
-		EXPECT_STREQ(local, lq_str(fd, "local"));
+		EXPECT_STREQ(lq_local(fd), lq_str(fd, "local"));
 		flood(_metadata, fd, places[i].syns, 1);
-		check_line(_metadata, self->log, local, caller_here("reports"),
-			   i, 1);
+		check_line(_metadata, fd, i, 1);
 		close(fd);
 	}
 }
@@ -274,12 +247,9 @@ TEST_F(lines, name_the_limit_in_force)
 	int fd = lq_listener_any(AF_INET, 100);
 
 	ASSERT_EQ(0, lq_clamp("* force 1\n"));
-	for (int i = 0; i < 2; i++)
-		close(lq_connect(fd));
-	EXPECT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == 2));
+	fill(_metadata, fd, 1);
 	flood(_metadata, fd, AF_INET, 1);
-	check_line(_metadata, self->log, local_any(fd), caller_here("reports"),
-		   1, 1);
+	check_line(_metadata, fd, 1, 1);
 }
 
 /* A process names itself, and no terminal takes that for anything but text. */
@@ -304,8 +274,7 @@ TEST_F(lines, escape_the_name)
 		fd = full_any(_metadata, 1);
 		EXPECT_STREQ(names[i].shown, lq_str(fd, "comm"));
 		flood(_metadata, fd, AF_INET, 1);
-		check_line(_metadata, self->log, local_any(fd),
-			   caller_here(names[i].shown), 1, 1);
+		check_line_by(_metadata, fd, names[i].shown, 1, 1);
 	}
 }
 
@@ -321,12 +290,12 @@ TEST_F(lines, from_before_the_load)
 	ASSERT_EQ(0, lq_load());
 	EXPECT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == 2));
 	flood(_metadata, fd, AF_INET, 1);
-	check_line(_metadata, self->log, local_any(fd), "-", 1, 1);
+	check_line_of(_metadata, fd, "-", 1, 1);
 
 	/* Its next listen() is known, but doesn't make it another one. */
 	lq_listen(fd, 1);
 	flood(_metadata, fd, AF_INET, 3);
-	check_silence(_metadata, self->log);
+	check_silence(_metadata);
 }
 
 static bool due(long long since, int interval_ms)
@@ -357,7 +326,7 @@ TEST_F(lines, once_per_interval)
 	for (int round = 0; round < 3; round++) {
 		flood(_metadata, fd, AF_INET, 1);
 		last = lq_now_ms();
-		EXPECT_TRUE(lq_wait_until(next_line(self->log, line)));
+		EXPECT_TRUE(lq_wait_until(next_line(line)));
 		count++;
 		total += times_of(line);
 		overflows = lq_num(fd, "overflows");
@@ -367,7 +336,7 @@ TEST_F(lines, once_per_interval)
 
 		/* Untold, and remembered for the next one. */
 		flood(_metadata, fd, AF_INET, 4);
-		while (!due(last, 2000) && next_line(self->log, line)) {
+		while (!due(last, 2000) && next_line(line)) {
 			count++;
 			total += times_of(line);
 		}
@@ -392,11 +361,10 @@ TEST_F(lines, none_at_0)
 
 	lq_write_file(PARAMETER, "0\n");
 	flood(_metadata, fd, AF_INET, 5);
-	check_silence(_metadata, self->log);
+	check_silence(_metadata);
 	lq_write_file(PARAMETER, "60\n");
 	flood(_metadata, fd, AF_INET, 1);
-	check_line(_metadata, self->log, local_any(fd), caller_here("reports"),
-		   1, 6);
+	check_line(_metadata, fd, 1, 6);
 }
 
 /* As long as the parameter can be: no product of it comes round to little. */
@@ -411,10 +379,9 @@ TEST_F(lines, the_longest_interval)
 
 		lq_write_file(PARAMETER, intervals[i]);
 		flood(_metadata, fd, AF_INET, 1);
-		check_line(_metadata, self->log, local_any(fd),
-			   caller_here("reports"), 1, 1);
+		check_line(_metadata, fd, 1, 1);
 		flood(_metadata, fd, AF_INET, 1);
-		check_silence(_metadata, self->log);
+		check_silence(_metadata);
 	}
 }
 
@@ -424,19 +391,15 @@ TEST_F(lines, listening_again)
 	int fd = full_any(_metadata, 1);
 
 	flood(_metadata, fd, AF_INET, 1);
-	check_line(_metadata, self->log, local_any(fd), caller_here("reports"),
-		   1, 1);
+	check_line(_metadata, fd, 1, 1);
 	flood(_metadata, fd, AF_INET, 6);
-	check_silence(_metadata, self->log);
+	check_silence(_metadata);
 
 	lq_end_listening(fd);
 	lq_listen(fd, 0);
-	close(lq_connect(fd));
-	EXPECT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == 1));
-	EXPECT_EQ(0, lq_num(fd, "overflows"));
+	fill(_metadata, fd, 0);
 	flood(_metadata, fd, AF_INET, 1);
-	check_line(_metadata, self->log, local_any(fd), caller_here("reports"),
-		   0, 1);
+	check_line(_metadata, fd, 0, 1);
 }
 
 /* All connections that wait in this namespace. */
@@ -476,7 +439,7 @@ TEST_F(lines, bounded_for_many_listeners)
 		long long start = lq_now_ms();
 
 		while (lq_now_ms() - start < SILENCE_MS) {
-			if (!next_line(self->log, line)) {
+			if (!next_line(line)) {
 				lq_pause();
 				continue;
 			}
@@ -487,8 +450,7 @@ TEST_F(lines, bounded_for_many_listeners)
 	EXPECT_LE(1, count);
 	EXPECT_GT(MOST_LINES, count);
 	EXPECT_EQ(0, wrong);
-	for (int i = 0; i < MANY; i++)
-		close(fds[i]);
+	lq_close_all(fds, MANY);
 	free(fds);
 }
 
@@ -502,13 +464,13 @@ TEST_F(lines, given_at_the_load)
 	ASSERT_EQ(0, lq_load_with("log_interval=0"));
 	EXPECT_STREQ("0", text_of(PARAMETER));
 	flood(_metadata, fd, AF_INET, 3);
-	check_silence(_metadata, self->log);
+	check_silence(_metadata);
 
 	ASSERT_EQ(0, lq_unload());
 	ASSERT_EQ(0, lq_load_with("log_interval=3600"));
 	EXPECT_STREQ("3600", text_of(PARAMETER));
 	flood(_metadata, fd, AF_INET, 1);
-	check_line(_metadata, self->log, local_any(fd), "-", 1, 1);
+	check_line_of(_metadata, fd, "-", 1, 1);
 
 	ASSERT_EQ(0, lq_unload());
 	EXPECT_EQ(EINVAL, lq_load_with("log_interval=-1"));
@@ -529,48 +491,57 @@ TEST_F(lines, unload_right_after_an_overflow)
 		EXPECT_TRUE(lq_wait_until(lq_netstat("ListenOverflows") ==
 					  10 * (i + 1)));
 		ASSERT_EQ(0, lq_load());
-		while (next_line(self->log, line))
+		while (next_line(line))
 			count++;
 	}
 	EXPECT_GE(UNLOADS, count);
 	flood(_metadata, fd, AF_INET, 1);
-	check_line(_metadata, self->log, local_any(fd), "-", 1, 1);
+	check_line_of(_metadata, fd, "-", 1, 1);
 }
 
 /* The events, in an instance of their own: nobody else's are touched. */
 FIXTURE(events)
 {
 	bool loaded;
-	char dir[64];
 };
 
-static void write_below(const char *dir, const char *name, const char *text)
+static char dir[64];
+
+static const char *path_below(const char *name)
 {
-	char path[256];
+	static char path[256];
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	lq_write_file(path, text);
+	return path;
+}
+
+static void write_below(const char *name, const char *text)
+{
+	lq_write_file(path_below(name), text);
+}
+
+static const char *text_below(const char *name)
+{
+	return text_of(path_below(name));
+}
+
+static FILE *open_below(const char *name)
+{
+	FILE *file = fopen(path_below(name), "r");
+
+	if (!file)
+		err(1, "%s/%s", dir, name);
+	return file;
 }
 
 /* It is opening the file that empties it. */
-static void clear_events(const char *dir)
+static void clear_events(void)
 {
-	char path[256];
-	int fd;
+	FILE *file = fopen(path_below("trace"), "w");
 
-	snprintf(path, sizeof(path), "%s/trace", dir);
-	fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
-	if (fd < 0)
-		err(1, "%s", path);
-	close(fd);
-}
-
-static const char *text_below(const char *dir, const char *name)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	return text_of(path);
+	if (!file)
+		err(1, "%s/trace", dir);
+	fclose(file);
 }
 
 #define ENABLE_ALL	"events/listenq/enable"
@@ -579,43 +550,27 @@ static const char *text_below(const char *dir, const char *name)
 
 FIXTURE_SETUP(events)
 {
-	static const char * const dirs[] = {
-		"/sys/kernel/tracing", "/sys/kernel/debug/tracing",
-	};
+	const char *tracefs = lq_tracefs("instances");
 
 	self->loaded = lq_loaded();
 	LQ_SETUP();
 	lq_set_somaxconn(SOMAXCONN_HERE);
 	lq_dummy_up();
-	for (int i = 0; i < 2; i++) {
-		snprintf(self->dir, sizeof(self->dir), "%s/instances",
-			 dirs[i]);
-		if (access(self->dir, W_OK))
-			continue;
-		snprintf(self->dir, sizeof(self->dir),
-			 "%s/instances/" INSTANCE, dirs[i]);
-		/* One that a test has left behind which was killed will do. */
-		ASSERT_TRUE(!mkdir(self->dir, 0700) || errno == EEXIST);
-		write_below(self->dir, ENABLE_ALL, "0");
-		clear_events(self->dir);
-		write_below(self->dir, ENABLE_ALL, "1");
-		return;
-	}
-	SKIP(longjmp(_metadata->env, 1), "no tracefs with instances");
+	LQ_SKIP_FOR(tracefs ? NULL : "no tracefs with instances");
+	snprintf(dir, sizeof(dir), "%s/instances/" INSTANCE, tracefs);
+	/* One that a test has left behind which was killed will do. */
+	ASSERT_TRUE(!mkdir(dir, 0700) || errno == EEXIST);
+	write_below(ENABLE_ALL, "0");
+	clear_events();
+	write_below(ENABLE_ALL, "1");
 }
 
 FIXTURE_TEARDOWN(events)
 {
-	int error = 0;
-
 	if (lq_loaded())
-		write_below(self->dir, ENABLE_ALL, "0");
-	EXPECT_EQ(0, rmdir(self->dir));
-	if (self->loaded && !lq_loaded())
-		error = lq_load();
-	else if (!self->loaded && lq_loaded())
-		error = lq_unload();
-	EXPECT_EQ(0, error);
+		write_below(ENABLE_ALL, "0");
+	EXPECT_EQ(0, rmdir(dir));
+	EXPECT_EQ(0, lq_restore(self->loaded));
 }
 
 /* This namespace's events, each as "name: text" without the namespace. */
@@ -628,7 +583,7 @@ static void parse_events(FILE *file, struct events *events)
 {
 	char line[1024], lead[64];
 
-	snprintf(lead, sizeof(lead), ": net:[%lu] ", netns());
+	snprintf(lead, sizeof(lead), ": net:[%lu] ", lq_netns_inode());
 	events->count = 0;
 	while (fgets(line, sizeof(line), file)) {
 		char *name = strstr(line, "listenq_");
@@ -644,42 +599,37 @@ static void parse_events(FILE *file, struct events *events)
 	}
 }
 
-static struct events *events_in(const char *dir)
+static struct events *events_in(void)
 {
 	static struct events events;
-	char path[256];
-	FILE *file;
+	FILE *file = open_below("trace");
 
-	snprintf(path, sizeof(path), "%s/trace", dir);
-	file = fopen(path, "r");
-	if (!file)
-		err(1, "%s", path);
 	parse_events(file, &events);
 	fclose(file);
 	return &events;
 }
 
 /* There are @count events, the last of which says @expected. */
-static void check_last(struct __test_metadata *_metadata, const char *dir,
-		       int count, const char *expected)
+static void check_last(struct __test_metadata *_metadata, int count,
+		       const char *expected)
 {
 	struct events *events;
 
-	EXPECT_TRUE(lq_wait_until(events_in(dir)->count >= count));
-	events = events_in(dir);
+	EXPECT_TRUE(lq_wait_until(events_in()->count >= count));
+	events = events_in();
 	ASSERT_EQ(count, events->count);
 	EXPECT_STREQ(expected, events->lines[count - 1]);
 }
 
-/* What a listen() on @fd is to be told as; @asked may be unknown. */
-static const char *listen_event(int fd, const char *asked, int granted,
-				int limit, const char *which)
+/* What a listen() on @fd is to be told as. */
+static const char *listen_event(int fd, int asked, int granted, int limit,
+				const char *which)
 {
 	static char text[256];
 
 	snprintf(text, sizeof(text),
-		 "listenq_listen: local=%s asked=%s granted=%d limit=%d %s",
-		 lq_str(fd, "local"), asked, granted, limit, which);
+		 "listenq_listen: local=%s asked=%d granted=%d limit=%d %s",
+		 lq_local(fd), asked, granted, limit, which);
 	return text;
 }
 
@@ -689,8 +639,22 @@ static const char *overflow_event(int fd, int limit, const char *on)
 
 	snprintf(text, sizeof(text),
 		 "listenq_overflow: local=%s limit=%d on=%s",
-		 lq_str(fd, "local"), limit, on);
+		 lq_local(fd), limit, on);
 	return text;
+}
+
+/* There are @count events, the last of which is that. */
+static void check_listen(struct __test_metadata *_metadata, int count, int fd,
+			 int asked, int granted, int limit, const char *which)
+{
+	check_last(_metadata, count,
+		   listen_event(fd, asked, granted, limit, which));
+}
+
+static void check_overflow(struct __test_metadata *_metadata, int count, int fd,
+			   int limit, const char *on)
+{
+	check_last(_metadata, count, overflow_event(fd, limit, on));
 }
 
 /* For filters and for programs that read events in binary. */
@@ -709,33 +673,15 @@ TEST_F(events, format_lists_the_fields)
 
 	for (int i = 0; i < (int)ARRAY_SIZE(formats); i++) {
 		const char *const *field = formats[i].fields;
-		char path[256], text[8192], wanted[64];
-		size_t len;
-		FILE *file;
 
-		snprintf(path, sizeof(path), "%s/events/listenq/%s/format",
-			 self->dir, formats[i].event);
-		file = fopen(path, "r");
-		ASSERT_NE(NULL, file);
-		len = fread(text, 1, sizeof(text) - 1, file);
-		text[len] = '\0';
-		fclose(file);
+		/* "field:type name;" or "field:type name[size];" */
 		for (; *field; field++) {
-			char *line = strstr(text, "field:");
-			bool found = false;
+			char command[256];
 
-			/* "field:type name;" or "field:type name[size];" */
-			for (; line && !found;
-			     line = strstr(line + 1, "field:")) {
-				size_t end = strcspn(line, ";[");
-
-				snprintf(wanted, sizeof(wanted), " %s",
-					 *field);
-				found = end > strlen(wanted) &&
-					!strncmp(line + end - strlen(wanted),
-						 wanted, strlen(wanted));
-			}
-			EXPECT_TRUE(found) {
+			snprintf(command, sizeof(command),
+				 "grep -q 'field:[^;[]* %s[;[]' %s/events/listenq/%s/format",
+				 *field, dir, formats[i].event);
+			EXPECT_EQ(0, lq_run(command)) {
 				TH_LOG("%s: no field %s", formats[i].event,
 				       *field);
 			}
@@ -748,13 +694,10 @@ TEST_F(events, first_and_repeated_listen)
 	static const struct {
 		int family;
 		const char *host;
-		const char *shown;
 	} places[] = {
-		{ AF_INET, "127.0.0.1", "127.0.0.1" },
-		{ AF_INET, "0.0.0.0", "0.0.0.0" },
-		{ AF_INET6, "::1", "[::1]" },
-		{ AF_INET6, "::", "[::]" },
-		{ AF_INET6, "::ffff:127.0.0.1", "[::ffff:127.0.0.1]" },
+		{ AF_INET, "127.0.0.1" }, { AF_INET, "0.0.0.0" },
+		{ AF_INET6, "::1" }, { AF_INET6, "::" },
+		{ AF_INET6, "::ffff:127.0.0.1" },
 	};
 	static const struct {
 		int asked;
@@ -772,14 +715,10 @@ TEST_F(events, first_and_repeated_listen)
 
 		for (int i = 0; i < (int)ARRAY_SIZE(steps); i++) {
 			int granted = steps[i].granted;
-			char expected[256];
 
-			snprintf(expected, sizeof(expected),
-				 "listenq_listen: local=%s:%d asked=%d granted=%d limit=%d %s",
-				 places[p].shown, lq_port(fd), steps[i].asked,
-				 granted, granted, i ? "again" : "first");
 			lq_listen(fd, steps[i].asked);
-			check_last(_metadata, self->dir, ++count, expected);
+			check_listen(_metadata, ++count, fd, steps[i].asked,
+				     granted, granted, i ? "again" : "first");
 		}
 		close(fd);
 	}
@@ -792,9 +731,7 @@ TEST_F(events, listening_again_is_a_first_one)
 
 	for (int i = 1; i <= 3; i++) {
 		lq_listen(fd, i);
-		check_last(_metadata, self->dir, i,
-			   listen_event(fd, i == 1 ? "1" : i == 2 ? "2" : "3",
-					i, i, "first"));
+		check_listen(_metadata, i, fd, i, i, i, "first");
 		lq_end_listening(fd);
 	}
 }
@@ -809,8 +746,7 @@ TEST_F(events, failed_listen)
 	EXPECT_EQ(-1, listen(udp, 9));
 	EXPECT_EQ(-1, listen(-1, 9));
 	lq_listen(fd, 6);
-	check_last(_metadata, self->dir, 2,
-		   listen_event(fd, "6", 6, 6, "again"));
+	check_listen(_metadata, 2, fd, 6, 6, 6, "again");
 }
 
 TEST_F(events, listen_under_a_rule)
@@ -819,19 +755,16 @@ TEST_F(events, listen_under_a_rule)
 
 	ASSERT_EQ(0, lq_clamp("8080 somaxconn 500 floor 20\n"));
 	lq_listen(fd, 50);
-	check_last(_metadata, self->dir, 1,
-		   listen_event(fd, "50", 50, 50, "first"));
+	check_listen(_metadata, 1, fd, 50, 50, 50, "first");
 	lq_listen(fd, 3);
-	check_last(_metadata, self->dir, 2,
-		   listen_event(fd, "3", 3, 20, "again"));
+	check_listen(_metadata, 2, fd, 3, 3, 20, "again");
 	lq_listen(fd, -1);
-	check_last(_metadata, self->dir, 3,
-		   listen_event(fd, "-1", SOMAXCONN_HERE, 500, "again"));
+	check_listen(_metadata, 3, fd, -1, SOMAXCONN_HERE, 500, "again");
 
 	/* A rule that comes later calls no listen(). */
 	ASSERT_EQ(0, lq_clamp("8080 force 7\n"));
 	EXPECT_EQ(7, lq_num(fd, "limit"));
-	EXPECT_EQ(3, events_in(self->dir)->count);
+	EXPECT_EQ(3, events_in()->count);
 }
 
 TEST_F(events, listen_by_io_uring)
@@ -842,12 +775,10 @@ TEST_F(events, listen_by_io_uring)
 	if (error == -1 || error == EINVAL)
 		SKIP(return, "the kernel has no io_uring that listens");
 	ASSERT_EQ(0, error);
-	check_last(_metadata, self->dir, 1,
-		   listen_event(fd, "2147483647", SOMAXCONN_HERE,
-				SOMAXCONN_HERE, "first"));
+	check_listen(_metadata, 1, fd, INT_MAX, SOMAXCONN_HERE, SOMAXCONN_HERE,
+		     "first");
 	ASSERT_EQ(0, lq_uring_listen(fd, 3));
-	check_last(_metadata, self->dir, 2,
-		   listen_event(fd, "3", 3, 3, "again"));
+	check_listen(_metadata, 2, fd, 3, 3, 3, "again");
 }
 
 /*
@@ -877,7 +808,7 @@ TEST_F(events, listen_by_the_kernel)
 		snprintf(expected, sizeof(expected),
 			 "listenq_listen: local=127.0.0.1:%d asked=%s granted=1024 limit=1024 first",
 			 7770 + i, steps[i].asked);
-		check_last(_metadata, self->dir, 1 + i, expected);
+		check_last(_metadata, 1 + i, expected);
 
 		snprintf(expected, sizeof(expected), "127.0.0.1:%d", 7770 + i);
 		table = lq_read(LQ_SOCKETS);
@@ -896,26 +827,23 @@ TEST_F(events, overflow_on_a_syn)
 	static const int families[] = { AF_INET, AF_INET6 };
 	int count = 0;
 
-	write_below(self->dir, ENABLE_LISTEN, "0");
+	write_below(ENABLE_LISTEN, "0");
 	for (int i = 0; i < 2; i++) {
 		int fd = full(_metadata, families[i], i ? "::" : "0.0.0.0",
 			      1 + i);
 
 		for (int n = 0; n < 3; n++) {
 			flood(_metadata, fd, families[i], 1);
-			check_last(_metadata, self->dir, ++count,
-				   overflow_event(fd, 1 + i, "SYN"));
+			check_overflow(_metadata, ++count, fd, 1 + i, "SYN");
 		}
 		flood(_metadata, fd, families[i], 10);
 		count += 10;
-		check_last(_metadata, self->dir, count,
-			   overflow_event(fd, 1 + i, "SYN"));
+		check_overflow(_metadata, count, fd, 1 + i, "SYN");
 
 		/* The limit in force. */
 		ASSERT_EQ(0, lq_clamp("* force 0\n"));
 		flood(_metadata, fd, families[i], 1);
-		check_last(_metadata, self->dir, ++count,
-			   overflow_event(fd, 0, "SYN"));
+		check_overflow(_metadata, ++count, fd, 0, "SYN");
 		ASSERT_EQ(0, lq_clamp("flush"));
 	}
 }
@@ -956,13 +884,13 @@ TEST_F(events, overflow_on_an_ack)
 	};
 	const int seconds = 60, limit = 4;
 
-	write_below(self->dir, ENABLE_LISTEN, "0");
+	write_below(ENABLE_LISTEN, "0");
 	for (int p = 0; p < (int)ARRAY_SIZE(places); p++) {
 		int fd = lq_bound(places[p].family, places[p].host, 0), late;
 		long long before = lq_netstat("ListenOverflows"), overflows;
 		char expected[256];
 
-		clear_events(self->dir);
+		clear_events();
 		ASSERT_EQ(0, setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT,
 					&seconds, sizeof(seconds)));
 		lq_listen(fd, limit);
@@ -985,10 +913,9 @@ TEST_F(events, overflow_on_an_ack)
 		EXPECT_EQ(limit + 1, lq_num(fd, "acceptq"));
 		snprintf(expected, sizeof(expected), "%s",
 			 overflow_event(fd, limit, "ACK"));
-		check_last(_metadata, self->dir, overflows, expected);
+		check_last(_metadata, overflows, expected);
 		for (int i = 0; i < overflows; i++)
-			EXPECT_STREQ(expected,
-				     events_in(self->dir)->lines[i]);
+			EXPECT_STREQ(expected, events_in()->lines[i]);
 		close(fd);
 	}
 }
@@ -997,37 +924,36 @@ TEST_F(events, none_while_disabled)
 {
 	int fd;
 
-	write_below(self->dir, ENABLE_ALL, "0");
+	write_below(ENABLE_ALL, "0");
 	fd = full_any(_metadata, 1);
 	flood(_metadata, fd, AF_INET, 5);
 	lq_listen(fd, 1);
-	EXPECT_EQ(0, events_in(self->dir)->count);
+	EXPECT_EQ(0, events_in()->count);
 
-	write_below(self->dir, ENABLE_OVERFLOW, "1");
+	write_below(ENABLE_OVERFLOW, "1");
 	lq_listen(fd, 1);
 	flood(_metadata, fd, AF_INET, 1);
-	check_last(_metadata, self->dir, 1, overflow_event(fd, 1, "SYN"));
+	check_overflow(_metadata, 1, fd, 1, "SYN");
 
-	write_below(self->dir, ENABLE_OVERFLOW, "0");
-	write_below(self->dir, ENABLE_LISTEN, "1");
+	write_below(ENABLE_OVERFLOW, "0");
+	write_below(ENABLE_LISTEN, "1");
 	flood(_metadata, fd, AF_INET, 5);
 	lq_listen(fd, 1);
-	check_last(_metadata, self->dir, 2,
-		   listen_event(fd, "1", 1, 1, "again"));
+	check_listen(_metadata, 2, fd, 1, 1, 1, "again");
 }
 
 /* Another namespace's name themselves so. */
 TEST_F(events, name_the_namespace)
 {
-	unsigned long here = netns();
+	unsigned long here = lq_netns_inode();
 	struct events *events;
 
 	lq_listener(AF_INET, 5);
 	lq_new_netns();
-	ASSERT_NE(here, netns());
-	EXPECT_EQ(0, events_in(self->dir)->count);
+	ASSERT_NE(here, lq_netns_inode());
+	EXPECT_EQ(0, events_in()->count);
 	lq_listener(AF_INET, 6);
-	events = events_in(self->dir);
+	events = events_in();
 	ASSERT_EQ(1, events->count);
 	EXPECT_NE(NULL, strstr(events->lines[0], "asked=6 "));
 }
@@ -1038,29 +964,26 @@ TEST_F(events, name_the_namespace)
  */
 TEST_F(events, unload_while_enabled)
 {
-	char path[256];
 	int fd;
 
 	lq_listener(AF_INET, 5);
-	EXPECT_EQ(1, events_in(self->dir)->count);
+	EXPECT_EQ(1, events_in()->count);
 	ASSERT_EQ(0, lq_unload());
-	snprintf(path, sizeof(path), "%s/events/listenq", self->dir);
-	EXPECT_NE(0, access(path, F_OK));
-	EXPECT_EQ(0, events_in(self->dir)->count);
+	EXPECT_NE(0, access(path_below("events/listenq"), F_OK));
+	EXPECT_EQ(0, events_in()->count);
 
 	ASSERT_EQ(0, lq_load());
-	EXPECT_STREQ("0", text_below(self->dir, ENABLE_LISTEN));
-	EXPECT_STREQ("0", text_below(self->dir, ENABLE_OVERFLOW));
+	EXPECT_STREQ("0", text_below(ENABLE_LISTEN));
+	EXPECT_STREQ("0", text_below(ENABLE_OVERFLOW));
 	fd = lq_listener(AF_INET, 6);
-	EXPECT_EQ(0, events_in(self->dir)->count);
-	write_below(self->dir, ENABLE_ALL, "1");
+	EXPECT_EQ(0, events_in()->count);
+	write_below(ENABLE_ALL, "1");
 	lq_listen(fd, 7);
-	check_last(_metadata, self->dir, 1,
-		   listen_event(fd, "7", 7, 7, "again"));
+	check_listen(_metadata, 1, fd, 7, 7, 7, "again");
 }
 
 /* A counter of @event on each processor; how many, 0 where there is no perf. */
-static int open_counters(const char *dir, const char *event, int *counters)
+static int open_counters(const char *event, int *counters)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_TRACEPOINT, .size = sizeof(attr),
@@ -1069,8 +992,8 @@ static int open_counters(const char *dir, const char *event, int *counters)
 	char name[128], filter[64];
 
 	snprintf(name, sizeof(name), "events/listenq/%s/id", event);
-	attr.config = atoi(text_below(dir, name));
-	snprintf(filter, sizeof(filter), "netns == %lu", netns());
+	attr.config = atoi(text_below(name));
+	snprintf(filter, sizeof(filter), "netns == %lu", lq_netns_inode());
 	if (cpus > MOST_CPUS)
 		return 0;
 	for (int i = 0; i < cpus; i++) {
@@ -1107,7 +1030,7 @@ TEST_F(events, unload_while_perf_reads)
 
 	for (int i = 0; i < 2; i++) {
 		int counters[MOST_CPUS];
-		int count = open_counters(self->dir, names[i], counters);
+		int count = open_counters(names[i], counters);
 		pid_t elsewhere;
 
 		if (!count)
@@ -1133,8 +1056,7 @@ TEST_F(events, unload_while_perf_reads)
 		}
 		EXPECT_EQ(0, lq_reap(elsewhere));
 		EXPECT_EQ(i ? 7 : 3, counted(counters, count));
-		for (int n = 0; n < count; n++)
-			close(counters[n]);
+		lq_close_all(counters, count);
 		EXPECT_TRUE(lq_wait_until(!lq_unload()));
 		ASSERT_EQ(0, lq_load());
 	}
@@ -1150,7 +1072,7 @@ TEST_F(events, by_trace_cmd)
 
 	if (lq_run("command -v trace-cmd >/dev/null"))
 		SKIP(return, "no trace-cmd");
-	write_below(self->dir, ENABLE_ALL, "0");
+	write_below(ENABLE_ALL, "0");
 	ASSERT_EQ(0, lq_run("trace-cmd start -B " INSTANCE
 			    " -e listenq >/dev/null 2>&1"));
 	fd = full_any(_metadata, 1);
@@ -1162,27 +1084,27 @@ TEST_F(events, by_trace_cmd)
 	ASSERT_NE(NULL, pipe);
 	parse_events(pipe, &shown);
 	ASSERT_EQ(0, pclose(pipe));
-	read = events_in(self->dir);
+	read = events_in();
 	ASSERT_EQ(4, shown.count);
 	ASSERT_EQ(4, read->count);
 	for (int i = 0; i < 4; i++)
 		EXPECT_STREQ(read->lines[i], shown.lines[i]);
 	snprintf(expected, sizeof(expected), "%s",
-		 listen_event(fd, "1", 1, 1, "first"));
+		 listen_event(fd, 1, 1, 1, "first"));
 	EXPECT_STREQ(expected, shown.lines[0]);
 	snprintf(expected, sizeof(expected), "%s",
 		 overflow_event(fd, 1, "SYN"));
 	EXPECT_STREQ(expected, shown.lines[1]);
 	EXPECT_STREQ(expected, shown.lines[2]);
-	EXPECT_STREQ(listen_event(fd, "-1", SOMAXCONN_HERE, SOMAXCONN_HERE,
+	EXPECT_STREQ(listen_event(fd, -1, SOMAXCONN_HERE, SOMAXCONN_HERE,
 				  "again"), shown.lines[3]);
 
 	/* It resets more than the instance that it is asked to. */
 	if (!getenv("LISTENQ_VM"))
 		return;
 	EXPECT_EQ(0, lq_run("trace-cmd reset -B " INSTANCE " >/dev/null 2>&1"));
-	EXPECT_STREQ("0", text_below(self->dir, ENABLE_LISTEN));
-	EXPECT_STREQ("0", text_below(self->dir, ENABLE_OVERFLOW));
+	EXPECT_STREQ("0", text_below(ENABLE_LISTEN));
+	EXPECT_STREQ("0", text_below(ENABLE_OVERFLOW));
 	ASSERT_EQ(0, lq_unload());
 	ASSERT_EQ(0, lq_load());
 }

@@ -7,23 +7,12 @@
  */
 
 #define _GNU_SOURCE
-#include <err.h>
-#include <errno.h>
-#include <limits.h>
-#include <netinet/in.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "listenq.h"
+#include "tool.h"
 
 /* A JVM starts slowly where the processor is emulated. */
 #define SLOW_TIMEOUT	240
@@ -45,47 +34,13 @@
 #define HAPROXY_SOCKET	"/run/haproxy/admin.sock"
 #define HAPROXY_DROPIN	"/run/systemd/system/haproxy.service.d"
 
-/* A shell's command line, and what it has printed. */
-static char command[4096];
-static char output[1 << 20];
-
-static int run_command(void)
-{
-	size_t length;
-	FILE *pipe;
-	int status;
-
-	fflush(NULL);
-	pipe = popen(command, "r");
-	if (!pipe)
-		err(1, "popen");
-	length = fread(output, 1, sizeof(output) - 1, pipe);
-	output[length] = '\0';
-	status = pclose(pipe);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
-}
-
-static void must_run_command(void)
-{
-	if (run_command())
-		errx(1, "%s: %s", command, output);
-}
-
-/* Its exit code; a failure unless that is 0; the number that it prints. */
-#define run(...)							\
-	(snprintf(command, sizeof(command), __VA_ARGS__), run_command())
+/* A command that must succeed; the number that it prints. */
 #define must(...)							\
-	(snprintf(command, sizeof(command), __VA_ARGS__), must_run_command())
-#define number(...)	(must(__VA_ARGS__), atoll(output))
-
-/* Whether the output has @text; if not, it is shown. */
-static bool has(const char *text)
-{
-	if (strstr(output, text))
-		return true;
-	printf("# no '%s' in what this prints: %s\n%s\n", text, command, output);
-	return false;
-}
+do {									\
+	if (run(__VA_ARGS__))						\
+		errx(1, "%s: %s", command, output);			\
+} while (0)
+#define number(...)	({ must(__VA_ARGS__); atoll(output); })
 
 static long long main_pid(const char *unit)
 {
@@ -102,11 +57,13 @@ static void write_conf(const char *path, const char *text)
 
 /* ---- listeners, by their port ---- */
 
+#define MOST_TEXT	80
+
 struct row {
-	char cookie[20];
-	char local[80];
-	char comm[32];
-	char rule[16];
+	char cookie[MOST_TEXT];
+	char local[MOST_TEXT];
+	char comm[MOST_TEXT];
+	char rule[MOST_TEXT];
 	long long pid;
 	long long asked;
 	long long granted;
@@ -121,6 +78,12 @@ struct row {
 static int port_of(const char *local)
 {
 	return atoi(strrchr(local, ':') + 1);
+}
+
+static void copy(char to[MOST_TEXT], const struct lq_table *table, int row,
+		 const char *col)
+{
+	snprintf(to, MOST_TEXT, "%s", lq_cell(table, row, col));
 }
 
 /* Those of the namespace whose files are below @proc, in the file's order. */
@@ -140,14 +103,10 @@ static int rows_below(const char *proc, int port, struct row rows[MAX_ROWS])
 			continue;
 		if (++count == MAX_ROWS)
 			errx(1, "too many listeners");
-		snprintf(row->cookie, sizeof(row->cookie), "%s",
-			 lq_cell(table, i, "cookie"));
-		snprintf(row->local, sizeof(row->local), "%s",
-			 lq_cell(table, i, "local"));
-		snprintf(row->comm, sizeof(row->comm), "%s",
-			 lq_cell(table, i, "comm"));
-		snprintf(row->rule, sizeof(row->rule), "%s",
-			 lq_cell(table, i, "rule"));
+		copy(row->cookie, table, i, "cookie");
+		copy(row->local, table, i, "local");
+		copy(row->comm, table, i, "comm");
+		copy(row->rule, table, i, "rule");
 		row->pid = lq_cell_num(table, i, "pid");
 		row->asked = lq_cell_num(table, i, "asked");
 		row->granted = lq_cell_num(table, i, "granted");
@@ -173,25 +132,16 @@ static int count_at(int port)
 	return rows_at(port, rows);
 }
 
-static long long accepts_at(int port)
+/* Over all listeners there. */
+static long long sum_at(int port, const char *col)
 {
-	struct row rows[MAX_ROWS];
-	int count = rows_at(port, rows);
+	struct lq_table *table = lq_read(LQ_SOCKETS);
 	long long sum = 0;
 
-	for (int i = 0; i < count; i++)
-		sum += rows[i].accepts;
-	return sum;
-}
-
-static long long overflows_at(int port)
-{
-	struct row rows[MAX_ROWS];
-	int count = rows_at(port, rows);
-	long long sum = 0;
-
-	for (int i = 0; i < count; i++)
-		sum += rows[i].overflows;
+	for (int i = 0; i < table->nrows; i++)
+		if (port_of(lq_cell(table, i, "local")) == port)
+			sum += lq_cell_num(table, i, col);
+	lq_free(table);
 	return sum;
 }
 
@@ -246,12 +196,6 @@ static pid_t load(int port, int connections)
 	execlp("wrk", "wrk", "-t1", clients, "-d600s",
 	       "-H", "Connection: close", url, NULL);
 	err(1, "wrk");
-}
-
-static void end_load(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	lq_reap(pid);
 }
 
 /* What a server says to a question at its Unix socket. */
@@ -313,35 +257,7 @@ static const char *set_up(void)
 	return NULL;
 }
 
-static const char *missing(const char *program)
-{
-	static char why[64];
-
-	if (!run("command -v %s", program))
-		return NULL;
-	snprintf(why, sizeof(why), "no %s", program);
-	return why;
-}
-
-#define SKIP_FOR(why)							\
-do {									\
-	const char *__why = why;					\
-									\
-	if (__why)							\
-		SKIP(longjmp(_metadata->env, 1), "%s", __why);		\
-} while (0)
-
 /* ---- what they ask for ---- */
-
-static void start_nginx(void)
-{
-	must("systemctl start nginx");
-}
-
-static void start_redis(void)
-{
-	must("systemctl start redis-server");
-}
 
 static void haproxy_conf(int backlog)
 {
@@ -371,11 +287,6 @@ static void start_haproxy(void)
 	must("systemctl start haproxy");
 }
 
-static void start_nfsd(void)
-{
-	must("systemctl start nfs-server");
-}
-
 static void start_java(void)
 {
 	must("systemd-run --quiet --unit=lqjava java -m jdk.httpserver -d / -p 7050");
@@ -400,6 +311,7 @@ FIXTURE_VARIANT(asked)
 {
 	const char *program;
 	const char *unit;
+	/* How, where it takes more than that. */
 	void (*start)(void);
 	int port;
 	/* By its documentation; 0 where @says alone knows. */
@@ -413,15 +325,14 @@ FIXTURE_VARIANT(asked)
 
 FIXTURE_VARIANT_ADD(asked, nginx)
 {
-	.program = "nginx", .unit = "nginx", .start = start_nginx, .port = 80,
-	.asked = 511, .comm = "nginx", .forks = true,
+	.program = "nginx", .unit = "nginx", .port = 80, .asked = 511,
+	.comm = "nginx", .forks = true,
 };
 
 FIXTURE_VARIANT_ADD(asked, redis)
 {
-	.program = "redis-server", .unit = "redis-server",
-	.start = start_redis, .port = 6379, .asked = 511, .says = redis_says,
-	.comm = "redis-server",
+	.program = "redis-server", .unit = "redis-server", .port = 6379,
+	.asked = 511, .says = redis_says, .comm = "redis-server",
 };
 
 FIXTURE_VARIANT_ADD(asked, haproxy)
@@ -438,8 +349,8 @@ FIXTURE_VARIANT_ADD(asked, haproxy_backlog)
 
 FIXTURE_VARIANT_ADD(asked, nfsd)
 {
-	.program = "rpc.nfsd", .unit = "nfs-server", .start = start_nfsd,
-	.port = 2049, .asked = SOMAXCONN, .comm = "rpc.nfsd", .forks = true,
+	.program = "rpc.nfsd", .unit = "nfs-server", .port = 2049,
+	.asked = SOMAXCONN, .comm = "rpc.nfsd", .forks = true,
 };
 
 FIXTURE_VARIANT_ADD(asked, java)
@@ -456,8 +367,8 @@ FIXTURE_VARIANT_ADD(asked, node)
 
 FIXTURE_SETUP(asked)
 {
-	SKIP_FOR(set_up());
-	SKIP_FOR(missing(variant->program));
+	LQ_SKIP_FOR(set_up());
+	LQ_SKIP_FOR(lacks(variant->program));
 }
 
 FIXTURE_TEARDOWN(asked)
@@ -473,7 +384,10 @@ TEST_F_TIMEOUT(asked, for, SLOW_TIMEOUT)
 
 	/* Below what some ask for. */
 	lq_set_somaxconn(SOMAXCONN_HERE);
-	variant->start();
+	if (variant->start)
+		variant->start();
+	else
+		must("systemctl start %s", variant->unit);
 	ASSERT_TRUE(lq_wait_until(count_at(variant->port) > 0) ||
 		    lq_wait_until(count_at(variant->port) > 0));
 	pid = main_pid(variant->unit);
@@ -509,7 +423,7 @@ FIXTURE(servers)
 
 FIXTURE_SETUP(servers)
 {
-	SKIP_FOR(set_up());
+	LQ_SKIP_FOR(set_up());
 	self->missed = lq_missed();
 	self->unrecorded = lq_hook("unrecorded", "hits");
 }
@@ -563,9 +477,48 @@ static bool none_alive(const char *text)
 
 static bool accepts_grow(int port)
 {
-	long long before = accepts_at(port);
+	long long before = sum_at(port, "accepts");
 
-	return lq_wait_until(accepts_at(port) > before);
+	return lq_wait_until(sum_at(port, "accepts") > before);
+}
+
+/* Nothing has changed; it is what ss says, and is served. */
+static void check_goes_on(struct __test_metadata *_metadata, struct row *row,
+			  int port)
+{
+	EXPECT_TRUE(same_rows(row, 1, port));
+	EXPECT_TRUE(ss_agrees(port));
+	EXPECT_TRUE(accepts_grow(port));
+}
+
+#define ANY	(-2)
+
+/* Of each listener at @port; how many there are. */
+static int check_at(struct __test_metadata *_metadata, int port,
+		    long long asked, long long granted, long long limit)
+{
+	struct row rows[MAX_ROWS];
+	int count = rows_at(port, rows);
+
+	EXPECT_LT(0, count);
+	for (int i = 0; i < count; i++) {
+		if (asked != ANY)
+			EXPECT_EQ(asked, rows[i].asked);
+		EXPECT_EQ(granted, rows[i].granted);
+		EXPECT_EQ(limit, rows[i].limit);
+	}
+	EXPECT_TRUE(ss_agrees(port));
+	return count;
+}
+
+static int connect_to(int port)
+{
+	struct lq_addr addr = lq_addr(AF_INET, "127.0.0.1", port);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || connect(fd, &addr.sa, addr.len))
+		err(1, "connect to port %d", port);
+	return fd;
 }
 
 static void nginx_conf(const char *parameters, const char *more)
@@ -590,6 +543,29 @@ static bool reload_unit(const char *unit)
 	return *workers && lq_wait_until(none_alive(workers));
 }
 
+/* The only listener at @port, under @rule and under load. */
+static pid_t begin_load(struct __test_metadata *_metadata, const char *rule,
+			int port, int connections, struct row *row)
+{
+	pid_t wrk;
+
+	ASSERT_EQ(0, lq_clamp(rule));
+	wrk = load(port, connections);
+	ASSERT_TRUE(accepts_grow(port));
+	ASSERT_EQ(1, rows_at(port, row));
+	return wrk;
+}
+
+/* It is gone with @unit, and there was a record of each all the time. */
+static void finish(struct __test_metadata *_metadata, pid_t wrk,
+		   const char *unit, int port, long long unrecorded)
+{
+	lq_kill(wrk);
+	must("systemctl stop %s", unit);
+	EXPECT_EQ(0, count_at(port));
+	EXPECT_EQ(unrecorded, lq_hook("unrecorded", "hits"));
+}
+
 /* The sockets stay, and so does all that is known of them. */
 TEST_F_TIMEOUT(servers, nginx_reloads, SLOW_TIMEOUT)
 {
@@ -597,14 +573,10 @@ TEST_F_TIMEOUT(servers, nginx_reloads, SLOW_TIMEOUT)
 	int workers = number("nproc");
 	pid_t wrk;
 
-	SKIP_FOR(missing("nginx"));
-	SKIP_FOR(missing("wrk"));
+	LQ_SKIP_FOR(lacks("nginx") ?: lacks("wrk"));
 	nginx_conf("", "listen 127.0.0.1:8082 reuseport;");
 	must("systemctl start nginx");
-	ASSERT_EQ(0, lq_clamp("8081-8082 floor 2000"));
-	wrk = load(8081, 16);
-	ASSERT_TRUE(accepts_grow(8081));
-	ASSERT_EQ(1, rows_at(8081, rows));
+	wrk = begin_load(_metadata, "8081-8082 floor 2000", 8081, 16, rows);
 	EXPECT_EQ(511, rows[0].asked);
 	EXPECT_EQ(2000, rows[0].limit);
 	EXPECT_STREQ("8081-8082", rows[0].rule);
@@ -613,11 +585,9 @@ TEST_F_TIMEOUT(servers, nginx_reloads, SLOW_TIMEOUT)
 
 	for (int i = 0; i < 2; i++) {
 		ASSERT_TRUE(reload_unit("nginx"));
-		EXPECT_TRUE(same_rows(rows, 1, 8081));
+		check_goes_on(_metadata, rows, 8081);
 		EXPECT_TRUE(same_rows(group, workers, 8082));
-		EXPECT_TRUE(ss_agrees(8081));
 		EXPECT_TRUE(ss_agrees(8082));
-		EXPECT_TRUE(accepts_grow(8081));
 	}
 
 	/* Another backlog: it listens again, on the same socket. */
@@ -627,17 +597,13 @@ TEST_F_TIMEOUT(servers, nginx_reloads, SLOW_TIMEOUT)
 	rows[0].asked = 100;
 	rows[0].granted = 100;
 	rows[0].pid = main_pid("nginx");
-	EXPECT_TRUE(same_rows(rows, 1, 8081));
-	EXPECT_TRUE(accepts_grow(8081));
+	check_goes_on(_metadata, rows, 8081);
 	ASSERT_EQ(0, lq_clamp("flush"));
 	EXPECT_TRUE(ss_agrees(8081));
 	ASSERT_EQ(1, rows_at(8081, rows));
 	EXPECT_EQ(100, rows[0].limit);
 
-	end_load(wrk);
-	must("systemctl stop nginx");
-	EXPECT_EQ(0, count_at(8081));
-	EXPECT_EQ(self->unrecorded, lq_hook("unrecorded", "hits"));
+	finish(_metadata, wrk, "nginx", 8081, self->unrecorded);
 }
 
 /* Another program takes the sockets over: SIGUSR2, then SIGQUIT to the old. */
@@ -647,14 +613,10 @@ TEST_F_TIMEOUT(servers, nginx_is_upgraded, SLOW_TIMEOUT)
 	long long old;
 	pid_t wrk;
 
-	SKIP_FOR(missing("nginx"));
-	SKIP_FOR(missing("wrk"));
+	LQ_SKIP_FOR(lacks("nginx") ?: lacks("wrk"));
 	nginx_conf("", "");
 	must("systemctl start nginx");
-	ASSERT_EQ(0, lq_clamp("8081 floor 2000"));
-	wrk = load(8081, 16);
-	ASSERT_TRUE(accepts_grow(8081));
-	ASSERT_EQ(1, rows_at(8081, rows));
+	wrk = begin_load(_metadata, "8081 floor 2000", 8081, 16, rows);
 
 	old = main_pid("nginx");
 	kill(old, SIGUSR2);
@@ -664,14 +626,9 @@ TEST_F_TIMEOUT(servers, nginx_is_upgraded, SLOW_TIMEOUT)
 	EXPECT_TRUE(same_rows(rows, 1, 8081));
 	kill(old, SIGQUIT);
 	ASSERT_TRUE(lq_wait_until(!is_alive(old)));
-	EXPECT_TRUE(same_rows(rows, 1, 8081));
-	EXPECT_TRUE(ss_agrees(8081));
-	EXPECT_TRUE(accepts_grow(8081));
+	check_goes_on(_metadata, rows, 8081);
 
-	end_load(wrk);
-	must("systemctl stop nginx");
-	EXPECT_EQ(0, count_at(8081));
-	EXPECT_EQ(self->unrecorded, lq_hook("unrecorded", "hits"));
+	finish(_metadata, wrk, "nginx", 8081, self->unrecorded);
 }
 
 /* The new worker gets the old one's sockets. */
@@ -681,14 +638,10 @@ TEST_F_TIMEOUT(servers, haproxy_reloads, SLOW_TIMEOUT)
 	long long master;
 	pid_t wrk;
 
-	SKIP_FOR(missing("haproxy"));
-	SKIP_FOR(missing("wrk"));
+	LQ_SKIP_FOR(lacks("haproxy") ?: lacks("wrk"));
 	start_haproxy();
 	master = main_pid("haproxy");
-	ASSERT_EQ(0, lq_clamp("8092 force 1000"));
-	wrk = load(8092, 4);
-	ASSERT_TRUE(accepts_grow(8092));
-	ASSERT_EQ(1, rows_at(8092, rows));
+	wrk = begin_load(_metadata, "8092 force 1000", 8092, 4, rows);
 	EXPECT_EQ(300, rows[0].asked);
 	EXPECT_EQ(1000, rows[0].limit);
 
@@ -697,15 +650,10 @@ TEST_F_TIMEOUT(servers, haproxy_reloads, SLOW_TIMEOUT)
 		haproxy_conf(300 + i);
 		ASSERT_TRUE(reload_unit("haproxy"));
 		EXPECT_EQ(master, main_pid("haproxy"));
-		EXPECT_TRUE(same_rows(rows, 1, 8092));
-		EXPECT_TRUE(ss_agrees(8092));
-		EXPECT_TRUE(accepts_grow(8092));
+		check_goes_on(_metadata, rows, 8092);
 	}
 
-	end_load(wrk);
-	must("systemctl stop haproxy");
-	EXPECT_EQ(0, count_at(8092));
-	EXPECT_EQ(self->unrecorded, lq_hook("unrecorded", "hits"));
+	finish(_metadata, wrk, "haproxy", 8092, self->unrecorded);
 }
 
 /*
@@ -717,27 +665,17 @@ TEST_F_TIMEOUT(servers, nfsd, SLOW_TIMEOUT)
 	struct row rows[MAX_ROWS];
 	int lockd, count;
 
-	SKIP_FOR(missing("rpc.nfsd"));
+	LQ_SKIP_FOR(lacks("rpc.nfsd"));
 	lq_set_somaxconn(50);
 	must("systemctl start nfs-server");
 	lockd = number("rpcinfo -p | awk '$5 == \"nlockmgr\" && $3 == \"tcp\" { print $4; exit }'");
-	count = rows_at(lockd, rows);
-	EXPECT_LT(0, count);
-	for (int i = 0; i < count; i++) {
-		EXPECT_EQ(64, rows[i].asked);
-		EXPECT_EQ(64, rows[i].limit);
+	count = check_at(_metadata, lockd, 64, 64, 64);
+	ASSERT_EQ(count, rows_at(lockd, rows));
+	for (int i = 0; i < count; i++)
 		EXPECT_STREQ("rpc.nfsd", rows[i].comm);
-	}
-	EXPECT_TRUE(ss_agrees(lockd));
 
 	ASSERT_EQ(0, lq_clamp("2049 floor 1024"));
-	count = rows_at(2049, rows);
-	EXPECT_LT(0, count);
-	for (int i = 0; i < count; i++) {
-		EXPECT_EQ(50, rows[i].granted);
-		EXPECT_EQ(1024, rows[i].limit);
-	}
-	EXPECT_TRUE(ss_agrees(2049));
+	check_at(_metadata, 2049, ANY, 50, 1024);
 	must("systemctl stop nfs-server");
 	EXPECT_EQ(0, count_at(2049));
 	EXPECT_EQ(0, count_at(lockd));
@@ -746,53 +684,36 @@ TEST_F_TIMEOUT(servers, nfsd, SLOW_TIMEOUT)
 /* As the warning says; then without a restart. */
 TEST_F_TIMEOUT(servers, redis_backlog_is_enforced, SLOW_TIMEOUT)
 {
-	struct sockaddr_in addr = { .sin_family = AF_INET };
 	struct row rows[MAX_ROWS];
 	char id[64];
 	int count;
 
-	SKIP_FOR(missing("redis-server"));
+	LQ_SKIP_FOR(lacks("redis-server"));
 	lq_set_somaxconn(128);
 	run("truncate -s 0 /var/log/redis/redis-server.log");
 	must("systemctl start redis-server");
 	must("cat /var/log/redis/redis-server.log");
-	EXPECT_TRUE(has("The TCP backlog setting of 511 cannot be enforced"));
-	EXPECT_TRUE(has("is set to the lower value of 128."));
-	count = rows_at(6379, rows);
-	ASSERT_LT(0, count);
-	for (int i = 0; i < count; i++) {
-		EXPECT_EQ(511, rows[i].asked);
-		EXPECT_EQ(128, rows[i].granted);
-		EXPECT_EQ(128, rows[i].limit);
-	}
-	EXPECT_TRUE(ss_agrees(6379));
+	EXPECT_TRUE(says("The TCP backlog setting of 511 cannot be enforced"));
+	EXPECT_TRUE(says("is set to the lower value of 128."));
+	count = check_at(_metadata, 6379, 511, 128, 128);
 	must("redis-cli info server | grep run_id");
 	snprintf(id, sizeof(id), "%.63s", output);
 
 	ASSERT_EQ(0, lq_clamp("6379 somaxconn 511"));
+	ASSERT_EQ(count, check_at(_metadata, 6379, 511, 128, 511));
 	ASSERT_EQ(count, rows_at(6379, rows));
-	for (int i = 0; i < count; i++) {
-		EXPECT_EQ(128, rows[i].granted);
-		EXPECT_EQ(511, rows[i].limit);
+	for (int i = 0; i < count; i++)
 		EXPECT_STREQ("6379", rows[i].rule);
-	}
-	EXPECT_TRUE(ss_agrees(6379));
 
 	/* More than 129 wait while it is held, and are all served after. */
 	must("systemctl freeze redis-server");
-	addr.sin_port = htons(6379);
-	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	for (int i = 0; i < 300; i++) {
-		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-		ASSERT_EQ(0, connect(fd, (struct sockaddr *)&addr,
-				     sizeof(addr)));
-	}
+	for (int i = 0; i < 300; i++)
+		connect_to(6379);
 	must("ss -Hltn src 127.0.0.1:6379");
-	EXPECT_TRUE(has(" 300 ") && has(" 511 "));
+	EXPECT_TRUE(says(" 300 ") && says(" 511 "));
 	must("systemctl thaw redis-server");
 	EXPECT_LE(301, number("redis-cli info clients | sed -n 's/^connected_clients://p'"));
-	EXPECT_EQ(0, overflows_at(6379));
+	EXPECT_EQ(0, sum_at(6379, "overflows"));
 	EXPECT_EQ(0, run("redis-cli info server | grep -F '%s'",
 			 strtok(id, "\r\n")));
 }
@@ -804,9 +725,7 @@ TEST_F_TIMEOUT(servers, nginx_overflows, SLOW_TIMEOUT)
 	pid_t wrk;
 	int tries;
 
-	SKIP_FOR(missing("nginx"));
-	SKIP_FOR(missing("wrk"));
-	SKIP_FOR(missing("listenq"));
+	LQ_SKIP_FOR(lacks("nginx") ?: lacks("wrk") ?: lacks("listenq"));
 	nginx_conf("", "");
 	must("systemctl start nginx");
 	/* Between a handler's look at a queue and the kernel's, no accept(). */
@@ -816,36 +735,36 @@ TEST_F_TIMEOUT(servers, nginx_overflows, SLOW_TIMEOUT)
 	ASSERT_EQ(0, lq_clamp("8081 force 0"));
 	before = lq_netstat("ListenOverflows");
 	wrk = load(8081, 64);
-	ASSERT_TRUE(lq_wait_until(overflows_at(8081) > 20));
+	ASSERT_TRUE(lq_wait_until(sum_at(8081, "overflows") > 20));
 
 	/* Held, it has a queue that is full. */
 	must("systemctl freeze nginx");
 	ASSERT_TRUE(lq_wait_until(run("listenq --check 100") == 1));
-	EXPECT_TRUE(has("fullest 127.0.0.1:8081 nginx: accept queue 1 of 0"));
-	end_load(wrk);
+	EXPECT_TRUE(says("fullest 127.0.0.1:8081 nginx: accept queue 1 of 0"));
+	lq_kill(wrk);
 	must("systemctl thaw nginx");
 	ASSERT_TRUE(lq_wait_until(!run("listenq --check 100")));
 	for (tries = 0; tries < 100; tries++) {
 		grown = lq_netstat("ListenOverflows") - before;
-		overflows = overflows_at(8081);
+		overflows = sum_at(8081, "overflows");
 		if (grown == overflows)
 			break;
 	}
 	EXPECT_GE(grown, overflows);
 	EXPECT_TRUE(grown == overflows || lq_missed() > self->missed);
 	must("LC_ALL=C COLUMNS=80 listenq -s overflows");
-	EXPECT_TRUE(has("\n127.0.0.1:8081 nginx"));
-	EXPECT_TRUE(has("511->0r"));
+	EXPECT_TRUE(says("\n127.0.0.1:8081 nginx"));
+	EXPECT_TRUE(says("511->0r"));
 	EXPECT_GT(strstr(output, ":80 "), strstr(output, "127.0.0.1:8081"));
 
 	/* The rule is what was wrong: the same load does no harm now. */
 	ASSERT_EQ(0, lq_clamp("8081 clear"));
-	overflows = overflows_at(8081);
+	overflows = sum_at(8081, "overflows");
 	wrk = load(8081, 64);
 	ASSERT_TRUE(accepts_grow(8081));
 	ASSERT_TRUE(accepts_grow(8081));
-	end_load(wrk);
-	EXPECT_EQ(overflows, overflows_at(8081));
+	lq_kill(wrk);
+	EXPECT_EQ(overflows, sum_at(8081, "overflows"));
 }
 
 /* ---- systemd listens, somebody else accepts ---- */
@@ -885,8 +804,8 @@ FIXTURE_VARIANT_ADD(activation, listens_again)
 
 FIXTURE_SETUP(activation)
 {
-	SKIP_FOR(set_up());
-	SKIP_FOR(missing(variant->program));
+	LQ_SKIP_FOR(set_up());
+	LQ_SKIP_FOR(lacks(variant->program));
 }
 
 FIXTURE_TEARDOWN(activation)
@@ -896,7 +815,6 @@ FIXTURE_TEARDOWN(activation)
 
 TEST_F_TIMEOUT(activation, systemd, SLOW_TIMEOUT)
 {
-	struct sockaddr_in addr = { .sin_family = AF_INET };
 	struct row rows[MAX_ROWS];
 	char text[512];
 	int client;
@@ -925,11 +843,8 @@ TEST_F_TIMEOUT(activation, systemd, SLOW_TIMEOUT)
 	EXPECT_EQ(6000, rows[0].limit);
 
 	/* The first client brings the service up. */
-	addr.sin_port = htons(7100);
-	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	ASSERT_EQ(0, connect(client, (struct sockaddr *)&addr, sizeof(addr)));
-	ASSERT_TRUE(accepts_at(7100) || accepts_grow(7100));
+	client = connect_to(7100);
+	ASSERT_TRUE(sum_at(7100, "accepts") || accepts_grow(7100));
 	if (variant->again) {
 		rows[0].asked = variant->again;
 		rows[0].granted = variant->again;
@@ -971,9 +886,7 @@ TEST_F_TIMEOUT(servers, container, SLOW_TIMEOUT)
 	char proc[32], *rules;
 	pid_t outer, inner;
 
-	SKIP_FOR(missing("redis-server"));
-	SKIP_FOR(missing("listenq"));
-	SKIP_FOR(missing("nginx"));
+	LQ_SKIP_FOR(lacks("redis-server") ?: lacks("listenq") ?: lacks("nginx"));
 	must("systemctl start nginx");
 	outer = container();
 	ASSERT_TRUE(lq_wait_until((inner = atoi(workers_of(outer))) > 0));
@@ -986,33 +899,32 @@ TEST_F_TIMEOUT(servers, container, SLOW_TIMEOUT)
 	EXPECT_STREQ("redis-server", rows[0].comm);
 	EXPECT_EQ(511, rows[0].asked);
 	must("LC_ALL=C listenq -a -p 7200");
-	EXPECT_TRUE(has("127.0.0.1:7200 redis-server"));
+	EXPECT_TRUE(says("127.0.0.1:7200 redis-server"));
 	must("LC_ALL=C listenq -N %d -p 7200", inner);
-	EXPECT_TRUE(has("127.0.0.1:7200 redis-server"));
+	EXPECT_TRUE(says("127.0.0.1:7200 redis-server"));
 
 	/* And ruled, without anything else. */
 	must("listenq -N %d clamp 7200 floor 2000 2>&1", inner);
 	ASSERT_EQ(1, rows_below(proc, 7200, rows));
 	EXPECT_EQ(2000, rows[0].limit);
 	must("nsenter --target %d --net ss -Hltn sport = :7200", inner);
-	EXPECT_TRUE(has(" 2000 "));
+	EXPECT_TRUE(says(" 2000 "));
 	rules = lq_clamp_text();
 	EXPECT_STREQ("", rules);
 	free(rules);
 
 	/* From inside: its own listeners, its own numbers, no rules. */
 	must("LC_ALL=C nsenter --target %d --all listenq -P 1 2>&1", inner);
-	EXPECT_TRUE(has("127.0.0.1:7200 redis-server"));
+	EXPECT_TRUE(says("127.0.0.1:7200 redis-server"));
 	must("LC_ALL=C nsenter --target %d --all listenq 2>&1", inner);
 	EXPECT_EQ(NULL, strstr(output, "nginx"));
 	EXPECT_EQ(2, run("nsenter --target %d --all listenq clamp 7200 force 5 2>&1",
 			 inner));
-	EXPECT_TRUE(has("only root of the host may write rules"));
+	EXPECT_TRUE(says("only root of the host may write rules"));
 	ASSERT_EQ(1, rows_below(proc, 7200, rows));
 	EXPECT_EQ(2000, rows[0].limit);
 
-	kill(outer, SIGKILL);
-	lq_reap(outer);
+	lq_kill(outer);
 	EXPECT_TRUE(lq_wait_until(access(proc, F_OK)));
 }
 

@@ -6,22 +6,13 @@
  */
 
 #define _GNU_SOURCE
-#include <err.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <net/if.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "listenq.h"
 
-#define DEBUGFS	"/sys/kernel/debug"
+#define KPROBES	"/sys/kernel/debug/kprobes/enabled"
+#define HOOK	"inet_csk_listen_start"
 #define SOME	5
 
 FIXTURE(silenced)
@@ -31,22 +22,16 @@ FIXTURE(silenced)
 FIXTURE_VARIANT(silenced)
 {
 	const char *path;
-	const char *off;
-	const char *on;
 };
 
 FIXTURE_VARIANT_ADD(silenced, ftrace)
 {
 	.path = "/proc/sys/kernel/ftrace_enabled",
-	.off = "0",
-	.on = "1",
 };
 
 FIXTURE_VARIANT_ADD(silenced, kprobes)
 {
-	.path = DEBUGFS "/kprobes/enabled",
-	.off = "0",
-	.on = "1",
+	.path = KPROBES,
 };
 
 FIXTURE_SETUP(silenced)
@@ -59,23 +44,23 @@ FIXTURE_SETUP(silenced)
 FIXTURE_TEARDOWN(silenced)
 {
 	if (!access(variant->path, W_OK))
-		lq_write_file(variant->path, variant->on);
+		lq_write_file(variant->path, "1");
 }
 
 /* Whether the kernel calls no hook now. */
 static bool is_silent(void)
 {
-	long long hits = lq_hook("inet_csk_listen_start", "hits");
+	long long hits = lq_hook(HOOK, "hits");
 
 	close(lq_listener(AF_INET, 1));
-	return lq_hook("inet_csk_listen_start", "hits") == hits;
+	return lq_hook(HOOK, "hits") == hits;
 }
 
 /* From 7.3 on ftrace_enabled is there and refuses to be 0. */
-static bool can_be_off(const char *path, const char *off)
+static bool switch_off(const char *path)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t n = write(fd, off, 1);
+	ssize_t n = write(fd, "0", 1);
 
 	if (n != 1 && errno != EOPNOTSUPP)
 		err(1, "%s", path);
@@ -90,7 +75,7 @@ TEST_F(silenced, listed_with_true_occupancy)
 	int gone = lq_listener(AF_INET, 7);
 	int fds[SOME], clients[SOME];
 
-	if (!can_be_off(variant->path, variant->off))
+	if (!switch_off(variant->path))
 		SKIP(return, "this kernel does not switch it off any more");
 	if (!is_silent())
 		SKIP(return, "this kernel's probes don't depend on it");
@@ -116,7 +101,7 @@ TEST_F(silenced, listed_with_true_occupancy)
 	EXPECT_EQ(9, lq_num(known, "granted"));
 	EXPECT_EQ(LQ_NONE, lq_num(known, "asked"));
 
-	lq_write_file(variant->path, variant->on);
+	lq_write_file(variant->path, "1");
 	EXPECT_FALSE(is_silent());
 	for (int i = 0; i < SOME; i++) {
 		lq_listen(fds[i], 20 + i);
@@ -125,25 +110,12 @@ TEST_F(silenced, listed_with_true_occupancy)
 	}
 	EXPECT_EQ(unrecorded + SOME, lq_hook("unrecorded", "hits"));
 
-	for (int i = 0; i < SOME; i++) {
-		close(clients[i]);
-		close(fds[i]);
-	}
+	lq_close_all(clients, SOME);
+	lq_close_all(fds, SOME);
 	close(known);
 }
 
-FIXTURE(gone)
-{
-};
-
-FIXTURE_SETUP(gone)
-{
-	LQ_SETUP();
-}
-
-FIXTURE_TEARDOWN(gone)
-{
-}
+LQ_FIXTURE(gone);
 
 static void listen_there(void)
 {
@@ -157,26 +129,23 @@ TEST_F(gone, nobody_reads)
 
 	if (pid < 0)
 		SKIP(return, "no veth devices");
-	kill(pid, SIGKILL);
-	lq_reap(pid);
+	lq_kill(pid);
 	EXPECT_TRUE(lq_wait_until(!if_nametoindex("lq0")));
 }
 
 /* Nor where the end of the listener was missed. */
 TEST_F(gone, end_was_missed)
 {
-	const char *path = DEBUGFS "/kprobes/enabled";
 	pid_t pid;
 
-	if (access(path, W_OK))
-		SKIP(return, "no %s", path);
+	if (access(KPROBES, W_OK))
+		SKIP(return, "no " KPROBES);
 	pid = lq_elsewhere("lq0", listen_there);
 	if (pid < 0)
 		SKIP(return, "no veth devices");
-	lq_write_file(path, "0");
-	kill(pid, SIGKILL);
-	lq_reap(pid);
-	lq_write_file(path, "1");
+	lq_write_file(KPROBES, "0");
+	lq_kill(pid);
+	lq_write_file(KPROBES, "1");
 	EXPECT_TRUE(lq_wait_until(!if_nametoindex("lq0")));
 }
 
@@ -193,41 +162,13 @@ TEST_F(gone, file_held_open)
 	snprintf(path, sizeof(path), "/proc/%d/net/listenq/sockets", pid);
 	file = fopen(path, "r");
 	ASSERT_NE(NULL, file);
-	kill(pid, SIGKILL);
-	lq_reap(pid);
+	lq_kill(pid);
 	while (fgets(line, sizeof(line), file))
 		lines++;
 	EXPECT_EQ(1, lines);
 	EXPECT_NE(0, if_nametoindex("lq0"));
 	fclose(file);
 	EXPECT_TRUE(lq_wait_until(!if_nametoindex("lq0")));
-}
-
-FIXTURE(others)
-{
-	char dir[64];
-};
-
-FIXTURE_SETUP(others)
-{
-	static const char * const dirs[] = {
-		"/sys/kernel/tracing", DEBUGFS "/tracing",
-	};
-
-	LQ_SETUP();
-	for (int i = 0; i < 2; i++) {
-		snprintf(self->dir, sizeof(self->dir), "%s/kprobe_events",
-			 dirs[i]);
-		if (access(self->dir, W_OK))
-			continue;
-		snprintf(self->dir, sizeof(self->dir), "%s", dirs[i]);
-		return;
-	}
-	SKIP(longjmp(_metadata->env, 1), "no kprobe_events");
-}
-
-FIXTURE_TEARDOWN(others)
-{
 }
 
 static void append(const char *dir, const char *name, const char *line)
@@ -242,6 +183,8 @@ static void append(const char *dir, const char *name, const char *line)
 	close(fd);
 }
 
+LQ_FIXTURE(others);
+
 /* Probes and return probes of others, on the functions of ours. */
 TEST_F(others, probes)
 {
@@ -249,36 +192,38 @@ TEST_F(others, probes)
 		"__sys_listen", "inet_listen", "inet_csk_listen_start",
 		"inet_csk_listen_stop",
 	};
+	const char *dir = lq_tracefs("kprobe_events");
 	long long hits, missed;
 	char line[128];
 
+	if (!dir)
+		SKIP(return, "no kprobe_events");
 	for (int i = 0; i < 4; i++) {
-		snprintf(line, sizeof(line), "p:lq/p%d %s\n", i, symbols[i]);
-		append(self->dir, "kprobe_events", line);
-		snprintf(line, sizeof(line), "r:lq/r%d %s\n", i, symbols[i]);
-		append(self->dir, "kprobe_events", line);
+		snprintf(line, sizeof(line), "p:lq/p%d %s\nr:lq/r%d %s\n", i,
+			 symbols[i], i, symbols[i]);
+		append(dir, "kprobe_events", line);
 	}
-	append(self->dir, "events/lq/enable", "1");
+	append(dir, "events/lq/enable", "1");
 
 	for (int i = 0; i < SOME; i++) {
 		int fd;
 
-		hits = lq_hook("inet_csk_listen_start", "hits");
-		missed = lq_hook("inet_csk_listen_start", "nmissed");
+		hits = lq_hook(HOOK, "hits");
+		missed = lq_hook(HOOK, "nmissed");
 		fd = lq_listener(AF_INET, INT_MAX - i);
 		EXPECT_EQ(INT_MAX - i, lq_num(fd, "asked"));
 		EXPECT_EQ(getpid(), lq_num(fd, "pid"));
-		EXPECT_EQ(hits + 1, lq_hook("inet_csk_listen_start", "hits"));
-		EXPECT_EQ(missed, lq_hook("inet_csk_listen_start", "nmissed"));
+		EXPECT_EQ(hits + 1, lq_hook(HOOK, "hits"));
+		EXPECT_EQ(missed, lq_hook(HOOK, "nmissed"));
 		lq_listen(fd, 4);
 		EXPECT_EQ(4, lq_num(fd, "asked"));
 		close(fd);
 	}
 
-	append(self->dir, "events/lq/enable", "0");
+	append(dir, "events/lq/enable", "0");
 	for (int i = 0; i < 4; i++) {
 		snprintf(line, sizeof(line), "-:lq/p%d\n-:lq/r%d\n", i, i);
-		append(self->dir, "kprobe_events", line);
+		append(dir, "kprobe_events", line);
 	}
 	EXPECT_FALSE(is_silent());
 }

@@ -11,31 +11,12 @@
  */
 
 #define _GNU_SOURCE
-#include <err.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "listenq.h"
-
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP	262
-#endif
 
 /* The clamp of the kernel's own, below some of what is asked for. */
 #define SOMAXCONN_HERE	200
@@ -137,21 +118,6 @@ static void note(const char *what, unsigned long long number)
 	if (fd < 0 || write(fd, text, strlen(text)) < 0)
 		err(1, "/dev/kmsg");
 	close(fd);
-}
-
-static void enter(int netns)
-{
-	if (setns(netns, CLONE_NEWNET))
-		err(1, "setns");
-}
-
-static int this_netns(void)
-{
-	int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		err(1, "/proc/self/ns/net");
-	return fd;
 }
 
 /*
@@ -329,8 +295,6 @@ static void group_turn(void)
 {
 	static int members[MEMBERS];
 	int *member = &members[lq_chance(MEMBERS)];
-	struct lq_addr addr = lq_addr(AF_INET, "0.0.0.0", GROUP_PORT);
-	const int one = 1;
 
 	if (lq_chance(2)) {
 		hold_client(AF_INET, GROUP_PORT);
@@ -341,11 +305,7 @@ static void group_turn(void)
 		*member = 0;
 		return;
 	}
-	*member = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (*member < 0 || setsockopt(*member, SOL_SOCKET, SO_REUSEPORT, &one,
-				      sizeof(one)) ||
-	    bind(*member, &addr.sa, addr.len))
-		err(1, "a member of a group");
+	*member = lq_bound_shared(AF_INET, "0.0.0.0", GROUP_PORT);
 	lq_listen(*member, some_backlog());
 	did(LISTENS);
 }
@@ -376,8 +336,7 @@ static void exit_turn(void)
 	if (first)
 		close(fd);
 	lq_pause();
-	kill(pid, SIGKILL);
-	lq_reap(pid);
+	lq_kill(pid);
 	if (!first)
 		close(fd);
 	did(EXITS);
@@ -385,43 +344,27 @@ static void exit_turn(void)
 
 /* ---- what operators do ---- */
 
+/* The figures are: odd ones, a port, and another odd one. */
+static const char * const rules[] = {
+	"flush\n",
+	"flush\n* somaxconn %1$d\n%2$d force %3$d\n",
+	"%2$d floor %1$d\n",
+	"%2$d clear\n",
+	"1024-65535 somaxconn %1$d floor %3$d\n",
+	"* force %1$d\n* clear\n",
+	"* floor %1$d\n1000-2000 force 1\n1500-2500 force 1\n", /* overlaps */
+	"%2$d force\n",
+	"* force %1$d\n",
+};
+
 static void write_rules(void)
 {
 	int odd = 2 * lq_chance(SOMAXCONN_HERE) + 1;
 	int port = lq_chance(2) ? ports[some_kept()] : GROUP_PORT;
+	const char *rule = rules[lq_chance(ARRAY_SIZE(rules))];
 	char text[256];
 
-	switch (lq_chance(9)) {
-	case 0:
-		snprintf(text, sizeof(text), "flush\n");
-		break;
-	case 1:
-		snprintf(text, sizeof(text), "flush\n* somaxconn %d\n%d force %d\n",
-			 odd, port, odd + 2);
-		break;
-	case 2:
-		snprintf(text, sizeof(text), "%d floor %d\n", port, odd);
-		break;
-	case 3:
-		snprintf(text, sizeof(text), "%d clear\n", port);
-		break;
-	case 4:
-		snprintf(text, sizeof(text), "1024-65535 somaxconn %d floor %d\n",
-			 odd, odd / 4 * 2 + 1);
-		break;
-	case 5:
-		snprintf(text, sizeof(text), "* force %d\n* clear\n", odd);
-		break;
-	case 6:
-		snprintf(text, sizeof(text), "* floor %d\n1000-2000 force 1\n"
-			 "1500-2500 force 1\n", odd);	/* overlaps */
-		break;
-	case 7:
-		snprintf(text, sizeof(text), "%d force\n", port);
-		break;
-	default:
-		snprintf(text, sizeof(text), "* force %d\n", odd);
-	}
+	snprintf(text, sizeof(text), rule, odd, port, odd / 4 * 2 + 1);
 	did(try_write(LQ_CLAMP, text, strlen(text)) ? RULES : REFUSED);
 }
 
@@ -648,7 +591,7 @@ static void task_start(const struct job *job, int n)
 	lq_seed(task_count);
 	number = n;
 	place = n % PLACES;
-	enter(places[place]);
+	lq_enter_netns(places[place]);
 	while (!shared->stop) {
 		long long since = lq_now_ms();
 
@@ -720,14 +663,6 @@ static void tasks_kill(void)
 
 /* ---- what is left ---- */
 
-static void write_number(const char *path, int value)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%d\n", value);
-	lq_write_file(path, text);
-}
-
 /*
  * Whether one more network namespace can be made when there may be @most: the
  * kernel lowers the count when one is gone for good.
@@ -736,7 +671,7 @@ static bool netns_fits(int most)
 {
 	pid_t pid;
 
-	write_number(NAMESPACES, most);
+	lq_write_number(NAMESPACES, most);
 	pid = lq_fork();
 	if (!pid)
 		_exit(!!unshare(CLONE_NEWNET));
@@ -792,12 +727,8 @@ static int listening(void)
 	int count = 0;
 
 	for (int i = 0; i < PLACES; i++) {
-		struct lq_table *table;
-
-		enter(places[i]);
-		table = lq_read(LQ_SOCKETS);
-		count += table->nrows;
-		lq_free(table);
+		lq_enter_netns(places[i]);
+		count += lq_rows(LQ_SOCKETS);
 	}
 	return count;
 }
@@ -819,39 +750,27 @@ FIXTURE(stress)
 
 static int listener_kept(int i)
 {
-	const int type = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
 	int family = family_of(i), fd = -1;
-	struct lq_addr addr;
+	const char *host = family == AF_INET ? "0.0.0.0" : "::";
 
-	enter(places[i % PLACES]);
+	lq_enter_netns(places[i % PLACES]);
 	if (is_mptcp(i))
-		fd = socket(family, type, IPPROTO_MPTCP);
+		fd = lq_bound_mptcp(family, host, 0);
 	/* Not every kernel has it. */
 	if (fd < 0)
-		fd = socket(family, type, 0);
-	addr = lq_addr(family, family == AF_INET ? "0.0.0.0" : "::", 0);
-	if (fd < 0 || bind(fd, &addr.sa, addr.len))
-		err(1, "a socket");
+		fd = lq_bound(family, host, 0);
+	if (fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK))
+		err(1, "O_NONBLOCK");
 	lq_listen(fd, 0);
 	return fd;
 }
 
 FIXTURE_SETUP(stress)
 {
-	static const char * const dirs[] = {
-		"/sys/kernel/tracing", "/sys/kernel/debug/tracing",
-	};
-
 	LQ_SETUP();
 	note("LISTENQ_SEED=", lq_seed(0));
 	TH_LOG("LISTENQ_SEED=%llu", lq_seed(0));
-	for (size_t i = 0; i < ARRAY_SIZE(dirs) && !events; i++) {
-		char path[64];
-
-		snprintf(path, sizeof(path), "%s/trace", dirs[i]);
-		if (!access(path, R_OK))
-			events = dirs[i];
-	}
+	events = lq_tracefs("trace");
 	ASSERT_EQ(0, lq_unload());
 	self->kprobes = line_count(KPROBES "/list");
 
@@ -866,10 +785,10 @@ FIXTURE_SETUP(stress)
 		lq_set_sysctl("ipv4/tcp_fin_timeout", 1);
 		if (!access("/proc/sys/net/ipv4/tcp_migrate_req", F_OK))
 			lq_set_sysctl("ipv4/tcp_migrate_req", 1);
-		places[i] = this_netns();
+		places[i] = lq_netns();
 	}
 	self->netns = netns_count();
-	write_number(NAMESPACES, 100000);
+	lq_write_number(NAMESPACES, 100000);
 
 	shared = lq_shared(sizeof(*shared));
 	for (int i = 0; i < KEPT; i++) {
@@ -885,8 +804,8 @@ FIXTURE_TEARDOWN(stress)
 	tasks_kill();
 	for (size_t i = 0; i < ARRAY_SIZE(switches); i++)
 		try_write(switches[i], "1", 1);
-	write_number(EXPEDITED, self->expedited);
-	write_number(NAMESPACES, self->most_netns);
+	lq_write_number(EXPEDITED, self->expedited);
+	lq_write_number(NAMESPACES, self->most_netns);
 	if (!lq_loaded())
 		EXPECT_EQ(0, lq_load());
 }
@@ -948,7 +867,7 @@ static void check_nothing_left(struct __test_metadata *_metadata, int kprobes,
 	bool own_slab;
 
 	for (int i = 0; i < PLACES; i++) {
-		enter(places[i]);
+		lq_enter_netns(places[i]);
 		EXPECT_EQ(0, lq_clamp("flush\n"));
 	}
 	check_limits(_metadata);
@@ -969,12 +888,11 @@ static void check_nothing_left(struct __test_metadata *_metadata, int kprobes,
 	if (own_slab)
 		EXPECT_NE(0, access(SLAB, F_OK));
 	for (int i = 0; i < PLACES; i++) {
-		enter(places[i]);
+		lq_enter_netns(places[i]);
 		EXPECT_NE(0, access("/proc/net/listenq", F_OK));
 	}
 
-	for (int i = 0; i < KEPT; i++)
-		close(kept[i]);
+	lq_close_all(kept, KEPT);
 	EXPECT_TRUE(poll_until(netns_fits(netns + 1))) {
 		TH_LOG("%d namespaces, there were %d", netns_count(), netns);
 	}
@@ -1046,7 +964,7 @@ static void check_hooks(struct __test_metadata *_metadata, int listeners)
 			  calls("inet_csk_listen_stop"));
 
 	for (int i = 0; i < OWNED; i++) {
-		enter(places[i % PLACES]);
+		lq_enter_netns(places[i % PLACES]);
 		if (shared->seen[i] && shared->asked[i] >= 0 &&
 		    lq_num_at(kept[i], "asked") != shared->asked[i])
 			unknown++;
@@ -1056,7 +974,7 @@ static void check_hooks(struct __test_metadata *_metadata, int listeners)
 	for (int i = 0; i < PLACES; i++) {
 		long long accepts;
 
-		enter(places[i]);
+		lq_enter_netns(places[i]);
 		accepts = lq_total("accepts");
 		if (accepts == LQ_NONE)
 			continue;

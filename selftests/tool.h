@@ -6,21 +6,19 @@
 #ifndef LISTENQ_SELFTEST_TOOL_H
 #define LISTENQ_SELFTEST_TOOL_H
 
-#include <err.h>
-#include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
+#include <sys/prctl.h>
 
 #include "listenq.h"
 
 /* The exit codes of the manual page. */
 enum { DONE, ABOVE, TROUBLE };
 
-/* What the tool has printed last, errors too. */
+/* It takes its time where processors are emulated. */
+#define VALGRIND	"valgrind -q --error-exitcode=99 --leak-check=full"
+
+/* What was run last, and what it has printed. */
+static char command[8192];
 static char output[8 << 20];
 
 static inline const char *tool_path(void)
@@ -33,7 +31,6 @@ __attribute__((format(printf, 1, 2)))
 static inline int run(const char *format, ...)
 {
 	size_t length = 0, got;
-	char command[8192];
 	va_list args;
 	FILE *pipe;
 	int status;
@@ -60,11 +57,25 @@ static inline int run(const char *format, ...)
 
 static inline bool have(const char *program)
 {
-	char command[128];
+	return !run("command -v %s", program);
+}
 
-	snprintf(command, sizeof(command), "command -v %s >/dev/null",
-		 program);
-	return !lq_run(command);
+/* The reason to skip a test that needs it. */
+static inline const char *lacks(const char *program)
+{
+	static char why[64];
+
+	snprintf(why, sizeof(why), "no %s", program);
+	return have(program) ? NULL : why;
+}
+
+/* Whether the output has @text; if not, it is shown. */
+static inline bool says(const char *text)
+{
+	if (strstr(output, text))
+		return true;
+	printf("# no '%s' in '%.1000s'\n", text, output);
+	return false;
 }
 
 static inline int lines(const char *text)
@@ -83,6 +94,80 @@ static inline bool is_complaint(void)
 		if ((*at < ' ' || *at > '~') && *at != '\n')
 			return false;
 	return lines(output) == 1 && !strncmp(output, "listenq: ", 9);
+}
+
+/* What is run ends with @status, or what it has printed is shown. */
+#define EXPECT_RUN(status, ran)						\
+do {									\
+	int __ran = (ran);						\
+									\
+	EXPECT_EQ(status, __ran) {					\
+		TH_LOG("%.500s", output);				\
+	}								\
+} while (0)
+
+/* The same of what must go wrong: one line says why. */
+#define EXPECT_TROUBLE(ran)						\
+do {									\
+	EXPECT_RUN(TROUBLE, ran);					\
+	EXPECT_TRUE(is_complaint()) {					\
+		TH_LOG("%.500s", output);				\
+	}								\
+} while (0)
+
+/* What goes well prints @text; or has @text in what it prints. */
+#define EXPECT_OUTPUT(text, ran)					\
+do {									\
+	EXPECT_RUN(DONE, ran);						\
+	EXPECT_STREQ(text, output);					\
+} while (0)
+
+#define EXPECT_SAYS(text, ran)						\
+do {									\
+	EXPECT_RUN(DONE, ran);						\
+	EXPECT_TRUE(says(text));					\
+} while (0)
+
+static char folder[32];
+
+/*
+ * For set-ups: in a folder of the test's own that can be read as /proc; the
+ * reason if there is nothing to be tested.
+ */
+static inline const char *enter_folder(void)
+{
+	if (!have(tool_path()))
+		return "no listenq(8): make tools, set LISTENQ_TOOL";
+	lq_set_somaxconn(4096);
+	setenv("LISTENQ", tool_path(), 1);
+	unsetenv("NO_COLOR");
+	strcpy(folder, "/tmp/listenq-test.XXXXXX");
+	if (!mkdtemp(folder) || chdir(folder) || run("mkdir -p net/listenq"))
+		err(1, "%s", folder);
+	return NULL;
+}
+
+/*
+ * A process called @name that listens in a namespace of its own, where @clients
+ * connect, until it is killed.
+ */
+static inline pid_t listen_elsewhere(const char *name, int clients, int *port)
+{
+	int *there = lq_shared(sizeof(*there));
+	pid_t pid = lq_fork_ready();
+	int fd;
+
+	if (!pid) {
+		prctl(PR_SET_NAME, name);
+		lq_new_netns();
+		fd = lq_listener(AF_INET, 7);
+		while (clients--)
+			lq_connect(fd);
+		*there = lq_port(fd);
+		lq_stay();
+	}
+	*port = *there;
+	return pid;
 }
 
 /* A listener whose queue is full, and which has turned somebody away. */

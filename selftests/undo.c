@@ -7,31 +7,20 @@
  */
 
 #define _GNU_SOURCE
-#include <err.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <linux/filter.h>
 #include <linux/sockios.h>
 #include <linux/userfaultfd.h>
 #include <net/if.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "listenq.h"
+#include "model.h"
 
 /* Unlike any kernel's default, so that no other figure can be mistaken. */
 #define SOMAXCONN_HERE	137
@@ -43,22 +32,10 @@
 #define MOST_SHOWN	4096
 #define GROUP		50
 
-/* The rules that are tried, and what they make of a backlog. */
-struct verb {
-	const char *words;
-	bool of_granted;	/* starts from granted, not from asked */
-	unsigned int most;
-	unsigned int least;	/* wins over @most */
-};
-
-static const struct verb verbs[] = {
-	{ "somaxconn 7", false, 7, 0 },
-	{ "somaxconn 100000", false, 100000, 0 },
-	{ "somaxconn 7 floor 20", false, 7, 20 },
-	{ "floor 20", true, UINT_MAX, 20 },
-	{ "floor 600", true, UINT_MAX, 600 },
-	{ "force 1", false, 1, 1 },
-	{ "force 2147483647", false, INT_MAX, INT_MAX },
+/* The rules that are tried. */
+static const char * const verbs[] = {
+	"somaxconn 7", "somaxconn 100000", "somaxconn 7 floor 20", "floor 20",
+	"floor 600", "force 1", "force 2147483647",
 };
 
 static const int askeds[] = {
@@ -66,48 +43,33 @@ static const int askeds[] = {
 	5000, INT_MAX, -1,
 };
 
-static unsigned int smaller(unsigned int a, unsigned int b)
-{
-	return a < b ? a : b;
-}
-
 /* The kernel compares without a sign: -1 is more than all there is. */
 static unsigned int granted_of(int asked)
 {
-	return smaller(asked, SOMAXCONN_HERE);
+	unsigned int most = SOMAXCONN_HERE;
+
+	return (unsigned int)asked < most ? asked : most;
 }
 
-static unsigned int limit_of(const struct verb *verb, int asked,
-			     bool asked_known)
+/* What a rule makes of that; granted stands for asked if that isn't known. */
+static unsigned int limit_of(const char *verb, int asked, bool asked_known)
 {
-	unsigned int base = asked;
-	unsigned int limit;
+	unsigned int granted = granted_of(asked);
+	static struct model model;
+	char text[64];
 
-	if (verb->of_granted || !asked_known)
-		base = granted_of(asked);
-	limit = smaller(base, verb->most);
-	return limit < verb->least ? verb->least : limit;
-}
-
-static int by_cookie(const void *a, const void *b)
-{
-	const struct lq_ss *x = a, *y = b;
-
-	return x->cookie < y->cookie ? -1 : x->cookie > y->cookie;
-}
-
-static const struct lq_ss *find_shown(int fd, const struct lq_ss *shown, int n)
-{
-	const struct lq_ss key = { .cookie = lq_cookie(fd) };
-
-	return bsearch(&key, shown, n, sizeof(key), by_cookie);
+	snprintf(text, sizeof(text), "flush\n* %s", verb);
+	if (model_write(&model, text, strlen(text)))
+		errx(1, "no rule: %s", verb);
+	return model_limit(&model, 1, asked_known ? asked : (int)granted,
+			   granted);
 }
 
 /*
- * What a call of ss shows, by cookie; how many. It passes over some while
- * others come and go: between two buffers the kernel remembers how many of a
- * bucket it has shown (inet_diag_dump_icsk()). Where @fds are all to be there
- * it is asked again.
+ * What a call of ss shows; how many. It passes over some while others come and
+ * go: between two buffers the kernel remembers how many of a bucket it has
+ * shown (inet_diag_dump_icsk()). Where @fds are all to be there it is asked
+ * again.
  */
 static int read_ss(struct lq_ss *shown, const int *fds, int count)
 {
@@ -115,10 +77,9 @@ static int read_ss(struct lq_ss *shown, const int *fds, int count)
 
 	for (int tries = 0; missing && tries < 10; tries++) {
 		n = lq_ss_listeners(shown, MOST_SHOWN);
-		qsort(shown, n, sizeof(*shown), by_cookie);
 		missing = 0;
 		for (int i = 0; i < count; i++)
-			missing += !find_shown(fds[i], shown, n);
+			missing += !lq_ss_find(shown, n, lq_cookie(fds[i]));
 	}
 	return n;
 }
@@ -135,7 +96,8 @@ static int wrong_by_ss(const int *fds, const unsigned int *limits, int count,
 
 	n = read_ss(shown, fds, unlisted ? 0 : count);
 	for (int i = 0; i < count; i++) {
-		const struct lq_ss *found = find_shown(fds[i], shown, n);
+		const struct lq_ss *found = lq_ss_find(shown, n,
+						       lq_cookie(fds[i]));
 
 		if (!found && unlisted) {
 			++*unlisted;
@@ -167,11 +129,10 @@ static void check_rows(struct __test_metadata *_metadata, const int *fds,
 	EXPECT_EQ(0, wrong_by_ss(fds, limits, count, NULL));
 	table = lq_read(LQ_SOCKETS);
 	for (int i = 0; i < count; i++) {
-		int row = lq_find(table, "cookie", lq_cookie_str(fds[i]));
+		int row = lq_row(table, fds[i]);
 
-		ASSERT_LE(0, row);
-		EXPECT_EQ(granted[i], atoll(lq_cell(table, row, "granted")));
-		EXPECT_EQ(limits[i], atoll(lq_cell(table, row, "limit")));
+		EXPECT_EQ(granted[i], lq_cell_num(table, row, "granted"));
+		EXPECT_EQ(limits[i], lq_cell_num(table, row, "limit"));
 		EXPECT_STREQ(rule, lq_cell(table, row, "rule"));
 	}
 	lq_free(table);
@@ -182,11 +143,6 @@ static void check_row(struct __test_metadata *_metadata, int fd,
 		      const char *rule)
 {
 	check_rows(_metadata, &fd, &granted, &limit, 1, rule);
-}
-
-static int load_again(void)
-{
-	return lq_loaded() ? 0 : lq_load();
 }
 
 FIXTURE(removed)
@@ -200,21 +156,10 @@ FIXTURE_VARIANT(removed)
 	const char *text;
 };
 
-FIXTURE_VARIANT_ADD(removed, by_clear)
-{
-	.text = "* clear\n",
-};
-
-FIXTURE_VARIANT_ADD(removed, by_flush)
-{
-	.text = "flush\n",
-};
-
+FIXTURE_VARIANT_ADD(removed, by_clear) { .text = "* clear\n" };
+FIXTURE_VARIANT_ADD(removed, by_flush) { .text = "flush\n" };
 /* By a rule for a port that nobody has. */
-FIXTURE_VARIANT_ADD(removed, by_replacement)
-{
-	.text = "flush\n1 force 3\n",
-};
+FIXTURE_VARIANT_ADD(removed, by_replacement) { .text = "flush\n1 force 3\n" };
 
 FIXTURE_SETUP(removed)
 {
@@ -236,12 +181,9 @@ TEST_F(removed, gives_back_what_was_granted)
 	unsigned int limits[ARRAY_SIZE(askeds)];
 
 	for (size_t v = 0; v < ARRAY_SIZE(verbs); v++) {
-		char text[64];
-
 		for (size_t i = 0; i < ARRAY_SIZE(askeds); i++)
-			limits[i] = limit_of(&verbs[v], askeds[i], true);
-		snprintf(text, sizeof(text), "* %s\n", verbs[v].words);
-		ASSERT_EQ(0, lq_clamp(text));
+			limits[i] = limit_of(verbs[v], askeds[i], true);
+		ASSERT_EQ(0, lq_clampf("* %s\n", verbs[v]));
 		check_rows(_metadata, self->fds, self->granted, limits,
 			   ARRAY_SIZE(askeds), "*");
 
@@ -256,43 +198,24 @@ TEST_F(removed, gives_back_what_was_granted)
 /* The next one in order of precedence takes over from one that goes. */
 TEST_F(removed, uncovers_the_next)
 {
-	int port = lq_port(self->fds[2]);
-	char text[128];
+	int fd = self->fds[2], port = lq_port(fd);
+	char own[16], range[32];
 
-	snprintf(text, sizeof(text),
-		 "* force 30\n%d-%d force 20\n%d force 10\n", port - 1,
-		 port + 1, port);
-	ASSERT_EQ(0, lq_clamp(text));
-	snprintf(text, sizeof(text), "%d", port);
-	check_row(_metadata, self->fds[2], 5, 10, text);
-
-	snprintf(text, sizeof(text), "%d clear\n", port);
-	ASSERT_EQ(0, lq_clamp(text));
-	snprintf(text, sizeof(text), "%d-%d", port - 1, port + 1);
-	check_row(_metadata, self->fds[2], 5, 20, text);
-
-	snprintf(text, sizeof(text), "%d-%d clear\n", port - 1, port + 1);
-	ASSERT_EQ(0, lq_clamp(text));
-	check_row(_metadata, self->fds[2], 5, 30, "*");
+	snprintf(own, sizeof(own), "%d", port);
+	snprintf(range, sizeof(range), "%d-%d", port - 1, port + 1);
+	ASSERT_EQ(0, lq_clampf("* force 30\n%s force 20\n%s force 10\n", range,
+			       own));
+	check_row(_metadata, fd, 5, 10, own);
+	ASSERT_EQ(0, lq_clampf("%s clear\n", own));
+	check_row(_metadata, fd, 5, 20, range);
+	ASSERT_EQ(0, lq_clampf("%s clear\n", range));
+	check_row(_metadata, fd, 5, 30, "*");
 	ASSERT_EQ(0, lq_clamp(variant->text));
-	check_row(_metadata, self->fds[2], 5, 5, "-");
-	EXPECT_TRUE(ss_has(self->fds[2], 5));
+	check_row(_metadata, fd, 5, 5, "-");
+	EXPECT_TRUE(ss_has(fd, 5));
 }
 
-FIXTURE(unload)
-{
-};
-
-FIXTURE_SETUP(unload)
-{
-	LQ_SETUP();
-	lq_set_somaxconn(SOMAXCONN_HERE);
-}
-
-FIXTURE_TEARDOWN(unload)
-{
-	EXPECT_EQ(0, load_again());
-}
+LQ_FIXTURE_RELOADS(unload, lq_set_somaxconn(SOMAXCONN_HERE));
 
 /* How many rows have the limit that was granted. */
 static int undisturbed(void)
@@ -303,15 +226,6 @@ static int undisturbed(void)
 	for (int row = 0; row < table->nrows; row++)
 		count += !strcmp(lq_cell(table, row, "granted"),
 				 lq_cell(table, row, "limit"));
-	lq_free(table);
-	return count;
-}
-
-static int row_count(void)
-{
-	struct lq_table *table = lq_read(LQ_SOCKETS);
-	int count = table->nrows;
-
 	lq_free(table);
 	return count;
 }
@@ -339,18 +253,19 @@ TEST_F_TIMEOUT(unload, restores_many, 240)
 			   FIRST_PORT + count - 1 : first + block - 1;
 
 		used += snprintf(text + used, sizeof(text) - used,
-				 "%d-%d %s\n", first, last, verbs[v].words);
+				 "%d-%d %s\n", first, last, verbs[v]);
 	}
 
 	ASSERT_EQ(0, lq_unload());
 	for (int i = 0; i < count; i++) {
 		int family = i % 7 ? AF_INET : AF_INET6;
 		int asked = askeds[i % ARRAY_SIZE(askeds)];
-		int v = smaller(i / block, ARRAY_SIZE(verbs) - 1);
+		int v = i / block < ARRAY_SIZE(verbs) ?
+			i / block : ARRAY_SIZE(verbs) - 1;
 
 		fds[i] = lq_bound(family, lq_loopback(family), FIRST_PORT + i);
 		granted[i] = granted_of(asked);
-		limits[i] = limit_of(&verbs[v], asked, i % 3);
+		limits[i] = limit_of(verbs[v], asked, i % 3);
 		differ += granted[i] != limits[i];
 	}
 	/* Most of them have something to be restored from. */
@@ -371,8 +286,7 @@ TEST_F_TIMEOUT(unload, restores_many, 240)
 	EXPECT_EQ(0, wrong_by_ss(fds, granted, count, NULL));
 	ASSERT_EQ(0, lq_load());
 	EXPECT_EQ(count, undisturbed());
-	for (int i = 0; i < count; i++)
-		close(fds[i]);
+	lq_close_all(fds, count);
 	free(fds);
 	free(limits);
 	free(granted);
@@ -383,22 +297,14 @@ TEST_F(unload, restores_a_group)
 {
 	int fds[GROUP];
 	unsigned int limits[GROUP];
-	const int one = 1;
-	char text[32];
 
 	for (int i = 0; i < GROUP; i++) {
-		struct lq_addr addr = lq_addr(AF_INET, "127.0.0.1",
-					      i ? lq_port(fds[0]) : 0);
-
-		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		ASSERT_EQ(0, setsockopt(fds[i], SOL_SOCKET, SO_REUSEPORT, &one,
-					sizeof(one)));
-		ASSERT_EQ(0, bind(fds[i], &addr.sa, addr.len));
+		fds[i] = lq_bound_shared(AF_INET, "127.0.0.1",
+					 i ? lq_port(fds[0]) : 0);
 		lq_listen(fds[i], 5);
 		limits[i] = 50;
 	}
-	snprintf(text, sizeof(text), "%d force 50\n", lq_port(fds[0]));
-	ASSERT_EQ(0, lq_clamp(text));
+	ASSERT_EQ(0, lq_clampf("%d force 50\n", lq_port(fds[0])));
 	EXPECT_EQ(0, wrong_by_ss(fds, limits, GROUP, NULL));
 	ASSERT_EQ(0, lq_unload());
 	for (int i = 0; i < GROUP; i++)
@@ -406,19 +312,12 @@ TEST_F(unload, restores_a_group)
 	EXPECT_EQ(0, wrong_by_ss(fds, limits, GROUP, NULL));
 }
 
-static int this_netns(void)
+static void check_no_rules(struct __test_metadata *_metadata)
 {
-	int fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	char *text = lq_clamp_text();
 
-	if (fd < 0)
-		err(1, "/proc/self/ns/net");
-	return fd;
-}
-
-static void enter(int netns)
-{
-	if (setns(netns, CLONE_NEWNET))
-		err(1, "setns");
+	EXPECT_STREQ("", text);
+	free(text);
 }
 
 /*
@@ -430,20 +329,18 @@ TEST_F_TIMEOUT(unload, restores_other_namespaces, 120)
 	static const int asked[2] = { 5, 5000 };
 	static const unsigned int granted[2] = { 5, SOMAXCONN_HERE };
 	int fds[3][2], netns[3], clamp = -1, sockets = -1;
-	int home = this_netns();
+	int home = lq_netns();
 	int before = lq_listener(AF_INET, 6);
 	char letter;
 
 	ASSERT_EQ(0, lq_clamp("* force 60\n"));
 	for (int n = 0; n < 3; n++) {
 		unsigned int limit = 1000 + n;
-		char text[32];
 
 		lq_new_netns();
 		lq_set_somaxconn(SOMAXCONN_HERE);
 		fds[n][0] = lq_listener(AF_INET, asked[0]);
-		snprintf(text, sizeof(text), "* force %u\n", limit);
-		ASSERT_EQ(0, lq_clamp(text));
+		ASSERT_EQ(0, lq_clampf("* force %u\n", limit));
 		fds[n][1] = lq_listener(AF_INET6, asked[1]);
 		check_row(_metadata, fds[n][0], granted[0], limit, "*");
 		check_row(_metadata, fds[n][1], granted[1], limit, "*");
@@ -453,8 +350,8 @@ TEST_F_TIMEOUT(unload, restores_other_namespaces, 120)
 			ASSERT_LE(0, clamp);
 			ASSERT_EQ(1, read(sockets, &letter, 1));
 		}
-		netns[n] = n < 2 ? this_netns() : -1;
-		enter(home);
+		netns[n] = n < 2 ? lq_netns() : -1;
+		lq_enter_netns(home);
 	}
 	check_row(_metadata, before, 6, 60, "*");
 
@@ -464,7 +361,7 @@ TEST_F_TIMEOUT(unload, restores_other_namespaces, 120)
 		if (netns[n] < 0)
 			netns[n] = ioctl(fds[n][0], SIOCGSKNS);
 		ASSERT_LE(0, netns[n]);
-		enter(netns[n]);
+		lq_enter_netns(netns[n]);
 		EXPECT_EQ(0, wrong_by_ss(fds[n], granted, 2, NULL));
 	}
 	EXPECT_EQ(-1, read(clamp, &letter, 1));
@@ -477,15 +374,11 @@ TEST_F_TIMEOUT(unload, restores_other_namespaces, 120)
 	/* A second module knows nothing of the first one's rules. */
 	ASSERT_EQ(0, lq_load());
 	for (int n = 0; n < 3; n++) {
-		char *text;
-
-		enter(netns[n]);
-		text = lq_clamp_text();
-		EXPECT_STREQ("", text);
-		free(text);
+		lq_enter_netns(netns[n]);
+		check_no_rules(_metadata);
 		check_row(_metadata, fds[n][0], granted[0], granted[0], "-");
 	}
-	enter(home);
+	lq_enter_netns(home);
 }
 
 /* A write by a file from before fails; what it names isn't there. */
@@ -494,7 +387,6 @@ TEST_F(unload, open_file_writes_nothing)
 	static const char rule[] = "* force 50\n";
 	int fd = lq_listener(AF_INET, 5);
 	int clamp = open(LQ_CLAMP, O_RDWR);
-	char *text;
 
 	ASSERT_LE(0, clamp);
 	ASSERT_EQ(strlen(rule), write(clamp, rule, strlen(rule)));
@@ -509,9 +401,7 @@ TEST_F(unload, open_file_writes_nothing)
 	ASSERT_EQ(0, lq_load());
 	EXPECT_EQ(-1, write(clamp, rule, strlen(rule)));
 	EXPECT_EQ(EIO, errno);
-	text = lq_clamp_text();
-	EXPECT_STREQ("", text);
-	free(text);
+	check_no_rules(_metadata);
 	check_row(_metadata, fd, 5, 5, "-");
 	close(clamp);
 }
@@ -538,6 +428,7 @@ static pid_t keep_writing(int first)
 		    errno != EIO)
 			err(1, "write %s", text);
 		close(fd);
+		lq_breathe(i);
 	}
 }
 
@@ -556,6 +447,7 @@ static pid_t keep_listening(const int *fds, const unsigned int *backlogs,
 			lq_end_listening(fds[n]);
 		lq_listen(fds[n], backlogs[n]);
 		lq_listen(fds[n], backlogs[n]);
+		lq_breathe(i);
 	}
 }
 
@@ -581,7 +473,7 @@ TEST_F_TIMEOUT(unload, under_load, 240)
 	pids[2] = keep_listening(fds + STILL, backlogs + STILL, MOVING / 2);
 	pids[3] = keep_listening(fds + STILL + MOVING / 2,
 				 backlogs + STILL + MOVING / 2, MOVING / 2);
-	ASSERT_TRUE(lq_wait_until(row_count() >= STILL + MOVING - 2));
+	ASSERT_TRUE(lq_wait_until(lq_rows(LQ_SOCKETS) >= STILL + MOVING - 2));
 
 	for (int i = 0; i < rounds; i++) {
 		ASSERT_EQ(0, lq_unload());
@@ -592,14 +484,9 @@ TEST_F_TIMEOUT(unload, under_load, 240)
 	ASSERT_EQ(0, lq_unload());
 	EXPECT_EQ(0, wrong_by_ss(fds, backlogs, STILL, NULL));
 
-	for (size_t i = 0; i < ARRAY_SIZE(pids); i++) {
-		int status;
-
-		kill(pids[i], SIGKILL);
-		status = lq_reap(pids[i]);
-		/* None had given up before. */
-		EXPECT_TRUE(WIFSIGNALED(status));
-	}
+	/* None had given up before. */
+	for (size_t i = 0; i < ARRAY_SIZE(pids); i++)
+		EXPECT_TRUE(WIFSIGNALED(lq_kill(pids[i])));
 	EXPECT_EQ(0, wrong_by_ss(fds, backlogs, STILL + MOVING, &unlisted));
 	/* Each of the two was at most between the end and the beginning. */
 	EXPECT_GE(2, unlisted);
@@ -622,52 +509,29 @@ TEST_F(unload, many_times_in_a_row)
 	}
 }
 
-FIXTURE(reuse)
-{
-};
-
-FIXTURE_SETUP(reuse)
-{
-	LQ_SETUP();
-	lq_set_somaxconn(SOMAXCONN_HERE);
-}
-
-FIXTURE_TEARDOWN(reuse)
-{
-	EXPECT_EQ(0, load_again());
-}
-
-static void by_shutdown(int fd)
-{
-	if (shutdown(fd, SHUT_RD))
-		err(1, "shutdown");
-}
-
-static void (*const stops[])(int fd) = {
-	by_shutdown, lq_end_listening,
-};
+LQ_FIXTURE_RELOADS(reuse, lq_set_somaxconn(SOMAXCONN_HERE));
 
 /* A second life has nothing of the first one's limit. */
 TEST_F(reuse, socket_that_listens_again)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(stops); i++) {
+	for (size_t i = 0; i < LQ_STOPS; i++) {
 		int fd = lq_listener(AF_INET, 5);
 
 		ASSERT_EQ(0, lq_clamp("* force 50\n"));
 		check_row(_metadata, fd, 5, 50, "*");
-		stops[i](fd);
+		lq_stops[i](fd);
 		lq_listen(fd, 6);
 		check_row(_metadata, fd, 6, 50, "*");
 
 		/* The rule goes while nobody listens. */
-		stops[i](fd);
+		lq_stops[i](fd);
 		ASSERT_EQ(0, lq_clamp("flush\n"));
 		lq_listen(fd, 7);
 		check_row(_metadata, fd, 7, 7, "-");
 		EXPECT_TRUE(ss_has(fd, 7));
 
 		/* It comes and goes while nobody listens. */
-		stops[i](fd);
+		lq_stops[i](fd);
 		ASSERT_EQ(0, lq_clamp("* force 40\n"));
 		ASSERT_EQ(0, lq_clamp("flush\n"));
 		lq_listen(fd, 8);
@@ -676,7 +540,7 @@ TEST_F(reuse, socket_that_listens_again)
 		/* The module goes while nobody listens. */
 		ASSERT_EQ(0, lq_clamp("* force 30\n"));
 		check_row(_metadata, fd, 8, 30, "*");
-		stops[i](fd);
+		lq_stops[i](fd);
 		ASSERT_EQ(0, lq_unload());
 		lq_listen(fd, 9);
 		EXPECT_TRUE(ss_has(fd, 9));
@@ -702,20 +566,15 @@ TEST_F(reuse, sockets_that_come_and_go)
 		if (i % 20 < 2)
 			check_rows(_metadata, fds, granted, limits, 3,
 				   i % 2 ? "*" : "-");
-		for (int n = 0; n < 3; n++)
-			close(fds[n]);
+		lq_close_all(fds, 3);
 	}
 }
 
 static void listen_under_rules(void)
 {
-	char text[32];
-
-	for (int i = 1; i <= 100; i++) {
-		snprintf(text, sizeof(text), "%d force 1\n", i);
-		if (lq_clamp(text))
+	for (int i = 1; i <= 100; i++)
+		if (lq_clampf("%d force 1\n", i))
 			_exit(1);
-	}
 	lq_listener(AF_INET, 3);
 	if (lq_clamp("* floor 70\n"))
 		_exit(1);
@@ -744,8 +603,7 @@ TEST_F_TIMEOUT(reuse, namespaces_that_go, 180)
 				 "/proc/%d/net/listenq/clamp", pid);
 			clamp = open(path, O_RDWR);
 		}
-		kill(pid, SIGKILL);
-		lq_reap(pid);
+		lq_kill(pid);
 		if (i < 3)
 			ASSERT_TRUE(lq_wait_until(!if_nametoindex("lq0")));
 	}
@@ -786,9 +644,8 @@ TEST_F_TIMEOUT(reuse, namespaces_that_go_with_the_module, 180)
 		lq_new_netns();
 		lq_listener(AF_INET, 3);
 		if (lq_clamp("* force 30\n1-1000 floor 3\n") ||
-		    lq_num(lq_listener(AF_INET, 4), "limit") != 30)
-			_exit(1);
-		if (write(ready[1], "", 1) != 1)
+		    lq_num(lq_listener(AF_INET, 4), "limit") != 30 ||
+		    write(ready[1], "", 1) != 1)
 			_exit(1);
 		/* The end of the pipe ends all of them. */
 		_exit(read(go[0], &byte, 1));
@@ -869,28 +726,13 @@ static void *call_listen(void *arg)
 	return NULL;
 }
 
-static char state_of(pid_t tid)
-{
-	char path[64], line[512], *end = NULL;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-	file = fopen(path, "r");
-	if (file && fgets(line, sizeof(line), file))
-		end = strrchr(line, ')');
-	if (!end)
-		errx(1, "%s", path);
-	fclose(file);
-	return end[2];
-}
-
 /* Not just for a moment: then it is the socket's lock that it waits for. */
 static bool is_blocked(const struct hold *hold)
 {
 	pid_t tid = __atomic_load_n(&hold->tid, __ATOMIC_ACQUIRE);
 
 	for (int i = 0; i < 4; i++) {
-		if (!tid || state_of(tid) != 'D')
+		if (!tid || lq_state(tid) != 'D')
 			return false;
 		lq_pause();
 	}
@@ -932,7 +774,7 @@ static void unblock(struct __test_metadata *_metadata, struct hold *hold)
 
 	if (!page)
 		err(1, "calloc");
-	EXPECT_EQ('D', state_of(hold->tid));
+	EXPECT_EQ('D', lq_state(hold->tid));
 	memcpy(page, &all, sizeof(all));
 	if (ioctl(hold->faults, UFFDIO_COPY, &copy))
 		err(1, "UFFDIO_COPY");
@@ -958,37 +800,26 @@ static void *read_into_nothing(void *arg)
 /* A child whose reader waits in a namespace that nobody else is in. */
 static pid_t hang_in(const char *name)
 {
-	struct hold hold = { .fd = -1 };
 	struct pollfd fault = { .events = POLLIN };
-	int ready[2];
-	char byte = 0;
-	pid_t pid;
+	struct hold hold = { .fd = -1 };
+	pid_t pid = lq_fork_ready();
 
-	if (pipe(ready))
-		err(1, "pipe");
-	pid = lq_fork();
-	if (!pid) {
-		if (hold_init(&hold))
-			_exit(1);
-		lq_new_netns();
-		if (lq_clamp("* force 30\n"))
-			_exit(1);
-		hold.fd = open(name, O_RDONLY);
-		if (hold.fd < 0 || pthread_create(&hold.holder, NULL,
-						  read_into_nothing, &hold))
-			_exit(1);
-		fault.fd = hold.faults;
-		if (poll(&fault, 1, 60000) != 1 || unshare(CLONE_NEWNET) ||
-		    write(ready[1], "", 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	close(ready[1]);
-	if (read(ready[0], &byte, 1) != 1)
-		pid = -1;
-	close(ready[0]);
-	return pid;
+	if (pid)
+		return pid;
+	if (hold_init(&hold))
+		_exit(1);
+	lq_new_netns();
+	if (lq_clamp("* force 30\n"))
+		_exit(1);
+	hold.fd = open(name, O_RDONLY);
+	if (hold.fd < 0 || pthread_create(&hold.holder, NULL,
+					  read_into_nothing, &hold))
+		_exit(1);
+	fault.fd = hold.faults;
+	if (poll(&fault, 1, 60000) != 1 || unshare(CLONE_NEWNET))
+		_exit(1);
+	lq_stay();
+	return 0;
 }
 
 /* Who reads into a page that never comes holds up no other namespace's end. */
@@ -1008,14 +839,11 @@ TEST_F_TIMEOUT(reuse, readers_that_hang, 240)
 	}
 	pid = lq_elsewhere("lq0", listen_under_rules);
 	if (pid > 0) {
-		kill(pid, SIGKILL);
-		lq_reap(pid);
+		lq_kill(pid);
 		EXPECT_TRUE(lq_wait_until(!if_nametoindex("lq0")));
 	}
-	for (int i = 0; i < 3; i++) {
-		kill(hung[i], SIGKILL);
-		lq_reap(hung[i]);
-	}
+	for (int i = 0; i < 3; i++)
+		lq_kill(hung[i]);
 	if (pid < 0)
 		SKIP(return, "no veth devices");
 }
@@ -1031,25 +859,14 @@ FIXTURE_VARIANT(blocked)
 	bool listens;
 };
 
-FIXTURE_VARIANT_ADD(blocked, first_listen)
-{
-	.listens = false,
-};
-
-FIXTURE_VARIANT_ADD(blocked, repeated_listen)
-{
-	.listens = true,
-};
+FIXTURE_VARIANT_ADD(blocked, first_listen) { .listens = false };
+FIXTURE_VARIANT_ADD(blocked, repeated_listen) { .listens = true };
 
 FIXTURE_SETUP(blocked)
 {
-	const char *why;
-
 	LQ_SETUP();
 	lq_set_somaxconn(SOMAXCONN_HERE);
-	why = hold_init(&self->hold);
-	if (why)
-		SKIP(longjmp(_metadata->env, 1), "%s", why);
+	LQ_SKIP_FOR(hold_init(&self->hold));
 	self->fd = lq_bound(AF_INET, "127.0.0.1", 0);
 	if (variant->listens)
 		lq_listen(self->fd, 5);
@@ -1060,26 +877,39 @@ FIXTURE_TEARDOWN(blocked)
 	/* A test that gave up half-way leaves nobody to wait for a page. */
 	close(self->hold.faults);
 	close(self->fd);
-	EXPECT_EQ(0, load_again());
+	EXPECT_EQ(0, lq_restore(true));
+}
+
+/* A listen(100) waits that began under @rule. */
+static void block_under(struct __test_metadata *_metadata, struct hold *hold,
+			int fd, const char *rule)
+{
+	ASSERT_EQ(0, lq_clamp(rule));
+	block(hold, fd, 100);
+}
+
+/* It is over, no rule acts, and the kernel's own limit is in force. */
+static void check_undone(struct __test_metadata *_metadata, int fd)
+{
+	check_row(_metadata, fd, 100, 100, "-");
+	EXPECT_TRUE(ss_has(fd, 100));
 }
 
 /* For what the other tests show to be due to the rule's going. */
 TEST_F(blocked, rule_stays)
 {
-	ASSERT_EQ(0, lq_clamp("* force 50\n"));
-	block(&self->hold, self->fd, 100);
+	block_under(_metadata, &self->hold, self->fd, "* force 50\n");
 	unblock(_metadata, &self->hold);
 	check_row(_metadata, self->fd, 100, 50, "*");
 	EXPECT_EQ(100, lq_num(self->fd, "asked"));
 	EXPECT_TRUE(ss_has(self->fd, 50));
 	ASSERT_EQ(0, lq_clamp("* clear\n"));
-	check_row(_metadata, self->fd, 100, 100, "-");
+	check_undone(_metadata, self->fd);
 }
 
 TEST_F(blocked, rule_goes)
 {
-	ASSERT_EQ(0, lq_clamp("* force 50\n"));
-	block(&self->hold, self->fd, 100);
+	block_under(_metadata, &self->hold, self->fd, "* force 50\n");
 	ASSERT_EQ(0, lq_clamp("* clear\n"));
 	/* Nor does the writer wait until it can have the lock. */
 	if (variant->listens)
@@ -1099,40 +929,36 @@ TEST_F(blocked, rule_comes)
 	unblock(_metadata, &self->hold);
 	check_row(_metadata, self->fd, 100, 50, "*");
 	ASSERT_EQ(0, lq_clamp("flush\n"));
-	check_row(_metadata, self->fd, 100, 100, "-");
+	check_undone(_metadata, self->fd);
 }
 
 TEST_F(blocked, rule_goes_and_another_comes)
 {
-	ASSERT_EQ(0, lq_clamp("* force 50\n"));
-	block(&self->hold, self->fd, 100);
+	block_under(_metadata, &self->hold, self->fd, "* force 50\n");
 	ASSERT_EQ(0, lq_clamp("* clear\n"));
 	ASSERT_EQ(0, lq_clamp("* somaxconn 60\n"));
 	unblock(_metadata, &self->hold);
 	check_row(_metadata, self->fd, 100, 60, "*");
 	ASSERT_EQ(0, lq_clamp("flush\n"));
-	check_row(_metadata, self->fd, 100, 100, "-");
-	EXPECT_TRUE(ss_has(self->fd, 100));
+	check_undone(_metadata, self->fd);
 }
 
 TEST_F(blocked, module_goes)
 {
-	ASSERT_EQ(0, lq_clamp("* force 50\n"));
-	block(&self->hold, self->fd, 100);
+	block_under(_metadata, &self->hold, self->fd, "* force 50\n");
 	ASSERT_EQ(0, lq_unload());
 	if (variant->listens)
 		EXPECT_TRUE(ss_has(self->fd, 5));
 	unblock(_metadata, &self->hold);
 	EXPECT_TRUE(ss_has(self->fd, 100));
 	ASSERT_EQ(0, lq_load());
-	check_row(_metadata, self->fd, 100, 100, "-");
+	check_undone(_metadata, self->fd);
 }
 
 /* Who entered under the first module may or may not be met by the second. */
 TEST_F(blocked, module_goes_and_comes)
 {
-	ASSERT_EQ(0, lq_clamp("* force 50\n"));
-	block(&self->hold, self->fd, 100);
+	block_under(_metadata, &self->hold, self->fd, "* force 50\n");
 	ASSERT_EQ(0, lq_unload());
 	ASSERT_EQ(0, lq_load());
 	ASSERT_EQ(0, lq_clamp("* force 60\n"));
@@ -1150,8 +976,7 @@ TEST_F(blocked, module_goes_and_comes)
  */
 TEST_F(blocked, equal_figure_and_the_rule_goes)
 {
-	ASSERT_EQ(0, lq_clamp("* force 100\n"));
-	block(&self->hold, self->fd, 100);
+	block_under(_metadata, &self->hold, self->fd, "* force 100\n");
 	ASSERT_EQ(0, lq_clamp("* clear\n"));
 	/* Where the lock is taken behind the hook, nothing is stored yet. */
 	if (variant->listens)
@@ -1159,25 +984,21 @@ TEST_F(blocked, equal_figure_and_the_rule_goes)
 						     "hits") == LQ_NONE ?
 					     100 : 5));
 	unblock(_metadata, &self->hold);
-	check_row(_metadata, self->fd, 100, 100, "-");
-	EXPECT_TRUE(ss_has(self->fd, 100));
+	check_undone(_metadata, self->fd);
 }
 
 TEST_F(blocked, equal_figure_and_the_rule_goes_later)
 {
-	ASSERT_EQ(0, lq_clamp("* force 100\n"));
-	block(&self->hold, self->fd, 100);
+	block_under(_metadata, &self->hold, self->fd, "* force 100\n");
 	unblock(_metadata, &self->hold);
 	check_row(_metadata, self->fd, 100, 100, "*");
 	ASSERT_EQ(0, lq_clamp("* clear\n"));
-	check_row(_metadata, self->fd, 100, 100, "-");
-	EXPECT_TRUE(ss_has(self->fd, 100));
+	check_undone(_metadata, self->fd);
 }
 
 TEST_F(blocked, equal_figure_and_the_module_goes)
 {
-	ASSERT_EQ(0, lq_clamp("* force 100\n"));
-	block(&self->hold, self->fd, 100);
+	block_under(_metadata, &self->hold, self->fd, "* force 100\n");
 	ASSERT_EQ(0, lq_unload());
 	unblock(_metadata, &self->hold);
 	EXPECT_TRUE(ss_has(self->fd, 100));
@@ -1205,7 +1026,7 @@ FIXTURE_TEARDOWN(foreign)
 {
 	if (!access(KPROBES, W_OK))
 		lq_write_file(KPROBES, "1");
-	EXPECT_EQ(0, load_again());
+	EXPECT_EQ(0, lq_restore(true));
 }
 
 /* Unseen by the module; @fd listens already or does not. */
@@ -1226,20 +1047,25 @@ static void listen_unseen(struct __test_metadata *_metadata, int fd,
 	})));
 }
 
+/* Where a rule acts, somebody stores 7; with a read that finds it, or none. */
+static void store_unseen(struct __test_metadata *_metadata, int fd, bool read)
+{
+	lq_listen(fd, 5);
+	ASSERT_EQ(0, lq_clamp("* force 50\n"));
+	check_row(_metadata, fd, 5, 50, "*");
+	listen_unseen(_metadata, fd, 7);
+	if (!read)
+		return;
+	EXPECT_EQ(7, lq_num(fd, "limit"));
+	EXPECT_EQ(7, lq_num(fd, "granted"));
+	EXPECT_EQ(LQ_NONE, lq_num(fd, "asked"));
+	EXPECT_TRUE(ss_has(fd, 7));
+}
+
 TEST_F(foreign, outlives_the_rule)
 {
-	/* With and without a read in between that finds it. */
 	for (int i = 0; i < 2; i++) {
-		lq_listen(self->fd, 5);
-		ASSERT_EQ(0, lq_clamp("* force 50\n"));
-		check_row(_metadata, self->fd, 5, 50, "*");
-		listen_unseen(_metadata, self->fd, 7);
-		if (i) {
-			EXPECT_EQ(7, lq_num(self->fd, "limit"));
-			EXPECT_EQ(7, lq_num(self->fd, "granted"));
-			EXPECT_EQ(LQ_NONE, lq_num(self->fd, "asked"));
-			EXPECT_TRUE(ss_has(self->fd, 7));
-		}
+		store_unseen(_metadata, self->fd, i);
 		ASSERT_EQ(0, lq_clamp("* clear\n"));
 		check_row(_metadata, self->fd, 7, 7, "-");
 		EXPECT_EQ(LQ_NONE, lq_num(self->fd, "asked"));
@@ -1250,12 +1076,7 @@ TEST_F(foreign, outlives_the_rule)
 TEST_F(foreign, outlives_the_module)
 {
 	for (int i = 0; i < 2; i++) {
-		lq_listen(self->fd, 5);
-		ASSERT_EQ(0, lq_clamp("* force 50\n"));
-		check_row(_metadata, self->fd, 5, 50, "*");
-		listen_unseen(_metadata, self->fd, 7);
-		if (i)
-			EXPECT_EQ(7, lq_num(self->fd, "granted"));
+		store_unseen(_metadata, self->fd, i);
 		ASSERT_EQ(0, lq_unload());
 		EXPECT_TRUE(ss_has(self->fd, 7));
 		ASSERT_EQ(0, lq_load());
@@ -1266,12 +1087,7 @@ TEST_F(foreign, outlives_the_module)
 TEST_F(foreign, is_what_a_later_rule_gives_back)
 {
 	for (int i = 0; i < 2; i++) {
-		lq_listen(self->fd, 5);
-		ASSERT_EQ(0, lq_clamp("* force 50\n"));
-		check_row(_metadata, self->fd, 5, 50, "*");
-		listen_unseen(_metadata, self->fd, 7);
-		if (i)
-			EXPECT_EQ(7, lq_num(self->fd, "limit"));
+		store_unseen(_metadata, self->fd, i);
 
 		ASSERT_EQ(0, lq_clamp("* force 60\n"));
 		check_row(_metadata, self->fd, 7, 60, "*");

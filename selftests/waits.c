@@ -9,26 +9,11 @@
  */
 
 #define _GNU_SOURCE
-#include <err.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "listenq.h"
-
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP	262
-#endif
 
 /* The kernel counts waits in jiffies, which are up to so long. */
 #define JIFFY_MS	10
@@ -55,24 +40,13 @@ static const char * const columns[] = {
 /* Whether the kernel has the function that tells of accept(). */
 static bool has_hook(void)
 {
-	struct lq_table *table = lq_read(LQ_HOOKS);
-	int row = lq_find(table, "symbol", "__inet_accept");
-	bool on;
-
-	if (row < 0)
-		errx(1, LQ_HOOKS " doesn't know __inet_accept");
-	on = !strcmp(lq_cell(table, row, "state"), "on");
-	lq_free(table);
-	return on;
+	return lq_hook("__inet_accept", "hits") != LQ_NONE;
 }
 
-/* For FIXTURE_SETUP(), behind LQ_SETUP() and for the same reason like it. */
-#define SKIP_WITHOUT_HOOK()						\
-do {									\
-	if (!has_hook())						\
-		SKIP(longjmp(_metadata->env, 1),			\
-		     "the kernel has no __inet_accept");		\
-} while (0)
+static const char *no_hook(void)
+{
+	return has_hook() ? NULL : "the kernel has no __inet_accept";
+}
 
 /* A listener's row. */
 struct waits {
@@ -91,8 +65,10 @@ static long long figure(const char *text)
 	return value;
 }
 
-static struct waits waits_of_row(const struct lq_table *table, int row)
+static struct waits waits_of(int fd)
 {
+	struct lq_table *table = lq_read(LQ_WAITS);
+	int row = lq_row(table, fd);
 	struct waits waits = {
 		.count = figure(lq_cell(table, row, "count")),
 		.sum_ms = figure(lq_cell(table, row, "sum_ms")),
@@ -100,18 +76,6 @@ static struct waits waits_of_row(const struct lq_table *table, int row)
 
 	for (int i = 0; i < TIMES; i++)
 		waits.times[i] = figure(table->cells[row][FIRST_TIME + i]);
-	return waits;
-}
-
-static struct waits waits_of(int fd)
-{
-	struct lq_table *table = lq_read(LQ_WAITS);
-	int row = lq_find(table, "cookie", lq_cookie_str(fd));
-	struct waits waits;
-
-	if (row < 0)
-		errx(1, LQ_WAITS ": a listener is missing");
-	waits = waits_of_row(table, row);
 	lq_free(table);
 	return waits;
 }
@@ -213,34 +177,17 @@ static long long accept_held(struct __test_metadata *_metadata, int fd,
 	return ms;
 }
 
-static void check_mode(struct __test_metadata *_metadata)
+/* Whatever the kernel has. */
+LQ_FIXTURE(file);
+
+TEST_F(file, header_names_the_bounds)
 {
+	struct lq_table *table = lq_read(LQ_WAITS);
 	struct stat st;
 
 	ASSERT_EQ(0, stat(LQ_WAITS, &st));
 	EXPECT_EQ(S_IFREG | 0444, (int)st.st_mode);
 	EXPECT_EQ(0, (int)st.st_uid);
-}
-
-/* Whatever the kernel has. */
-FIXTURE(file)
-{
-};
-
-FIXTURE_SETUP(file)
-{
-	LQ_SETUP();
-}
-
-FIXTURE_TEARDOWN(file)
-{
-}
-
-TEST_F(file, header_names_the_bounds)
-{
-	struct lq_table *table = lq_read(LQ_WAITS);
-
-	check_mode(_metadata);
 	EXPECT_EQ(0, table->nrows);
 	ASSERT_EQ((int)ARRAY_SIZE(columns), table->ncols);
 	for (int i = 0; i < table->ncols; i++)
@@ -248,72 +195,51 @@ TEST_F(file, header_names_the_bounds)
 	lq_free(table);
 }
 
-static void check_unknown(struct __test_metadata *_metadata,
-			  const struct lq_table *table, int row)
+/* Of the only listener, by where it is; and so is what it has accepted. */
+static void check_unknown(struct __test_metadata *_metadata, int fd)
 {
+	struct lq_table *table = lq_read(LQ_WAITS);
+	int row = lq_find(table, "local", lq_local(fd));
+
+	ASSERT_EQ(1, table->nrows);
+	ASSERT_EQ(0, row);
 	for (int i = 0; i < (int)ARRAY_SIZE(columns); i++) {
 		if (strcmp(columns[i], "cookie") && strcmp(columns[i], "local"))
 			EXPECT_STREQ("-", table->cells[row][i]);
 	}
+	lq_free(table);
+	EXPECT_EQ(1, lq_listed_at(fd));
+	EXPECT_EQ(LQ_NONE, lq_num_at(fd, "accepts"));
 }
 
 TEST_F(file, unknown_without_the_hook)
 {
 	int fd = lq_listener(AF_INET, BACKLOG);
 	struct lq_table *table;
-	char local[64];
-	int row;
 
 	if (has_hook())
 		SKIP(return, "the kernel has __inet_accept");
 	lq_connect(fd);
 	lq_accept(fd);
-	EXPECT_STREQ("-", lq_str(fd, "accepts"));
-
+	check_unknown(_metadata, fd);
 	table = lq_read(LQ_WAITS);
-	ASSERT_EQ(1, table->nrows);
-	row = lq_find(table, "cookie", lq_cookie_str(fd));
-	ASSERT_EQ(0, row);
-	snprintf(local, sizeof(local), "127.0.0.1:%d", lq_port(fd));
-	EXPECT_STREQ(local, lq_cell(table, row, "local"));
-	check_unknown(_metadata, table, row);
+	EXPECT_EQ(0, lq_row(table, fd));
 	lq_free(table);
 }
 
 /* Its listener in the hash is a subflow, whose connections nobody accepts. */
 TEST_F(file, unknown_of_mptcp)
 {
-	static const int families[] = { AF_INET, AF_INET6 };
-
 	for (int i = 0; i < 2; i++) {
-		struct lq_addr addr = lq_addr(families[i],
-					      lq_loopback(families[i]), 0);
-		int fd = socket(families[i], SOCK_STREAM, IPPROTO_MPTCP);
-		struct lq_table *table;
-		char local[64];
-		int row;
+		int family = i ? AF_INET6 : AF_INET;
+		int fd = lq_bound_mptcp(family, lq_loopback(family), 0);
 
 		if (fd < 0)
 			SKIP(return, "the kernel has no MPTCP");
-		ASSERT_EQ(0, bind(fd, &addr.sa, addr.len));
 		lq_listen(fd, 5);
 		lq_connect(fd);
 		lq_accept(fd);
-		snprintf(local, sizeof(local), "%s:%d",
-			 i ? "[::1]" : "127.0.0.1", lq_port(fd));
-
-		table = lq_read(LQ_WAITS);
-		ASSERT_EQ(1, table->nrows);
-		row = lq_find(table, "local", local);
-		ASSERT_EQ(0, row);
-		check_unknown(_metadata, table, row);
-		lq_free(table);
-
-		table = lq_read(LQ_SOCKETS);
-		row = lq_find(table, "local", local);
-		ASSERT_EQ(0, row);
-		EXPECT_STREQ("-", lq_cell(table, row, "accepts"));
-		lq_free(table);
+		check_unknown(_metadata, fd);
 		close(fd);
 	}
 }
@@ -335,26 +261,18 @@ TEST_F(file, a_row_per_listener)
 	ASSERT_EQ(GROUP, waits->nrows);
 	ASSERT_EQ(GROUP, sockets->nrows);
 	for (int i = 0; i < GROUP; i++) {
-		const char *cookie = lq_cookie_str(fds[i]);
-		int of_waits = lq_find(waits, "cookie", cookie);
-		int of_sockets = lq_find(sockets, "cookie", cookie);
-		const char *local;
-		char port[16];
+		const char *local = lq_cell(waits, lq_row(waits, fds[i]),
+					    "local");
 
-		ASSERT_LE(0, of_waits);
-		ASSERT_LE(0, of_sockets);
-		local = lq_cell(waits, of_waits, "local");
-		EXPECT_STREQ(lq_cell(sockets, of_sockets, "local"), local);
-		snprintf(port, sizeof(port), "%d", lq_port(fds[i]));
-		EXPECT_STREQ(port, strrchr(local, ':') + 1);
+		EXPECT_STREQ(lq_cell(sockets, lq_row(sockets, fds[i]), "local"),
+			     local);
+		EXPECT_EQ(lq_port(fds[i]), atoi(strrchr(local, ':') + 1));
 	}
 	lq_free(sockets);
 	lq_free(waits);
 
 	close(fds[7]);
-	waits = lq_read(LQ_WAITS);
-	EXPECT_EQ(GROUP - 1, waits->nrows);
-	lq_free(waits);
+	EXPECT_EQ(GROUP - 1, lq_rows(LQ_WAITS));
 }
 
 /* A reader that takes a byte at a time gets what a single read gives. */
@@ -396,30 +314,23 @@ FIXTURE_VARIANT(waits)
 	const char *host;
 };
 
-FIXTURE_VARIANT_ADD(waits, ipv4)
-{
-	.family = AF_INET,
-	.host = "127.0.0.1",
-};
+FIXTURE_VARIANT_ADD(waits, ipv4) { AF_INET, "127.0.0.1" };
+FIXTURE_VARIANT_ADD(waits, ipv6) { AF_INET6, "::1" };
+FIXTURE_VARIANT_ADD(waits, v4_mapped) { AF_INET6, "::ffff:127.0.0.1" };
 
-FIXTURE_VARIANT_ADD(waits, ipv6)
+static int listener_at(int family, const char *host)
 {
-	.family = AF_INET6,
-	.host = "::1",
-};
+	int fd = lq_bound(family, host, 0);
 
-FIXTURE_VARIANT_ADD(waits, v4_mapped)
-{
-	.family = AF_INET6,
-	.host = "::ffff:127.0.0.1",
-};
+	lq_listen(fd, BACKLOG);
+	return fd;
+}
 
 FIXTURE_SETUP(waits)
 {
 	LQ_SETUP();
-	SKIP_WITHOUT_HOOK();
-	self->fd = lq_bound(variant->family, variant->host, 0);
-	lq_listen(self->fd, BACKLOG);
+	LQ_SKIP_FOR(no_hook());
+	self->fd = listener_at(variant->family, variant->host);
 	check_count(_metadata, self->fd, 0);
 }
 
@@ -529,31 +440,26 @@ TEST_F(waits, many_in_their_order)
 	free(held);
 }
 
-static void by_accept(int fd)
+static void end_accepted(int child)
 {
-	int child = accept(fd, NULL, NULL);
-
 	if (child < 0)
 		err(1, "accept");
 	close(child);
 }
 
+static void by_accept(int fd)
+{
+	end_accepted(accept(fd, NULL, NULL));
+}
+
 static void by_accept4_nonblocking(int fd)
 {
-	int child = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-	if (child < 0)
-		err(1, "accept4");
-	close(child);
+	end_accepted(accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
 }
 
 static void by_io_uring(int fd)
 {
-	int child = lq_uring_accept(fd);
-
-	if (child < 0)
-		errx(1, "no io_uring");
-	close(child);
+	end_accepted(lq_uring_accept(fd));
 }
 
 static void (*const accepts[])(int fd) = {
@@ -607,20 +513,6 @@ TEST_F(waits, failed_accept)
 	EXPECT_EQ(0, waits_of(self->fd).sum_ms);
 }
 
-static bool sleeps(pid_t pid)
-{
-	char path[64], text[512], *state;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	file = fopen(path, "r");
-	if (!file || !fgets(text, sizeof(text), file))
-		err(1, "%s", path);
-	fclose(file);
-	state = strrchr(text, ')');
-	return state && state[2] == 'S';
-}
-
 /* Then it is accept() that has waited, and not the connection. */
 TEST_F(waits, blocked_accept)
 {
@@ -631,7 +523,7 @@ TEST_F(waits, blocked_accept)
 		lq_accept(self->fd);
 		_exit(0);
 	}
-	ASSERT_TRUE(lq_wait_until(sleeps(pid)));
+	ASSERT_TRUE(lq_wait_until(lq_state(pid) == 'S'));
 	/* It has been in there for longer than it may be counted. */
 	from = lq_now_ms();
 	lq_wait_until(lq_now_ms() - from >= 200);
@@ -672,16 +564,6 @@ TEST_F(waits, fast_open)
 	}
 }
 
-static void by_shutdown(int fd)
-{
-	if (shutdown(fd, SHUT_RD))
-		err(1, "shutdown");
-}
-
-static void (*const stops[])(int fd) = {
-	by_shutdown, lq_end_listening,
-};
-
 /* A repeated listen() goes on counting, one on a stopped socket begins anew. */
 TEST_F(waits, listening_again)
 {
@@ -695,14 +577,9 @@ TEST_F(waits, listening_again)
 	check_count(_metadata, self->fd, 1);
 	EXPECT_EQ(sum, waits_of(self->fd).sum_ms);
 
-	for (int i = 0; i < (int)ARRAY_SIZE(stops); i++) {
-		struct lq_table *table;
-
-		stops[i](self->fd);
-		table = lq_read(LQ_WAITS);
-		EXPECT_EQ(0, table->nrows);
-		lq_free(table);
-
+	for (int i = 0; i < LQ_STOPS; i++) {
+		lq_stops[i](self->fd);
+		EXPECT_EQ(0, lq_rows(LQ_WAITS));
 		lq_listen(self->fd, BACKLOG);
 		check_count(_metadata, self->fd, 0);
 		EXPECT_EQ(0, waits_of(self->fd).sum_ms);
@@ -733,32 +610,27 @@ TEST_F(waits, others_are_not_counted)
 	struct lq_table *table;
 
 	for (int i = 0; i < 3; i++) {
-		fds[i] = lq_bound(variant->family, variant->host, 0);
-		lq_listen(fds[i], BACKLOG);
+		fds[i] = listener_at(variant->family, variant->host);
 		serve(fds[i], 2 + i);
 	}
 	check_count(_metadata, self->fd, 0);
 	for (int i = 0; i < 3; i++)
 		check_count(_metadata, fds[i], 2 + i);
 
-	net = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	ASSERT_LE(0, net);
+	net = lq_netns();
 	lq_new_netns();
-	there = lq_bound(variant->family, variant->host, 0);
-	lq_listen(there, BACKLOG);
+	there = listener_at(variant->family, variant->host);
 	serve(there, 7);
 	check_count(_metadata, there, 7);
-	table = lq_read(LQ_WAITS);
-	EXPECT_EQ(1, table->nrows);
-	lq_free(table);
+	EXPECT_EQ(1, lq_rows(LQ_WAITS));
 
-	ASSERT_EQ(0, setns(net, CLONE_NEWNET));
+	lq_enter_netns(net);
 	serve(fds[0], 1);
 	/* It is in the socket's namespace that an accept() counts. */
 	client = lq_connect(self->fd);
 	lq_new_netns();
 	lq_accept(self->fd);
-	ASSERT_EQ(0, setns(net, CLONE_NEWNET));
+	lq_enter_netns(net);
 	table = lq_read(LQ_WAITS);
 	EXPECT_EQ(4, table->nrows);
 	EXPECT_EQ(-1, lq_find(table, "cookie", lq_cookie_str(there)));
@@ -769,29 +641,7 @@ TEST_F(waits, others_are_not_counted)
 	close(client);
 }
 
-/* The module is taken out and in again, and is left as it was. */
-FIXTURE(before_the_load)
-{
-	bool loaded;
-};
-
-FIXTURE_SETUP(before_the_load)
-{
-	self->loaded = lq_loaded();
-	LQ_SETUP();
-	SKIP_WITHOUT_HOOK();
-}
-
-FIXTURE_TEARDOWN(before_the_load)
-{
-	int error = 0;
-
-	if (self->loaded && !lq_loaded())
-		error = lq_load();
-	else if (!self->loaded && lq_loaded())
-		error = lq_unload();
-	EXPECT_EQ(0, error);
-}
+LQ_FIXTURE_RELOADS(before_the_load, LQ_SKIP_FOR(no_hook()));
 
 /* What is accepted counts from the load on; a wait is the whole of it. */
 TEST_F(before_the_load, counted_from_the_load_on)
