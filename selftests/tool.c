@@ -172,7 +172,8 @@ TEST_F(tool, table)
 		;
 	EXPECT_STREQ("PEAK", word(output, at + 1));
 	EXPECT_STREQ("OLDEST", word(output, at + 2));
-	EXPECT_STREQ("OVERFLOWS", word(output, at + 3));
+	EXPECT_STREQ("OVF", word(output, at + 3));
+	EXPECT_STREQ("LAST", word(output, at + 4));
 	EXPECT_TRUE(says("SYNQ"));
 	EXPECT_TRUE(is_first(lq_local(full)));
 	row = row_of(lq_local(full));
@@ -402,6 +403,29 @@ TEST_F(tool, namespaces)
 		      0 : 1);
 	}
 	EXPECT_EQ(0, lq_reap(child));
+}
+
+/* Who asks for all there is has got it; and no two columns have one title. */
+TEST_F(tool, titles_and_marks)
+{
+	int fds[] = { lq_listener(AF_INET, INT_MAX), lq_listener(AF_INET, -1) };
+	char title[64];
+
+	EXPECT_RUN(DONE, run("LC_ALL=C COLUMNS=400 %s", tool_path()));
+	EXPECT_EQ(3, lines(output));
+	for (int i = 0; i < (int)ARRAY_SIZE(fds); i++)
+		EXPECT_EQ(NULL, strchr(row_of(lq_local(fds[i])), '!'));
+	EXPECT_EQ(NULL, strstr(output, "somaxconn"));
+	*strchr(output, '\n') = '\0';
+	for (int i = 0; *word(output, i); i++) {
+		strcpy(title, word(output, i));
+		for (int other = i + 1; *word(output, other); other++)
+			EXPECT_STRNE(title, word(output, other));
+	}
+
+	for (int i = 0; i < (int)ARRAY_SIZE(fds); i++)
+		close(fds[i]);
+	EXPECT_OUTPUT("no listeners\n", tool(""));
 }
 
 /* The caller of listen() from before the load, by way of /proc/PID/fd. */
@@ -850,7 +874,7 @@ TEST_F(tool, live)
 	EXPECT_TRUE(lq_wait_until(!shows("SET BY")));
 	EXPECT_TRUE(lq_wait_until(shows(lq_local(full))));
 	ASSERT_EQ(0, terminal("resize-window -t lq -x 80 -y 24"));
-	EXPECT_TRUE(lq_wait_until(shows("OVERFLOWS")));
+	EXPECT_TRUE(lq_wait_until(shows("LAST")));
 	press("?");
 	EXPECT_TRUE(lq_wait_until(shows("a rule acts on it")));
 	press("Escape Space");

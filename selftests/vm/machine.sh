@@ -84,11 +84,11 @@ show_program()
 	if [ -n "${V:-}" ]; then
 		printf '%s' "$said"
 	elif [ "$ok" != ok ] || [ "$failed" -gt 0 ]; then
-		awk '
+		printf '%s' "$said" | awk '
 			/^# ok / { said = ""; next }
 			{ said = said $0 "\n" }
 			/^# not ok / { printf "%s", said; said = "" }
-			END { printf "%s", said }' <<<"$said"
+			END { printf "%s", said }'
 	fi
 	printf '%-6s %s %s: %d passed, %d failed, %d skipped, %d s\n' "$ok" "$name" \
 		"$program" "$passed" "$failed" "$skipped" "$took"
