@@ -1,10 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Runs the selftests that TESTS asks for on each of KERNELS: as many VMs side by side
-# as there are processors, since where QEMU emulates, a VM takes one. Ends with the
-# seconds that each program took, the slowest first, and a table of the kernels; the
-# last line is "N passed, N failed, N skipped".
+# Runs the selftests that TESTS asks for on each of KERNELS, in VMs side by side. Ends
+# with the seconds that each program took, the slowest first, and a table of the
+# kernels; the last line is "N passed, N failed, N skipped".
 #
 # COVERAGE=y builds the module so that it tells which of its lines ran.
 
@@ -16,6 +15,8 @@ if [ -n "${KERNEL:-}" ]; then
 else
 	names=$(kernels_named "${KERNELS:-$default_kernel}" | xargs)
 fi
+# Where QEMU emulates, a VM takes one processor, and that half of the time: tests wait.
+side_by_side=$(($(nproc) + 1))
 longest=200	# seconds, roughly, of what a VM is given to do
 results=$(mktemp -d)
 trap 'stop' EXIT
@@ -104,7 +105,7 @@ for name in $names; do
 	first=$((first - 1))
 done
 while :; do
-	if [ "$(jobs -pr | wc -l)" -lt "$(nproc)" ] && next_job; then
+	if [ "$(jobs -pr | wc -l)" -lt "$side_by_side" ] && next_job; then
 		id=$((id + 1))
 		# What a job that ends early has to show.
 		echo "$(cut -d' ' -f2 <<<"$job") 0 1 0 0" >"$results/row.$id"
