@@ -76,9 +76,10 @@ boot()
 	esac
 	append="console=$console ignore_loglevel printk.devkmsg=on"
 	append+=" panic_on_warn=1 oops=panic panic=-1 softlockup_panic=1"
-	# Whether a timer ticks is tried for a moment, in which a VM that is short of
-	# processor time may see no tick.
+	# Both are tried for a moment at boot, in which a VM that is short of processor
+	# time sees no tick, or takes its TSC for five times slower than it is.
 	[ "$arch" != amd64 ] || append+=" no_timer_check"
+	[ "$arch-$accel" != amd64-tcg ] || append+=" clocksource=hpet"
 	# tomoyo would take a socket's lock before listen() asks for it, where
 	# tests want it to wait.
 	append+=" lsm=apparmor"
