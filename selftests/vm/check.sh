@@ -15,8 +15,10 @@ if [ -n "${KERNEL:-}" ]; then
 else
 	names=$(kernels_named "${KERNELS:-$default_kernel}" | xargs)
 fi
-# Where QEMU emulates, a VM takes one processor, and that half of the time: tests wait.
-side_by_side=$(($(nproc) + 1))
+# How many VMs run side by side goes by what they take of the processors, in thirds of
+# one. Where QEMU emulates, a VM takes one at most, and tests wait for a third of their
+# time; under a debug kernel's checkers they hardly do.
+declare -A thirds
 longest=200	# seconds, roughly, of what a VM is given to do
 results=$(mktemp -d)
 trap 'stop' EXIT
@@ -99,18 +101,31 @@ next_job()
 	read -r _ job <"$results/sorted"
 }
 
+# taken: of the processors, in thirds, by the jobs that run.
+taken()
+{
+	local job sum=0
+
+	for job in $(jobs -pr); do
+		sum=$((sum + thirds[$job]))
+	done
+	echo "$sum"
+}
+
 first=1000000 id=0
 for name in $names; do
 	echo "$first prepare $name" >>"$results/todo"
 	first=$((first - 1))
 done
 while :; do
-	if [ "$(jobs -pr | wc -l)" -lt "$side_by_side" ] && next_job; then
+	if [ "$(taken)" -le "$((3 * $(nproc) - 2))" ] && next_job; then
 		id=$((id + 1))
 		# What a job that ends early has to show.
 		echo "$(cut -d' ' -f2 <<<"$job") 0 1 0 0" >"$results/row.$id"
 		# shellcheck disable=SC2086 # a list
 		work "$id" $job </dev/null &
+		thirds[$!]=2
+		[[ $job != *\ @(debug|debug-rt|kcsan)* ]] || thirds[$!]=3
 	elif [ -n "$(jobs -pr)" ]; then
 		wait -n || :
 	else
