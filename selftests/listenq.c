@@ -921,6 +921,17 @@ int lq_listed_at(int fd)
 	return count;
 }
 
+bool lq_has_ipv6(void)
+{
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 && errno != EAFNOSUPPORT)
+		err(1, "a socket of IPv6");
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 bool lq_kernel_before(int major, int minor)
 {
 	struct utsname name;

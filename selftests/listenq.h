@@ -228,6 +228,8 @@ long long lq_num_at(int fd, const char *col);
 /* How many listeners the file has at @fd's address. */
 int lq_listed_at(int fd);
 
+/* Sockets of IPv6 can be had. */
+bool lq_has_ipv6(void);
 /* The running kernel is older than that. */
 bool lq_kernel_before(int major, int minor);
 

@@ -316,6 +316,22 @@ TEST_F(load, a_required_function_that_cannot_be_probed)
 	EXPECT_EQ(4, lq_num(lq_listener(AF_INET, 4), "asked"));
 }
 
+/* Only one that is missing costs a line: not what this kernel can't have. */
+TEST_F(load, a_function_that_this_kernel_cannot_have)
+{
+	struct lq_table *table;
+	int missing = 0, log;
+
+	ASSERT_EQ(0, lq_unload());
+	log = lq_open_log();
+	ASSERT_EQ(0, lq_load());
+	table = lq_read(LQ_HOOKS);
+	for (int row = 0; row < table->nrows; row++)
+		missing += !strcmp("missing", lq_cell(table, row, "state"));
+	EXPECT_EQ(missing, count_log(log, "cannot probe"));
+	lq_free(table);
+}
+
 /* One that is optional costs a line, and what hooks says of it. */
 TEST_F(load, an_optional_function_that_cannot_be_probed)
 {
