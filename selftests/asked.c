@@ -54,6 +54,7 @@ FIXTURE_VARIANT_ADD(asked, ipv6)
 FIXTURE_SETUP(asked)
 {
 	LQ_SETUP();
+	lq_need_family(variant->family);
 	lq_set_somaxconn(SOMAXCONN_HERE);
 }
 

@@ -345,6 +345,7 @@ FIXTURE_VARIANT_ADD(counts, mapped)
 FIXTURE_SETUP(counts)
 {
 	LQ_SETUP();
+	lq_need_family(variant->server);
 	if (access("/proc/sys/net/ipv4/tcp_syncookies", F_OK))
 		SKIP(longjmp(_metadata->env, 1), "no CONFIG_SYN_COOKIES");
 	begin();

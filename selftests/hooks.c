@@ -84,13 +84,13 @@ static void check_hits(struct __test_metadata *_metadata, void (*action)(void),
 static void listen_and_close(void)
 {
 	for (int i = 0; i < ROUNDS; i++)
-		close(lq_listener(i % 2 ? AF_INET6 : AF_INET, i));
+		close(lq_listener(lq_family(i), i));
 }
 
 static void listen_twice_and_close(void)
 {
 	for (int i = 0; i < ROUNDS; i++) {
-		int fd = lq_listener(i % 2 ? AF_INET6 : AF_INET, i);
+		int fd = lq_listener(lq_family(i), i);
 
 		lq_listen(fd, i + 1);
 		close(fd);
@@ -100,7 +100,7 @@ static void listen_twice_and_close(void)
 static void listen_again_and_close(void)
 {
 	for (int i = 0; i < ROUNDS; i++) {
-		int fd = lq_listener(i % 2 ? AF_INET6 : AF_INET, i);
+		int fd = lq_listener(lq_family(i), i);
 
 		lq_end_listening(fd);
 		lq_listen(fd, i);
@@ -238,7 +238,7 @@ TEST_F(hooks, states)
 	/* IPv6 may be there and off, or a module that came after ours. */
 	v6 = lq_cell(table, lq_find(table, "symbol", "tcp_v6_syn_recv_sock"),
 		     "state");
-	EXPECT_EQ(lq_has_ipv6() || kernel_has("tcp_v6_syn_recv_sock"),
+	EXPECT_EQ(lq_has_family(AF_INET6) || kernel_has("tcp_v6_syn_recv_sock"),
 		  !!strcmp("unneeded", v6));
 
 	/* One of the two serves, not both. */

@@ -38,6 +38,7 @@ FIXTURE_VARIANT_ADD(lifetime, ipv6)
 FIXTURE_SETUP(lifetime)
 {
 	LQ_SETUP();
+	lq_need_family(variant->family);
 }
 
 FIXTURE_TEARDOWN(lifetime)

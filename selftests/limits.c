@@ -71,6 +71,7 @@ FIXTURE_VARIANT_ADD(limits, ipv6)
 FIXTURE_SETUP(limits)
 {
 	LQ_SETUP();
+	lq_need_family(variant->family);
 	lq_set_somaxconn(SOMAXCONN_HERE);
 }
 
@@ -522,13 +523,12 @@ static void check_local(struct __test_metadata *_metadata, const char *local,
 
 TEST_F(others, mptcp)
 {
-	static const int families[] = { AF_INET, AF_INET6 };
-
-	for (int i = 0; i < 2; i++) {
-		struct lq_addr addr = lq_addr(families[i],
-					      lq_loopback(families[i]), PORT);
+	for (int i = 0; i < lq_families(); i++) {
+		int family = lq_family(i);
+		struct lq_addr addr = lq_addr(family, lq_loopback(family),
+					      PORT);
 		const char *local = i ? "[::1]:8080" : "127.0.0.1:8080";
-		int fd = socket(families[i], SOCK_STREAM, IPPROTO_MPTCP);
+		int fd = socket(family, SOCK_STREAM, IPPROTO_MPTCP);
 
 		if (fd < 0)
 			SKIP(return, "the kernel has no MPTCP");
@@ -570,7 +570,8 @@ TEST_F(others, in_kernel_server)
 {
 	/* Loading it opens a port of the machine's own, too. */
 	bool loaded = !access("/sys/module/rds_tcp", F_OK);
-	static const char local[] = "[::]:16385";
+	const char *local = lq_has_family(AF_INET6) ? "[::]:16385" :
+						      "0.0.0.0:16385";
 
 	if (!loaded && !getenv("LISTENQ_VM"))
 		SKIP(return, "not loading rds_tcp outside a VM");
@@ -888,13 +889,12 @@ TEST_F(before_the_load, granted_stands_for_asked)
 		{ "* force 500\n", 500 },
 		{ "* force 9\n", 9 },
 	};
-	static const int families[] = { AF_INET, AF_INET6 };
 	struct lq_ss ss;
 	int fds[2];
 
 	ASSERT_EQ(0, lq_unload());
 	for (int i = 0; i < 2; i++)
-		fds[i] = lq_listener(families[i], 50);
+		fds[i] = lq_listener(lq_family(i), 50);
 	ASSERT_EQ(0, lq_load());
 	for (size_t s = 0; s < ARRAY_SIZE(steps); s++) {
 		ASSERT_EQ(0, lq_clamp(steps[s].rule));

@@ -569,9 +569,12 @@ TEST_F(role, role_6)
 
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
 		const struct lq_kind *kind = &types[i].kind;
-		int fd = lq_kind_socket(kind, 0);
 		struct sockaddr_un nameless = { .sun_family = AF_UNIX };
+		int fd;
 
+		if (kind->family == AF_INET6 && !lq_has_family(AF_INET6))
+			continue;
+		fd = lq_kind_socket(kind, 0);
 		if (fd >= 0 && types[i].of_socket) {
 			EXPECT_EQ(IPPROTO_SCTP, option(fd, SO_PROTOCOL));
 			EXPECT_EQ(0, lq_try_listen(fd, 5));
@@ -602,10 +605,8 @@ TEST_F(role, role_6)
  */
 TEST_F(role, accept_1_first_to_finish)
 {
-	static const int families[] = { AF_INET, AF_INET6 };
-
-	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-		const struct lq_kind kind = { families[i], SOCK_STREAM, 0 };
+	for (int i = 0; i < lq_families(); i++) {
+		const struct lq_kind kind = { lq_family(i), SOCK_STREAM, 0 };
 		int fd = lq_kind_bound(&kind, 0);
 		int silent, eager, child;
 		const int seconds = 30;
@@ -659,10 +660,8 @@ TEST_F(role, accept_2_mapped)
  */
 TEST_F(role, accept_3_never_aborted)
 {
-	static const int families[] = { AF_INET, AF_INET6 };
-
-	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-		const struct lq_kind kind = { families[i], SOCK_STREAM, 0 };
+	for (int i = 0; i < lq_families(); i++) {
+		const struct lq_kind kind = { lq_family(i), SOCK_STREAM, 0 };
 		const struct linger now = { .l_onoff = 1 };
 		struct lq_addr reported = { .len = sizeof(reported.ss) };
 		int fd = lq_kind_listener(&kind, 5);

@@ -32,6 +32,10 @@
 #include "kselftest.h"
 #include "listenq.h"
 
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP	262
+#endif
+
 #ifndef SO_COOKIE
 #define SO_COOKIE	57
 #endif
@@ -105,6 +109,26 @@ int lq_read_number(const char *path)
 		err(1, "%s", path);
 	fclose(file);
 	return value;
+}
+
+/* The test under way, its process, and how to skip it. */
+static struct __test_metadata *test;
+static pid_t test_pid;
+static lq_skip_t *skip_test;
+
+void lq_skip_by(struct __test_metadata *_metadata, lq_skip_t *skip)
+{
+	test = _metadata;
+	test_pid = getpid();
+	skip_test = skip;
+}
+
+void lq_skip(const char *why)
+{
+	if (getpid() == test_pid)
+		skip_test(test, why);
+	warnx("%s", why);
+	_exit(KSFT_SKIP);
 }
 
 /* Runs a command in a shell, silently; its exit status. */
@@ -327,8 +351,11 @@ static void lo_up(void)
 
 void lq_new_netns(void)
 {
-	if (unshare(CLONE_NEWNET))
+	if (unshare(CLONE_NEWNET)) {
+		if (errno == EINVAL)
+			lq_skip("the kernel has no network namespaces");
 		err(1, "unshare(CLONE_NEWNET)");
+	}
 	lo_up();
 }
 
@@ -648,10 +675,54 @@ const char *lq_loopback(int family)
 	return family == AF_INET ? "127.0.0.1" : "::1";
 }
 
+/* -1 where there is no such kind. */
+static int new_socket(int family, int type, int protocol)
+{
+	int fd = socket(family, type | SOCK_CLOEXEC, protocol);
+
+	if (fd < 0 && errno == EAFNOSUPPORT)
+		lq_need_family(family);
+	if (fd < 0 && protocol == IPPROTO_MPTCP && errno == EPROTONOSUPPORT &&
+	    (type & 0xf) == SOCK_STREAM)
+		lq_skip("the kernel has no MPTCP");
+	return fd;
+}
+
+int lq_families(void)
+{
+	static int families;
+	int fd;
+
+	if (families)
+		return families;
+	fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 && errno != EAFNOSUPPORT)
+		err(1, "a socket of IPv6");
+	families = fd < 0 ? 1 : 2;
+	close(fd);
+	return families;
+}
+
+bool lq_has_family(int family)
+{
+	return family == AF_INET || lq_families() == 2;
+}
+
+void lq_need_family(int family)
+{
+	if (!lq_has_family(family))
+		lq_skip("the kernel has no IPv6");
+}
+
+int lq_family(int i)
+{
+	return i % lq_families() ? AF_INET6 : AF_INET;
+}
+
 int lq_bound(int family, const char *host, int port)
 {
 	struct lq_addr addr = lq_addr(family, host, port);
-	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = new_socket(family, SOCK_STREAM, 0);
 
 	if (fd < 0 || bind(fd, &addr.sa, addr.len))
 		err(1, "a socket at %s:%d", host, port);
@@ -813,8 +884,7 @@ void lq_end_listening(int fd)
 
 int lq_kind_socket(const struct lq_kind *kind, int flags)
 {
-	return socket(kind->family, kind->type | SOCK_CLOEXEC | flags,
-		      kind->protocol);
+	return new_socket(kind->family, kind->type | flags, kind->protocol);
 }
 
 int lq_kind_bound(const struct lq_kind *kind, int port)
@@ -921,17 +991,6 @@ int lq_listed_at(int fd)
 	return count;
 }
 
-bool lq_has_ipv6(void)
-{
-	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 && errno != EAFNOSUPPORT)
-		err(1, "a socket of IPv6");
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
-}
-
 bool lq_kernel_before(int major, int minor)
 {
 	struct utsname name;
@@ -946,9 +1005,18 @@ bool lq_kernel_before(int major, int minor)
 
 void lq_set_sysctl(const char *name, int value)
 {
+	static const struct {
+		const char *name;
+		const char *lacks;
+	} optional[] = {
+		{ "ipv4/tcp_syncookies", "the kernel has no SYN cookies" },
+	};
 	char path[128], text[16];
 
 	snprintf(path, sizeof(path), "/proc/sys/net/%s", name);
+	for (size_t i = 0; i < ARRAY_SIZE(optional); i++)
+		if (!strcmp(name, optional[i].name) && access(path, F_OK))
+			lq_skip(optional[i].lacks);
 	snprintf(text, sizeof(text), "%d\n", value);
 	lq_write_file(path, text);
 }
@@ -973,14 +1041,18 @@ void lq_dummy_up(void)
 	static const char have_route6[] =
 		"ip -6 route show table local | grep -q " DUMMY_ADDR6;
 
-	if (lq_run("ip link add " DUMMY " type dummy") ||
-	    lq_run("ip link set " DUMMY " up") ||
-	    lq_run("ip addr add " DUMMY_ADDR4 "/16 dev " DUMMY) ||
-	    lq_run("ip addr add " DUMMY_ADDR6 "/64 dev " DUMMY " nodad"))
-		errx(1, "no dummy device");
-	/* A work item of the kernel's adds the route that makes it local. */
-	if (!lq_wait_until(!lq_run(have_route6)))
-		errx(1, "no route to " DUMMY_ADDR6);
+	if (lq_run("ip link add " DUMMY " type dummy"))
+		lq_skip("the kernel has no dummy devices");
+	if (lq_run("ip link set " DUMMY " up") ||
+	    lq_run("ip addr add " DUMMY_ADDR4 "/16 dev " DUMMY))
+		errx(1, "no address at " DUMMY);
+	if (lq_has_family(AF_INET6)) {
+		if (lq_run("ip addr add " DUMMY_ADDR6 "/64 dev " DUMMY " nodad"))
+			errx(1, "no IPv6 address at " DUMMY);
+		/* A work item of the kernel's adds the route to it. */
+		if (!lq_wait_until(!lq_run(have_route6)))
+			errx(1, "no route to " DUMMY_ADDR6);
+	}
 	/* The SYNs come in by lo, their sources are behind the dummy. */
 	lq_write_file("/proc/sys/net/ipv4/conf/all/rp_filter", "0");
 	lq_write_file("/proc/sys/net/ipv4/conf/lo/rp_filter", "0");

@@ -4,8 +4,9 @@
  * one's own, listeners and their peers, and the readers of listenq's files
  * and of the programs and files that those are held against.
  *
- * A helper that can't do its part says why and ends the process with a
- * failure, so that callers hold no error paths.
+ * A helper that can't do its part says why and ends the process, so that
+ * callers hold no error paths: with a failure, or, where it is the kernel that
+ * was configured without something, as kselftest's SKIP does.
  */
 #ifndef LISTENQ_SELFTEST_H
 #define LISTENQ_SELFTEST_H
@@ -48,8 +49,10 @@
  */
 #define LQ_SETUP()							\
 do {									\
-	const char *__why = lq_setup();					\
+	const char *__why;						\
 									\
+	lq_skip_by(_metadata, lq_skip_test);				\
+	__why = lq_setup();						\
 	if (__why)							\
 		SKIP(longjmp(_metadata->env, 1), "%s", __why);		\
 } while (0)
@@ -57,11 +60,26 @@ do {									\
 /* The same for tests that also have something to say without the module. */
 #define LQ_SETUP_PLAIN()						\
 do {									\
-	const char *__why = lq_setup_plain();				\
+	const char *__why;						\
 									\
+	lq_skip_by(_metadata, lq_skip_test);				\
+	__why = lq_setup_plain();					\
 	if (__why)							\
 		SKIP(longjmp(_metadata->env, 1), "%s", __why);		\
 } while (0)
+
+struct __test_metadata;
+typedef void lq_skip_t(struct __test_metadata *_metadata, const char *why);
+void lq_skip_by(struct __test_metadata *_metadata, lq_skip_t *skip);
+
+/* Only a test knows its harness. */
+#ifdef __KSELFTEST_HARNESS_H
+static inline void lq_skip_test(struct __test_metadata *_metadata,
+				const char *why)
+{
+	SKIP(longjmp(_metadata->env, 1), "%s", why);
+}
+#endif
 
 long long lq_now_ms(void);
 void lq_pause(void);
@@ -78,6 +96,13 @@ int lq_scaled(int count);
  */
 unsigned long long lq_seed(int stream);
 unsigned int lq_chance(unsigned int count);
+
+/*
+ * Skips the test that called LQ_SETUP() from anywhere below it, for what this
+ * kernel was configured without. A child that calls this ends, as kselftest's
+ * SKIP does.
+ */
+void lq_skip(const char *why);
 
 /* Root, the module and a namespace; the reason if they can't be had. */
 const char *lq_setup(void);
@@ -180,6 +205,12 @@ struct lq_addr {
 
 struct lq_addr lq_addr(int family, const char *host, int port);
 const char *lq_loopback(int family);
+/* Whether this kernel has such sockets; skips the test where it has none. */
+bool lq_has_family(int family);
+void lq_need_family(int family);
+/* The families that it has, AF_INET first: how many, and one after the other. */
+int lq_families(void);
+int lq_family(int i);
 int lq_bound(int family, const char *host, int port);
 int lq_listener(int family, int backlog);
 int lq_listener_any(int family, int backlog);
@@ -206,7 +237,7 @@ struct lq_kind {
 	int protocol;
 };
 
-/* -1 where the kernel doesn't have that kind. */
+/* -1 where there is no such kind. */
 int lq_kind_socket(const struct lq_kind *kind, int flags);
 /* At the loopback address; of AF_UNIX, at a name that the kernel chooses. */
 int lq_kind_bound(const struct lq_kind *kind, int port);
@@ -228,8 +259,6 @@ long long lq_num_at(int fd, const char *col);
 /* How many listeners the file has at @fd's address. */
 int lq_listed_at(int fd);
 
-/* Sockets of IPv6 can be had. */
-bool lq_has_ipv6(void);
 /* The running kernel is older than that. */
 bool lq_kernel_before(int major, int minor);
 

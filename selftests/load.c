@@ -104,7 +104,7 @@ TEST_F(load, listeners_from_before)
 
 	ASSERT_EQ(0, lq_unload());
 	fd = lq_listener(AF_INET, 5);
-	other = lq_listener(AF_INET6, 17);
+	other = lq_listener(lq_family(1), 17);
 	lq_connect(fd);
 	lq_connect(fd);
 	before = lq_now_ms();
@@ -186,7 +186,7 @@ static pid_t keep_reading(void)
 TEST_F(load, under_load)
 {
 	pid_t pids[3] = {
-		keep_listening(AF_INET), keep_listening(AF_INET6),
+		keep_listening(AF_INET), keep_listening(lq_family(1)),
 		keep_reading(),
 	};
 

@@ -713,7 +713,7 @@ TEST_F(metrics, broken)
 	if (have("valgrind"))
 		valgrind = "valgrind -q --error-exitcode=99 --leak-check=full";
 	full_listener(1);
-	lq_listener(AF_INET6, 1);
+	lq_listener(lq_family(1), 1);
 	EXPECT_EQ(DONE, run("%s %s -am 2>&1", valgrind, tool_path())) {
 		TH_LOG("%s", output);
 	}

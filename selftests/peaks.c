@@ -108,6 +108,7 @@ static void begin(void)
 FIXTURE_SETUP(peaks)
 {
 	LQ_SETUP();
+	lq_need_family(variant->family);
 	begin();
 }
 

@@ -42,6 +42,7 @@ FIXTURE_VARIANT_ADD(queues, ipv6)
 FIXTURE_SETUP(queues)
 {
 	LQ_SETUP();
+	lq_need_family(variant->family);
 }
 
 FIXTURE_TEARDOWN(queues)

@@ -283,12 +283,10 @@ TEST_F(file, unknown_without_the_hook)
 /* Its listener in the hash is a subflow, whose connections nobody accepts. */
 TEST_F(file, unknown_of_mptcp)
 {
-	static const int families[] = { AF_INET, AF_INET6 };
-
-	for (int i = 0; i < 2; i++) {
-		struct lq_addr addr = lq_addr(families[i],
-					      lq_loopback(families[i]), 0);
-		int fd = socket(families[i], SOCK_STREAM, IPPROTO_MPTCP);
+	for (int i = 0; i < lq_families(); i++) {
+		int family = lq_family(i);
+		struct lq_addr addr = lq_addr(family, lq_loopback(family), 0);
+		int fd = socket(family, SOCK_STREAM, IPPROTO_MPTCP);
 		struct lq_table *table;
 		char local[64];
 		int row;
@@ -325,7 +323,7 @@ TEST_F(file, a_row_per_listener)
 	int fds[GROUP];
 
 	for (int i = 0; i < GROUP; i++) {
-		int family = i % 2 ? AF_INET6 : AF_INET;
+		int family = lq_family(i);
 
 		fds[i] = i % 3 ? lq_listener(family, i) :
 				 lq_listener_any(family, i);
@@ -364,7 +362,7 @@ TEST_F(file, read_in_chunks)
 	struct lq_table *whole;
 
 	for (int i = 0; i < 5 * GROUP; i++) {
-		int fd = lq_listener(i % 2 ? AF_INET6 : AF_INET, 5);
+		int fd = lq_listener(lq_family(i), 5);
 
 		lq_connect(fd);
 		lq_accept(fd);
@@ -417,6 +415,7 @@ FIXTURE_VARIANT_ADD(waits, v4_mapped)
 FIXTURE_SETUP(waits)
 {
 	LQ_SETUP();
+	lq_need_family(variant->family);
 	SKIP_WITHOUT_HOOK();
 	self->fd = lq_bound(variant->family, variant->host, 0);
 	lq_listen(self->fd, BACKLOG);
