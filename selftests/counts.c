@@ -246,13 +246,14 @@ static const char *no_cookies(void)
 	       "no CONFIG_SYN_COOKIES" : NULL;
 }
 
-LQ_FIXTURE(counts, LQ_SKIP_FOR(no_cookies()); begin());
-
 FIXTURE_VARIANT(counts)
 {
 	int server;
 	int client;
 };
+
+LQ_FIXTURE(counts, lq_need_family(variant->server);
+	   LQ_SKIP_FOR(no_cookies()); begin());
 
 FIXTURE_VARIANT_ADD(counts, ipv4) { .server = AF_INET, .client = AF_INET };
 FIXTURE_VARIANT_ADD(counts, ipv6) { .server = AF_INET6, .client = AF_INET6 };

@@ -125,7 +125,7 @@ static pid_t come_and_go(void)
 
 		if (*fd >= 0)
 			close(*fd);
-		*fd = lq_listener(i % 2 ? AF_INET : AF_INET6, 1);
+		*fd = lq_listener(lq_family(i), 1);
 		lq_pause();
 	}
 }

@@ -105,7 +105,7 @@ static bool is_mptcp(int i)
 
 static int family_of(int i)
 {
-	return i / PLACES % 3 == 1 ? AF_INET6 : AF_INET;
+	return lq_family(i / PLACES % 3 == 1);
 }
 
 /* In the kernel log it is there even where the kernel panics. */
@@ -286,7 +286,7 @@ static void flood_turn(void)
 
 	lq_send_syns(family_of(i), ports[i], lq_chance(60000), count);
 	shared->done[SYNS] += count;
-	if (!lq_chance(8))
+	if (!lq_chance(8) && !access("/proc/sys/net/ipv4/tcp_syncookies", F_OK))
 		lq_set_sysctl("ipv4/tcp_syncookies", lq_chance(3));
 }
 
@@ -313,7 +313,7 @@ static void group_turn(void)
 /* A process that ends, by itself or not, while it listens. */
 static void exit_turn(void)
 {
-	int family = lq_chance(2) ? AF_INET : AF_INET6;
+	int family = lq_family(lq_chance(2));
 	int fd = lq_listener(family, some_backlog());
 	bool first = lq_chance(2);
 	pid_t pid;
