@@ -880,7 +880,7 @@ int lq_families(void)
 
 bool lq_has_family(int family)
 {
-	return family == AF_INET || lq_families() == 2;
+	return family != AF_INET6 || lq_families() == 2;
 }
 
 void lq_need_family(int family)
