@@ -894,14 +894,24 @@ int lq_family(int i)
 	return i % lq_families() ? AF_INET6 : AF_INET;
 }
 
-int lq_bound(int family, const char *host, int port)
+static int bound(int family, const char *host, int port, int protocol)
 {
 	struct lq_addr addr = lq_addr(family, host, port);
-	int fd = new_socket(family, SOCK_STREAM, 0);
+	int fd = new_socket(family, SOCK_STREAM, protocol);
 
 	if (fd < 0 || bind(fd, &addr.sa, addr.len))
 		err(1, "a socket at %s:%d", host, port);
 	return fd;
+}
+
+int lq_bound(int family, const char *host, int port)
+{
+	return bound(family, host, port, 0);
+}
+
+int lq_bound_mptcp(int family, const char *host, int port)
+{
+	return bound(family, host, port, IPPROTO_MPTCP);
 }
 
 int lq_bound_loopback(int family)
@@ -919,16 +929,6 @@ int lq_bound_shared(int family, const char *host, int port)
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) ||
 	    bind(fd, &addr.sa, addr.len))
 		err(1, "a socket that shares %s:%d", host, port);
-	return fd;
-}
-
-int lq_bound_mptcp(int family, const char *host, int port)
-{
-	struct lq_addr addr = lq_addr(family, host, port);
-	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP);
-
-	if (fd >= 0 && bind(fd, &addr.sa, addr.len))
-		err(1, "an MPTCP socket at %s:%d", host, port);
 	return fd;
 }
 

@@ -313,7 +313,7 @@ int lq_family(int i);
 int lq_bound(int family, const char *host, int port);
 /* The same with SO_REUSEPORT. */
 int lq_bound_shared(int family, const char *host, int port);
-/* The same of MPTCP; -1 where the kernel has none. */
+/* The same of MPTCP; skips the test where the kernel has none. */
 int lq_bound_mptcp(int family, const char *host, int port);
 int lq_bound_loopback(int family);
 int lq_listener(int family, int backlog);
