@@ -8,6 +8,7 @@
 #ifndef LISTENQ_COMPAT_H
 #define LISTENQ_COMPAT_H
 
+#include <linux/kconfig.h>
 #include <linux/kprobes.h>
 #include <linux/proc_fs.h>
 #include <linux/version.h>
@@ -40,6 +41,13 @@
 #ifndef CONFIG_PROC_FS
 #error "listenq needs a kernel with CONFIG_PROC_FS=y"
 #endif
+
+/*
+ * Whether this kernel can have a function that not every one has, and that
+ * module/Kbuild asks for. A function that it can have need not be in reach of
+ * a probe: a compiler or a module of the kernel's may have taken it away.
+ */
+#define KERNEL_HAS(function)	__is_defined(HAVE_##function)
 
 /* 5.11 moved the return probe out of its instance. */
 #ifndef HAVE_get_kretprobe

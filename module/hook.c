@@ -131,7 +131,7 @@ static int probe_init(struct probe *probe)
 	probe->hits = alloc_percpu(unsigned long);
 	if (!probe->hits)
 		return -ENOMEM;
-	if (hook->unless && probe_is_on(hook->unless)) {
+	if (hook->absent || (hook->unless && probe_is_on(hook->unless))) {
 		probe->state = HOOK_UNNEEDED;
 		return 0;
 	}
@@ -171,8 +171,8 @@ static void probes_remove(void)
  * @count: number of tables
  *
  * Places them in the order of the tables. A hook that can't be placed costs
- * one line of the log where anything is lost by it; a required one fails the
- * whole.
+ * one line of the log where anything is lost by it, unless this kernel can't
+ * have the function; a required one fails the whole.
  *
  * Context: process context, may sleep. Handlers run before it returns.
  * Return: 0, -ENOMEM, or the error of register_kprobe() or

@@ -247,7 +247,8 @@ const struct hook listen_hooks[] = {
 	}, {
 		.symbol		= "__sys_listen_socket",
 		.serves		= "asked, through io_uring",
-		.lost		= "asked reads - where somaxconn clamps io_uring (since 6.11)",
+		.lost		= "asked reads - where somaxconn clamps io_uring",
+		.absent		= !KERNEL_HAS(__sys_listen_socket),
 		.enter		= ask_enter,
 		.leave		= ask_leave,
 		.data_size	= sizeof(struct ask_data),
@@ -255,6 +256,7 @@ const struct hook listen_hooks[] = {
 	}, {
 		.symbol		= "__inet_listen_sk",
 		.serves		= "granted",
+		.absent		= !KERNEL_HAS(__inet_listen_sk),
 		.enter		= inet_listen_sk_enter,
 		.leave		= listen_leave,
 		.data_size	= sizeof(struct listen_data),

@@ -76,6 +76,7 @@ static inline void *net_generic_atomic(const struct net *net, unsigned int id)
  *	NULL where nothing is
  * @unless: symbol of an earlier hook of the same table that makes this one
  *	unneeded where it could be placed, or NULL
+ * @absent: this kernel can't have such a function, so that nothing is placed
  * @required: a failure to place it fails the load
  * @enter: runs when the function is called. Returns whether @leave shall run
  *	for this call; what it says is ignored without @leave.
@@ -98,6 +99,7 @@ struct hook {
 	const char *serves;
 	const char *lost;
 	const char *unless;
+	bool absent;
 	bool required;
 	bool (*enter)(struct pt_regs *regs, void *data);
 	void (*leave)(unsigned long result, void *data);
@@ -108,7 +110,8 @@ struct hook {
 /**
  * enum hook_state - what became of a hook
  * @HOOK_MISSING: it could not be placed
- * @HOOK_UNNEEDED: the one that makes it unneeded is placed
+ * @HOOK_UNNEEDED: the one that makes it unneeded is placed, or this kernel
+ *	can't have the function
  * @HOOK_ON: it is placed
  */
 enum hook_state {

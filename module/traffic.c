@@ -338,17 +338,17 @@ const struct hook traffic_hooks[] = {
 		.serves		= "overflows, acceptq_peak",
 		.lost		= "these read -",
 		.enter		= ack4_enter,
-#if IS_ENABLED(CONFIG_IPV6)
 	}, {
 		.symbol		= "tcp_v6_syn_recv_sock",
 		.serves		= "overflows, acceptq_peak of tcp6",
 		.lost		= "these read - there and in totals",
+		.absent		= !IS_ENABLED(CONFIG_IPV6),
 		.enter		= ack6_enter,
-#endif
 	}, {
 		.symbol		= "__inet_accept",
 		.serves		= "accepts, waits",
-		.lost		= "these read - (before 6.1)",
+		.lost		= "these read -",
+		.absent		= !KERNEL_HAS(__inet_accept),
 		.enter		= accept_enter,
 	},
 	{ }

@@ -38,6 +38,7 @@ LQ_FAMILIES(asked);
 FIXTURE_SETUP(asked)
 {
 	LQ_SETUP();
+	lq_need_family(variant->family);
 	lq_set_somaxconn(SOMAXCONN_HERE);
 }
 

@@ -753,7 +753,7 @@ TEST_F_TIMEOUT(fuzz, reads, 240)
 	int fds[20];
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
-		fds[i] = lq_listener(i % 2 ? AF_INET : AF_INET6, i);
+		fds[i] = lq_listener(lq_family(i), i);
 	/* The length of a line does not depend on the time. */
 	ASSERT_EQ(0, lq_clamp("80 force 1\n* somaxconn 3000\n"));
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {

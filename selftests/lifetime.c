@@ -13,8 +13,7 @@
 #include "kselftest_harness.h"
 #include "listenq.h"
 
-LQ_FIXTURE(lifetime);
-LQ_FAMILIES(lifetime);
+LQ_FIXTURE_FAMILIES(lifetime);
 
 /* Another process calls listen(), and ends. */
 static pid_t listen_by_another(int fd, int backlog)

@@ -560,7 +560,7 @@ TEST_F(errors, err_3)
 /* EINVAL while it still connects; a refused or dissolved one may listen. */
 TEST_F(errors, err_6_around_a_connection)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(both); i++) {
+	for (int i = 0; i < lq_families(); i++) {
 		int fd = lq_kind_listener(&both[i], 0);
 		int idle = lq_kind_bound(&both[i], 0);
 		int first = client_of(&both[i], fd), second, refused;
@@ -591,7 +591,7 @@ TEST_F(errors, err_6_around_a_connection)
 /* One that was reset has no connection any more, and may not listen yet. */
 TEST_F(errors, err_6_after_a_reset)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(both); i++) {
+	for (int i = 0; i < lq_families(); i++) {
 		int fd = lq_kind_listener(&both[i], 5);
 		int client = client_of(&both[i], fd);
 		int child = accepted(_metadata, fd);
@@ -645,7 +645,7 @@ TEST_F(errors, err_8_no_memory)
 	ASSERT_LT(0, read(verbose, text, sizeof(text) - 1));
 	/* Or each would be a backtrace in the log. */
 	write_to(verbose, 0);
-	for (size_t i = 0; i < ARRAY_SIZE(both); i++) {
+	for (int i = 0; i < lq_families(); i++) {
 		int failed = 0, left = 0;
 
 		for (int n = 1; n < 100 && !left; n++) {
@@ -675,7 +675,7 @@ TEST_F(errors, err_8_no_memory)
  */
 TEST_F(errors, again_2_half_open)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(both); i++) {
+	for (int i = 0; i < lq_families(); i++) {
 		int fd = lq_kind_bound(&both[i], 0);
 		int clients[3];
 

@@ -424,8 +424,11 @@ TEST_F(role, role_6)
 
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
 		const struct lq_kind *kind = &types[i].kind;
-		int fd = lq_kind_socket(kind, 0);
+		int fd;
 
+		if (!lq_has_family(kind->family))
+			continue;
+		fd = lq_kind_socket(kind, 0);
 		if (fd >= 0 && types[i].of_socket) {
 			EXPECT_EQ(IPPROTO_SCTP, option(fd, SO_PROTOCOL));
 			EXPECT_EQ(0, lq_try_listen(fd, 5));
@@ -458,7 +461,7 @@ TEST_F(role, role_6)
  */
 TEST_F(role, accept_1_first_to_finish)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(both); i++) {
+	for (int i = 0; i < lq_families(); i++) {
 		int fd = lq_kind_bound(&both[i], 0);
 		int silent, eager;
 
@@ -504,7 +507,7 @@ TEST_F(role, accept_2_mapped)
  */
 TEST_F(role, accept_3_never_aborted)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(both); i++) {
+	for (int i = 0; i < lq_families(); i++) {
 		struct lq_addr reported = { .len = sizeof(reported.ss) };
 		int fd = lq_kind_listener(&both[i], 5);
 		int client = client_of(&both[i], fd);

@@ -120,6 +120,26 @@ int lq_read_number(const char *path)
 	return value;
 }
 
+/* The test under way, its process, and how to skip it. */
+static struct __test_metadata *test;
+static pid_t test_pid;
+static lq_skip_t *skip_test;
+
+void lq_skip_by(struct __test_metadata *_metadata, lq_skip_t *skip)
+{
+	test = _metadata;
+	test_pid = getpid();
+	skip_test = skip;
+}
+
+void lq_skip(const char *why)
+{
+	if (getpid() == test_pid)
+		skip_test(test, why);
+	warnx("%s", why);
+	_exit(KSFT_SKIP);
+}
+
 /* Runs a command in a shell, silently; its exit status. */
 int lq_run(const char *command)
 {
@@ -435,8 +455,11 @@ void lq_set_lo(bool up)
 
 void lq_new_netns(void)
 {
-	if (unshare(CLONE_NEWNET))
+	if (unshare(CLONE_NEWNET)) {
+		if (errno == EINVAL)
+			lq_skip("the kernel has no network namespaces");
 		err(1, "unshare(CLONE_NEWNET)");
+	}
 	lq_set_lo(true);
 }
 
@@ -827,14 +850,68 @@ const char *lq_loopback(int family)
 	return family == AF_INET ? "127.0.0.1" : "::1";
 }
 
-int lq_bound(int family, const char *host, int port)
+/* -1 where there is no such kind. */
+static int new_socket(int family, int type, int protocol)
+{
+	int fd = socket(family, type | SOCK_CLOEXEC, protocol);
+
+	if (fd < 0 && errno == EAFNOSUPPORT)
+		lq_need_family(family);
+	if (fd < 0 && protocol == IPPROTO_MPTCP && errno == EPROTONOSUPPORT &&
+	    (type & 0xf) == SOCK_STREAM)
+		lq_skip("the kernel has no MPTCP");
+	return fd;
+}
+
+int lq_families(void)
+{
+	static int families;
+	int fd;
+
+	if (families)
+		return families;
+	fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 && errno != EAFNOSUPPORT)
+		err(1, "a socket of IPv6");
+	families = fd < 0 ? 1 : 2;
+	close(fd);
+	return families;
+}
+
+bool lq_has_family(int family)
+{
+	return family != AF_INET6 || lq_families() == 2;
+}
+
+void lq_need_family(int family)
+{
+	if (!lq_has_family(family))
+		lq_skip("the kernel has no IPv6");
+}
+
+int lq_family(int i)
+{
+	return i % lq_families() ? AF_INET6 : AF_INET;
+}
+
+static int bound(int family, const char *host, int port, int protocol)
 {
 	struct lq_addr addr = lq_addr(family, host, port);
-	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = new_socket(family, SOCK_STREAM, protocol);
 
 	if (fd < 0 || bind(fd, &addr.sa, addr.len))
 		err(1, "a socket at %s:%d", host, port);
 	return fd;
+}
+
+int lq_bound(int family, const char *host, int port)
+{
+	return bound(family, host, port, 0);
+}
+
+int lq_bound_mptcp(int family, const char *host, int port)
+{
+	return bound(family, host, port, IPPROTO_MPTCP);
 }
 
 int lq_bound_loopback(int family)
@@ -845,23 +922,13 @@ int lq_bound_loopback(int family)
 int lq_bound_shared(int family, const char *host, int port)
 {
 	struct lq_addr addr = lq_addr(family, host, port);
-	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = new_socket(family, SOCK_STREAM, 0);
 	const int one = 1;
 
 	if (fd < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) ||
 	    bind(fd, &addr.sa, addr.len))
 		err(1, "a socket that shares %s:%d", host, port);
-	return fd;
-}
-
-int lq_bound_mptcp(int family, const char *host, int port)
-{
-	struct lq_addr addr = lq_addr(family, host, port);
-	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP);
-
-	if (fd >= 0 && bind(fd, &addr.sa, addr.len))
-		err(1, "an MPTCP socket at %s:%d", host, port);
 	return fd;
 }
 
@@ -1096,8 +1163,7 @@ void (*const lq_stops[LQ_STOPS])(int fd) = { by_shutdown, lq_end_listening };
 
 int lq_kind_socket(const struct lq_kind *kind, int flags)
 {
-	return socket(kind->family, kind->type | SOCK_CLOEXEC | flags,
-		      kind->protocol);
+	return new_socket(kind->family, kind->type | flags, kind->protocol);
 }
 
 struct lq_addr lq_kind_addr(const struct lq_kind *kind, int port)
@@ -1225,6 +1291,8 @@ void lq_set_sysctl(const char *name, int value)
 	char path[128];
 
 	snprintf(path, sizeof(path), "/proc/sys/net/%s", name);
+	if (!strcmp(name, "ipv4/tcp_syncookies") && access(path, F_OK))
+		lq_skip("the kernel has no SYN cookies");
 	lq_write_number(path, value);
 }
 
@@ -1272,16 +1340,20 @@ void lq_dummy_up(void)
 	static const char have_route6[] =
 		"ip -6 route show table local | grep -q " DUMMY_ADDR6;
 
+	if (lq_run("ip link add " DUMMY " type dummy"))
+		lq_skip("the kernel has no dummy devices");
 	if (lq_run("ip -batch - <<end\n"
-		   "link add " DUMMY " type dummy\n"
 		   "link set " DUMMY " up\n"
 		   "addr add " DUMMY_ADDR4 "/16 dev " DUMMY "\n"
-		   "addr add " DUMMY_ADDR6 "/64 dev " DUMMY " nodad\n"
 		   "end"))
-		errx(1, "no dummy device");
-	/* A work item of the kernel's adds the route that makes it local. */
-	if (!lq_wait_until(!lq_run(have_route6)))
-		errx(1, "no route to " DUMMY_ADDR6);
+		errx(1, "no address at " DUMMY);
+	if (lq_has_family(AF_INET6)) {
+		if (lq_run("ip addr add " DUMMY_ADDR6 "/64 dev " DUMMY " nodad"))
+			errx(1, "no IPv6 address at " DUMMY);
+		/* A work item of the kernel's adds the route to it. */
+		if (!lq_wait_until(!lq_run(have_route6)))
+			errx(1, "no route to " DUMMY_ADDR6);
+	}
 	/* The SYNs come in by lo, their sources are behind the dummy. */
 	lq_write_file("/proc/sys/net/ipv4/conf/all/rp_filter", "0");
 	lq_write_file("/proc/sys/net/ipv4/conf/lo/rp_filter", "0");

@@ -4,8 +4,9 @@
  * one's own, listeners and their peers, and the readers of listenq's files
  * and of the programs and files that those are held against.
  *
- * A helper that can't do its part says why and ends the process with a
- * failure, so that callers hold no error paths.
+ * A helper that can't do its part says why and ends the process, so that
+ * callers hold no error paths: with a failure, or, where it is the kernel that
+ * was configured without something, as kselftest's SKIP does.
  */
 #ifndef LISTENQ_SELFTEST_H
 #define LISTENQ_SELFTEST_H
@@ -58,17 +59,37 @@
 	__held;								\
 })
 
+struct __test_metadata;
+typedef void lq_skip_t(struct __test_metadata *_metadata, const char *why);
+void lq_skip_by(struct __test_metadata *_metadata, lq_skip_t *skip);
 /*
- * For FIXTURE_SETUP(), where @why is NULL or the reason to skip the test: the
- * harness of Linux 6.1 runs a test though its set-up said SKIP(), so leave the
- * way a failed assertion does.
+ * Skips the test that called LQ_SETUP() from anywhere below it, for what this
+ * kernel was configured without. A child that calls this ends, as kselftest's
+ * SKIP does.
  */
+void lq_skip(const char *why);
+
+/*
+ * Only a test knows its harness. That of Linux 6.1 runs a test though its
+ * set-up said SKIP(), so leave the way a failed assertion does.
+ */
+#ifdef __KSELFTEST_HARNESS_H
+static inline void lq_skip_test(struct __test_metadata *_metadata,
+				const char *why)
+{
+	SKIP(longjmp(_metadata->env, 1), "%s", why);
+}
+#endif
+
+/* For FIXTURE_SETUP(): @why is NULL or the reason to skip the test. */
 #define LQ_SKIP_FOR(why)						\
 do {									\
-	const char *__why = (why);					\
+	const char *__why;						\
 									\
+	lq_skip_by(_metadata, lq_skip_test);				\
+	__why = (why);							\
 	if (__why)							\
-		SKIP(longjmp(_metadata->env, 1), "%s", __why);		\
+		lq_skip(__why);						\
 } while (0)
 
 #define LQ_SETUP()	LQ_SKIP_FOR(lq_setup())
@@ -103,6 +124,19 @@ struct __test_metadata;							\
 FIXTURE_VARIANT(type) { int family; };					\
 FIXTURE_VARIANT_ADD(type, ipv4) { .family = AF_INET };			\
 FIXTURE_VARIANT_ADD(type, ipv6) { .family = AF_INET6 }
+
+/* LQ_FIXTURE() with these variants. */
+#define LQ_FIXTURE_FAMILIES(type, ...)					\
+struct __test_metadata;							\
+FIXTURE(type) { };							\
+LQ_FAMILIES(type);							\
+FIXTURE_SETUP(type)							\
+{									\
+	LQ_SETUP();							\
+	lq_need_family(variant->family);				\
+	__VA_ARGS__;							\
+}									\
+FIXTURE_TEARDOWN(type) { }
 
 long long lq_now_ms(void);
 void lq_pause(void);
@@ -270,10 +304,16 @@ struct lq_addr {
 
 struct lq_addr lq_addr(int family, const char *host, int port);
 const char *lq_loopback(int family);
+/* Whether this kernel has such sockets; skips the test where it has none. */
+bool lq_has_family(int family);
+void lq_need_family(int family);
+/* The families that it has, AF_INET first: how many, and one after the other. */
+int lq_families(void);
+int lq_family(int i);
 int lq_bound(int family, const char *host, int port);
 /* The same with SO_REUSEPORT. */
 int lq_bound_shared(int family, const char *host, int port);
-/* The same of MPTCP; -1 where the kernel has none. */
+/* The same of MPTCP; skips the test where the kernel has none. */
 int lq_bound_mptcp(int family, const char *host, int port);
 int lq_bound_loopback(int family);
 int lq_listener(int family, int backlog);
@@ -317,7 +357,7 @@ struct lq_kind {
 	int protocol;
 };
 
-/* -1 where the kernel doesn't have that kind. */
+/* -1 where there is no such kind. */
 int lq_kind_socket(const struct lq_kind *kind, int flags);
 /* The loopback address; of AF_UNIX, a name that the kernel chooses. */
 struct lq_addr lq_kind_addr(const struct lq_kind *kind, int port);

@@ -75,7 +75,7 @@ TEST_F(load, listeners_from_before)
 
 	ASSERT_EQ(0, lq_unload());
 	fd = lq_listener(AF_INET, 5);
-	other = lq_listener(AF_INET6, 17);
+	other = lq_listener(lq_family(1), 17);
 	lq_connect(fd);
 	lq_connect(fd);
 	before = lq_now_ms();
@@ -161,7 +161,7 @@ static pid_t keep_reading(void)
 TEST_F(load, under_load)
 {
 	pid_t pids[3] = {
-		keep_listening(AF_INET), keep_listening(AF_INET6),
+		keep_listening(AF_INET), keep_listening(lq_family(1)),
 		keep_reading(),
 	};
 
@@ -287,6 +287,22 @@ TEST_F(load, a_required_function_that_cannot_be_probed)
 	/* None of them left anything behind that a whole module would meet. */
 	ASSERT_EQ(0, lq_load());
 	EXPECT_EQ(4, lq_num(lq_listener(AF_INET, 4), "asked"));
+}
+
+/* Only one that is missing costs a line: not what this kernel can't have. */
+TEST_F(load, a_function_that_this_kernel_cannot_have)
+{
+	struct lq_table *table;
+	int missing = 0, log;
+
+	ASSERT_EQ(0, lq_unload());
+	log = lq_open_log();
+	ASSERT_EQ(0, lq_load());
+	table = lq_read(LQ_HOOKS);
+	for (int row = 0; row < table->nrows; row++)
+		missing += !strcmp("missing", lq_cell(table, row, "state"));
+	EXPECT_EQ(missing, count_log(log, "cannot probe"));
+	lq_free(table);
 }
 
 /* One that is optional costs a line, and what hooks says of it. */

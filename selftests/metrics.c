@@ -654,7 +654,7 @@ TEST_F(metrics, broken)
 	const char *valgrind = have("valgrind") ? VALGRIND : "";
 
 	full_listener(1);
-	lq_listener(AF_INET6, 1);
+	lq_listener(lq_family(1), 1);
 	EXPECT_RUN(DONE, run("%s $LISTENQ -am 2>&1", valgrind));
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		copy_files(files[i].file, files[i].program);

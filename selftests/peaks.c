@@ -68,8 +68,7 @@ static void begin(void)
 	missed_before = lq_missed();
 }
 
-LQ_FIXTURE(peaks, begin());
-LQ_FAMILIES(peaks);
+LQ_FIXTURE_FAMILIES(peaks, begin());
 
 TEST_F(peaks, acceptq_peak_is_what_ss_saw)
 {

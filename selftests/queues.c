@@ -17,8 +17,7 @@
 /* The kernel sends a SYN-ACK again after a second. */
 #define RESEND_MS	1000
 
-LQ_FIXTURE(queues);
-LQ_FAMILIES(queues);
+LQ_FIXTURE_FAMILIES(queues);
 
 /* @fd's accept queue holds @n, its limit is @limit, and ss says the same. */
 static void check_acceptq(struct __test_metadata *_metadata, int fd, int n,

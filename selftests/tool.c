@@ -227,7 +227,7 @@ TEST_F(tool, json)
 	char expected[256], *object;
 	struct lq_table *table;
 
-	lq_listener(AF_INET6, -1);
+	lq_listener(lq_family(1), -1);
 	/* What moves with the clock is left out. */
 	static const char moving[] =
 		" acceptq_oldest_ms since_ms since_overflow_ms overflows syns sk_drops ";
@@ -538,7 +538,7 @@ TEST_F(tool, other_versions)
 	size_t length;
 
 	full_listener(3);
-	lq_listener(AF_INET6, 1000000);
+	lq_listener(lq_family(1), 1000000);
 	text = read_sockets(&length);
 	write_sockets(text, length);
 	EXPECT_LINES(3, tool("--proc ."));

@@ -166,8 +166,7 @@ FIXTURE_SETUP(removed)
 	LQ_SETUP();
 	lq_set_somaxconn(SOMAXCONN_HERE);
 	for (size_t i = 0; i < ARRAY_SIZE(askeds); i++) {
-		self->fds[i] = lq_listener(i % 2 ? AF_INET : AF_INET6,
-					   askeds[i]);
+		self->fds[i] = lq_listener(lq_family(i), askeds[i]);
 		self->granted[i] = granted_of(askeds[i]);
 	}
 }
@@ -258,7 +257,7 @@ TEST_F_TIMEOUT(unload, restores_many, 240)
 
 	ASSERT_EQ(0, lq_unload());
 	for (int i = 0; i < count; i++) {
-		int family = i % 7 ? AF_INET : AF_INET6;
+		int family = lq_family(i % 7 == 0);
 		int asked = askeds[i % ARRAY_SIZE(askeds)];
 		int v = i / block < ARRAY_SIZE(verbs) ?
 			i / block : ARRAY_SIZE(verbs) - 1;
@@ -341,7 +340,7 @@ TEST_F_TIMEOUT(unload, restores_other_namespaces, 120)
 		lq_set_somaxconn(SOMAXCONN_HERE);
 		fds[n][0] = lq_listener(AF_INET, asked[0]);
 		ASSERT_EQ(0, lq_clampf("* force %u\n", limit));
-		fds[n][1] = lq_listener(AF_INET6, asked[1]);
+		fds[n][1] = lq_listener(lq_family(1), asked[1]);
 		check_row(_metadata, fds[n][0], granted[0], limit, "*");
 		check_row(_metadata, fds[n][1], granted[1], limit, "*");
 		if (n == 1) {
@@ -578,7 +577,7 @@ static void listen_under_rules(void)
 	lq_listener(AF_INET, 3);
 	if (lq_clamp("* floor 70\n"))
 		_exit(1);
-	lq_listener(AF_INET6, 4);
+	lq_listener(lq_family(1), 4);
 }
 
 /* Rules keep no namespace alive, nor do listeners that they act on. */
