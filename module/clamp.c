@@ -14,6 +14,7 @@
 #include <net/inet_sock.h>
 #include <net/net_namespace.h>
 
+#include "clamp.h"
 #include "compat.h"
 #include "listenq.h"
 

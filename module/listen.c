@@ -26,7 +26,9 @@
 #include <net/sock.h>
 
 #include "compat.h"
+#include "listener.h"
 #include "listenq.h"
+#include "socket.h"
 #include "trace.h"
 
 /*

@@ -41,7 +41,8 @@
 #include <net/tcp.h>
 
 #include "compat.h"
-#include "listenq.h"
+#include "listener.h"
+#include "socket.h"
 
 #define BUCKET_BITS 13
 
@@ -166,18 +167,6 @@ static void pool_drain(void)
 }
 
 /* ---- records ---- */
-
-/* A socket gets its cookie when somebody asks for it first. */
-static u64 cookie_of(const struct sock *sk)
-{
-	u64 cookie = atomic64_read(&sk->sk_cookie);
-	u32 words[2];
-
-	if (cookie)
-		return cookie;
-	sock_diag_save_cookie((struct sock *)sk, words);
-	return words[0] | (u64)words[1] << 32;
-}
 
 static struct bucket *bucket_of(const struct sock *sk)
 {
@@ -415,29 +404,6 @@ void listener_call(struct listener *listener, struct listen_call *call)
 }
 
 /**
- * listener_local() - where a socket listens
- * @sk: the socket
- * @local: where to write it; in case of IPv4 a struct sockaddr_in
- *
- * Context: any.
- */
-void listener_local(const struct sock *sk, struct sockaddr_in6 *local)
-{
-	struct sockaddr_in *local4 = (struct sockaddr_in *)local;
-
-	memset(local, 0, sizeof(*local));
-	local->sin6_family = sk->sk_family;
-	local->sin6_port = htons(sk->sk_num);	/* sin_port is there too */
-#if IS_ENABLED(CONFIG_IPV6)
-	if (sk->sk_family == AF_INET6) {
-		local->sin6_addr = sk->sk_v6_rcv_saddr;
-		return;
-	}
-#endif
-	local4->sin_addr.s_addr = sk->sk_rcv_saddr;
-}
-
-/**
  * listener_begin() - a socket has begun to listen
  * @sk: the socket, in the listening hash since a moment ago, locked by the
  *	caller of the function that is probed
@@ -451,7 +417,7 @@ void listener_local(const struct sock *sk, struct sockaddr_in6 *local)
 void listener_begin(struct sock *sk, const struct listen_call *call)
 {
 	struct bucket *bucket = bucket_of(sk);
-	u64 cookie = cookie_of(sk);
+	u64 cookie = socket_cookie(sk);
 	struct listener *listener;
 	unsigned long flags;
 
@@ -513,7 +479,7 @@ void listener_change_end(struct listener_change *change, struct sock *sk,
 			 const struct listen_call *call)
 {
 	struct bucket *bucket = bucket_of(sk);
-	u64 cookie = cookie_of(sk);
+	u64 cookie = socket_cookie(sk);
 	struct listener *listener;
 	unsigned long flags;
 
@@ -544,7 +510,7 @@ void listener_end(const struct sock *sk)
 {
 	struct listener *listener;
 
-	listener = record_find(bucket_of(sk), sk, cookie_of(sk));
+	listener = record_find(bucket_of(sk), sk, socket_cookie(sk));
 	if (listener)
 		record_retire(listener);
 }
@@ -569,7 +535,7 @@ static void walk_fill(struct listener_walk *walk)
 			continue;
 		if (!net_eq(sock_net(sk), walk->net))
 			continue;
-		cookie = cookie_of(sk);
+		cookie = socket_cookie(sk);
 		if (cookie < walk->cookie)
 			continue;
 		if (count < LISTENER_BATCH) {
@@ -720,28 +686,6 @@ static struct listener *record_meet(struct bucket *bucket, struct sock *sk,
 	return listener;
 }
 
-/**
- * listener_waited_ms() - for how long a connection has waited for accept()
- * @child: its socket, which nobody has been given yet
- *
- * The time of a handshake's end is where the kernel notes when data was sent
- * last: set with the child (tcp_create_openreq_child()) and when it gets
- * established (tcp_rcv_state_process()), and nobody sends before accept().
- *
- * Context: any.
- * Return: milliseconds; the resolution is a jiffy.
- */
-u64 listener_waited_ms(const struct sock *child)
-{
-	/* A child that is already in the queue may be getting established. */
-	u32 age = tcp_jiffies32 - data_race(READ_ONCE(tcp_sk(child)->lsndtime));
-
-	/* Set again at this very moment. */
-	if (age > U32_MAX - HZ)
-		age = 0;
-	return jiffies64_to_msecs(age);
-}
-
 static s64 acceptq_oldest_ms(struct sock *sk)
 {
 	struct request_sock_queue *queue = &inet_csk(sk)->icsk_accept_queue;
@@ -801,7 +745,7 @@ void listener_read(struct sock *sk, struct listener_view *view)
 	const struct request_sock_queue *queue =
 		&inet_csk(sk)->icsk_accept_queue;
 	struct bucket *bucket = bucket_of(sk);
-	u64 cookie = cookie_of(sk);
+	u64 cookie = socket_cookie(sk);
 	struct listener *listener;
 	unsigned long flags;
 
@@ -850,7 +794,7 @@ bool listener_read_waits(const struct sock *sk,
 	unsigned int i;
 
 	rcu_read_lock();
-	listener = listener_lookup(sk, cookie_of(sk));
+	listener = listener_lookup(sk, socket_cookie(sk));
 	if (listener) {
 		for (i = 0; i < TRAFFIC_WAITS; i++)
 			counts[i] = atomic_long_read(&listener->waits.counts[i]);
@@ -875,7 +819,7 @@ void listener_reset_peaks(struct net *net)
 	for (sk = listener_walk_start(&walk); sk;
 	     sk = listener_walk_next(&walk)) {
 		rcu_read_lock();
-		listener = listener_lookup(sk, cookie_of(sk));
+		listener = listener_lookup(sk, socket_cookie(sk));
 		if (listener) {
 			WRITE_ONCE(listener->traffic.acceptq_peak,
 				   READ_ONCE(sk->sk_ack_backlog));
@@ -942,7 +886,7 @@ static bool sweep_bucket(struct inet_listen_hashbucket *listeners)
 			continue;
 		bucket = bucket_of(sk);
 		raw_spin_lock_irqsave(&bucket->lock, flags);
-		if (!record_meet(bucket, sk, cookie_of(sk)) && !is_owned(sk))
+		if (!record_meet(bucket, sk, socket_cookie(sk)) && !is_owned(sk))
 			dry = true;
 		raw_spin_unlock_irqrestore(&bucket->lock, flags);
 	}

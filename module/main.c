@@ -13,7 +13,11 @@
 #include <linux/rculist.h>
 #include <net/net_namespace.h>
 
+#include "clamp.h"
+#include "hook.h"
+#include "listener.h"
 #include "listenq.h"
+#include "traffic.h"
 
 static unsigned int somaxconn;
 module_param(somaxconn, uint, 0444);

@@ -30,8 +30,13 @@
 #include <net/mptcp.h>
 #include <net/sock.h>
 
+#include "clamp.h"
 #include "compat.h"
+#include "hook.h"
+#include "listener.h"
 #include "listenq.h"
+#include "socket.h"
+#include "traffic.h"
 
 /* ---- rows ---- */
 

@@ -28,9 +28,11 @@
 #include <net/tcp.h>
 
 #include "compat.h"
+#include "listener.h"
 #include "listenq.h"
-
+#include "socket.h"
 #include "trace.h"
+#include "traffic.h"
 
 /* ---- counting ---- */
 
