@@ -28,6 +28,7 @@
 #include "compat.h"
 #include "listener.h"
 #include "listenq.h"
+#include "record.h"
 #include "socket.h"
 #include "trace.h"
 
@@ -223,13 +224,13 @@ static void start_leave(unsigned long result, void *data)
 	if ((int)result)
 		return;
 	call_describe(&call, start->sk, start->granted);
-	listener_begin(start->sk, &call);
+	record_begin(start->sk, &call);
 }
 
 /* inet_csk_listen_stop(struct sock *sk) */
 static bool stop_enter(struct pt_regs *regs, void *data)
 {
-	listener_end((void *)regs_get_kernel_argument(regs, 0));
+	record_end((void *)regs_get_kernel_argument(regs, 0));
 	return false;
 }
 

@@ -4,17 +4,7 @@
  *
  * The kernel's listening hash is the list of listeners: it is walked under
  * its own bucket locks, as /proc/net/tcp does, and nothing mirrors it. What
- * the kernel does not remember stands in records (struct listener), in a hash
- * of our own by the socket's address.
- *
- * A record's life:
- *
- *	allocated -> pool -> a bucket -> retired -> (grace period) -> freed
- *
- * Probe handlers take records from the pool and retire them, and allocate and
- * free nothing; upkeep_work does, from process context. A record is retired
- * once, by whoever sets its @retired first: the listener's stop, a new
- * start on the same socket, or a sweep that met no such listener.
+ * the kernel does not remember stands in records (record.c).
  *
  * A limit is changed by compare-and-swap on the socket's sk_max_ack_backlog,
  * which the kernel reads and writes without knowing of us, and only under the
@@ -28,13 +18,8 @@
  * queue's rskq_lock (sleeps on PREEMPT_RT, bottom halves off).
  */
 #include <linux/hash.h>
-#include <linux/in6.h>
-#include <linux/irq_work.h>
 #include <linux/jiffies.h>
 #include <linux/mutex.h>
-#include <linux/rculist.h>
-#include <linux/slab.h>
-#include <linux/sock_diag.h>
 #include <linux/tcp.h>
 #include <linux/workqueue.h>
 #include <net/request_sock.h>
@@ -42,42 +27,13 @@
 
 #include "compat.h"
 #include "listener.h"
+#include "record.h"
 #include "socket.h"
-
-#define BUCKET_BITS 13
-
-/*
- * The pool is refilled when POOL_STEP records are missing, so 1,024 listen()
- * calls find one before any work item has had a chance to run.
- */
-#define POOL_STEP 64
-#define POOL_SIZE (1024 + POOL_STEP)
 
 #define SWEEP_INTERVAL (30 * HZ)
 
-struct bucket {
-	raw_spinlock_t lock;	/* guards @records and what they hold */
-	struct hlist_head records;
-};
-
-static struct bucket buckets[1 << BUCKET_BITS];
-static struct kmem_cache *record_cache;
-
-static struct {
-	raw_spinlock_t lock;	/* guards the rest */
-	struct llist_node *records;
-	unsigned int count;
-} pool = {
-	.lock = __RAW_SPIN_LOCK_UNLOCKED(pool.lock),
-};
-
-/* Out of use, perhaps still in their buckets. Any context adds. */
-static LLIST_HEAD(retired);
-static atomic_t retired_count;
-
-/* One sweep at a time; the number of the latest. */
+/* One sweep at a time. */
 static DEFINE_MUTEX(sweep_mutex);
-static unsigned int sweeps;
 
 static atomic_long_t unrecorded;
 
@@ -98,170 +54,9 @@ static atomic_t changes_count;
 /* Read with preemption off; a grace period ends the use of an earlier one. */
 static listener_decide_t *decide;
 
-static void upkeep(struct work_struct *work);
-static void upkeep_soon(struct irq_work *work);
 static void sweep_again(struct work_struct *work);
 
-static struct workqueue_struct *workqueue;
-static DECLARE_WORK(upkeep_work, upkeep);
 static DECLARE_DEFERRABLE_WORK(sweep_work, sweep_again);
-static struct irq_work upkeep_irq_work;
-
-/* ---- the pool ---- */
-
-static void pool_put(struct listener *listener)
-{
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&pool.lock, flags);
-	listener->idle.next = pool.records;
-	pool.records = &listener->idle;
-	WRITE_ONCE(pool.count, pool.count + 1);
-	raw_spin_unlock_irqrestore(&pool.lock, flags);
-}
-
-/* Any context but an NMI. NULL where the pool is empty. */
-static struct listener *pool_get(void)
-{
-	struct llist_node *node;
-	unsigned long flags;
-	bool low;
-
-	raw_spin_lock_irqsave(&pool.lock, flags);
-	node = pool.records;
-	if (node) {
-		pool.records = node->next;
-		WRITE_ONCE(pool.count, pool.count - 1);
-	}
-	low = pool.count <= POOL_SIZE - POOL_STEP;
-	raw_spin_unlock_irqrestore(&pool.lock, flags);
-
-	if (low)
-		irq_work_queue(&upkeep_irq_work);
-	return node ? llist_entry(node, struct listener, idle) : NULL;
-}
-
-/* Process context. A pool that can't be filled is tried again later. */
-static void pool_fill(void)
-{
-	struct listener *listener;
-
-	while (READ_ONCE(pool.count) < POOL_SIZE) {
-		listener = kmem_cache_alloc(record_cache,
-					    GFP_KERNEL | __GFP_NOWARN);
-		if (!listener)
-			return;
-		pool_put(listener);
-	}
-}
-
-static void pool_drain(void)
-{
-	struct llist_node *node = pool.records;
-	struct listener *listener, *next;
-
-	llist_for_each_entry_safe(listener, next, node, idle)
-		kmem_cache_free(record_cache, listener);
-	pool.records = NULL;
-	pool.count = 0;
-}
-
-/* ---- records ---- */
-
-static struct bucket *bucket_of(const struct sock *sk)
-{
-	return &buckets[hash_ptr((void *)sk, BUCKET_BITS)];
-}
-
-static bool is_record_of(const struct listener *listener,
-			 const struct sock *sk, u64 cookie)
-{
-	return listener->sk == sk && listener->cookie == cookie &&
-	       !READ_ONCE(listener->retired);
-}
-
-/* Preemption is off, which makes an RCU reader, or the bucket is locked. */
-static struct listener *record_find(struct bucket *bucket,
-				    const struct sock *sk, u64 cookie)
-{
-	struct listener *listener;
-
-	hlist_for_each_entry_rcu(listener, &bucket->records, node)
-		if (is_record_of(listener, sk, cookie))
-			return listener;
-	return NULL;
-}
-
-/* The caller holds the bucket's lock. */
-static struct listener *record_add(struct bucket *bucket,
-				   const struct sock *sk, u64 cookie)
-{
-	struct listener *listener = pool_get();
-
-	if (!listener)
-		return NULL;
-	memset(listener, 0, sizeof(*listener));
-	listener->sk = sk;
-	listener->cookie = cookie;
-	listener->seen = READ_ONCE(sweeps);
-	listener->since = get_jiffies_64();
-	hlist_add_head_rcu(&listener->node, &bucket->records);
-	return listener;
-}
-
-/*
- * Any context. Takes no lock: the record leaves its bucket when upkeep() gets
- * to it, and until then nobody finds it. One record is not worth a work item.
- */
-static void record_retire(struct listener *listener)
-{
-	if (xchg(&listener->retired, 1))
-		return;
-	llist_add(&listener->idle, &retired);
-	if (atomic_inc_return(&retired_count) >= POOL_STEP)
-		irq_work_queue(&upkeep_irq_work);
-}
-
-static void record_unlink(struct listener *listener)
-{
-	struct bucket *bucket = bucket_of(listener->sk);
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&bucket->lock, flags);
-	hlist_del_rcu(&listener->node);
-	raw_spin_unlock_irqrestore(&bucket->lock, flags);
-}
-
-static void record_free(struct rcu_head *rcu)
-{
-	kmem_cache_free(record_cache, container_of(rcu, struct listener, rcu));
-}
-
-/*
- * Process context: fill the pool, free the retired. The pool does not wait for
- * a grace period: somebody who listens and closes in a loop would leave it
- * empty for all others.
- */
-static void upkeep(struct work_struct *work)
-{
-	struct llist_node *batch = llist_del_all(&retired);
-	struct listener *listener, *next;
-	int count = 0;
-
-	llist_for_each_entry_safe(listener, next, batch, idle) {
-		record_unlink(listener);
-		call_rcu(&listener->rcu, record_free);
-		count++;
-	}
-	atomic_sub(count, &retired_count);
-	pool_fill();
-}
-
-/* A work item can't be queued from a probe handler, an irq_work can. */
-static void upkeep_soon(struct irq_work *work)
-{
-	queue_work(workqueue, &upkeep_work);
-}
 
 /* ---- limits ---- */
 
@@ -290,23 +85,6 @@ static bool decide_granted(const struct listen_call *call,
 	return true;
 }
 
-/* The limit is what @call left it at, and nobody has decided on it. */
-static void record_call(struct listener *listener,
-			const struct listen_call *call)
-{
-	listener->call = *call;
-	memset(&listener->decision, 0, sizeof(listener->decision));
-	listener->decision.limit = call->granted;
-}
-
-/* All that is known of a listen() that was not seen is what it granted. */
-static void call_forget(struct listen_call *call, unsigned int granted)
-{
-	memset(call, 0, sizeof(*call));
-	call->granted = granted;
-	call->uid = INVALID_UID;
-}
-
 /*
  * A limit that is not the one which was decided on last is somebody else's: of
  * a listen() that was not seen, for one. It is left alone, until the rules
@@ -318,8 +96,8 @@ static noinline void record_replace(struct listener *listener,
 	u32 serial = listener->decision.serial;
 	struct listen_call call;
 
-	call_forget(&call, limit);
-	record_call(listener, &call);
+	listen_call_forget(&call, limit);
+	record_set_call(listener, &call);
 	listener->decision.serial = serial;
 }
 
@@ -374,64 +152,6 @@ static void record_decide(struct listener *listener, struct sock *sk)
 /* ---- what the hooks tell ---- */
 
 /**
- * listener_lookup() - the record of what may be a listener
- * @sk: the socket's address, which is not followed
- * @cookie: the socket's cookie
- *
- * Context: any, as an RCU reader: takes no lock.
- * Return: the record, to be used as long as the caller is a reader, or NULL.
- */
-struct listener *listener_lookup(const struct sock *sk, u64 cookie)
-{
-	return record_find(bucket_of(sk), sk, cookie);
-}
-
-/**
- * listener_call() - the latest listen() on a listener
- * @listener: its record; the caller is an RCU reader
- * @call: where to write it
- *
- * Context: process context.
- */
-void listener_call(struct listener *listener, struct listen_call *call)
-{
-	struct bucket *bucket = bucket_of(listener->sk);
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&bucket->lock, flags);
-	*call = listener->call;
-	raw_spin_unlock_irqrestore(&bucket->lock, flags);
-}
-
-/**
- * listener_begin() - a socket has begun to listen
- * @sk: the socket, in the listening hash since a moment ago, locked by the
- *	caller of the function that is probed
- * @call: the listen() that did it
- *
- * Begins a new record, also where the socket has listened before. With the
- * pool empty there is none until a walk meets the listener.
- *
- * Context: preemption off, not in an NMI.
- */
-void listener_begin(struct sock *sk, const struct listen_call *call)
-{
-	struct bucket *bucket = bucket_of(sk);
-	u64 cookie = socket_cookie(sk);
-	struct listener *listener;
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&bucket->lock, flags);
-	listener = record_find(bucket, sk, cookie);
-	if (listener)
-		record_retire(listener);
-	listener = record_add(bucket, sk, cookie);
-	if (listener)
-		record_call(listener, call);
-	raw_spin_unlock_irqrestore(&bucket->lock, flags);
-}
-
-/**
  * listener_change_begin() - a listen() is about to store its backlog
  * @sk: the socket
  * @granted: what it will store, if it gets that far
@@ -478,7 +198,7 @@ struct listener_change *listener_change_begin(const struct sock *sk,
 void listener_change_end(struct listener_change *change, struct sock *sk,
 			 const struct listen_call *call)
 {
-	struct bucket *bucket = bucket_of(sk);
+	struct record_bucket *bucket = record_bucket(sk);
 	u64 cookie = socket_cookie(sk);
 	struct listener *listener;
 	unsigned long flags;
@@ -493,26 +213,11 @@ void listener_change_end(struct listener_change *change, struct sock *sk,
 		if (!listener && inet_sk_state_load(sk) == TCP_LISTEN)
 			listener = record_add(bucket, sk, cookie);
 		if (listener)
-			record_call(listener, call);
+			record_set_call(listener, call);
 	}
 	if (listener)
 		record_decide(listener, sk);
 	raw_spin_unlock_irqrestore(&bucket->lock, flags);
-}
-
-/**
- * listener_end() - a socket has ceased to listen
- * @sk: the socket, out of the listening hash already
- *
- * Context: any, an NMI too: takes no lock. Preemption off.
- */
-void listener_end(const struct sock *sk)
-{
-	struct listener *listener;
-
-	listener = record_find(bucket_of(sk), sk, socket_cookie(sk));
-	if (listener)
-		record_retire(listener);
 }
 
 /* ---- the walk ---- */
@@ -577,7 +282,7 @@ struct sock *listener_walk_start(struct listener_walk *walk)
 	struct inet_hashinfo *hash = tcp_listening_hash();
 	struct inet_listen_hashbucket *bucket;
 
-	pool_fill();
+	record_fill_pool();
 	for (; walk->bucket <= hash->lhash2_mask; walk->bucket++) {
 		bucket = &hash->lhash2[walk->bucket];
 		if (!bucket_empty(bucket)) {
@@ -643,7 +348,7 @@ static bool is_owned(const struct sock *sk)
 }
 
 /* A record for a listener whose listen() was not seen. */
-static noinline struct listener *record_found(struct bucket *bucket,
+static noinline struct listener *record_found(struct record_bucket *bucket,
 					      struct sock *sk, u64 cookie)
 {
 	struct listener *listener = record_add(bucket, sk, cookie);
@@ -652,8 +357,8 @@ static noinline struct listener *record_found(struct bucket *bucket,
 	if (!listener)
 		return NULL;
 	atomic_long_inc(&unrecorded);
-	call_forget(&call, READ_ONCE(sk->sk_max_ack_backlog));
-	record_call(listener, &call);
+	listen_call_forget(&call, READ_ONCE(sk->sk_max_ack_backlog));
+	record_set_call(listener, &call);
 	return listener;
 }
 
@@ -669,7 +374,7 @@ static noinline struct listener *record_found(struct bucket *bucket,
  *
  * No limit is changed without a record, which remembers what to put back.
  */
-static struct listener *record_meet(struct bucket *bucket, struct sock *sk,
+static struct listener *record_meet(struct record_bucket *bucket, struct sock *sk,
 				    u64 cookie)
 {
 	bool owned = is_owned(sk);
@@ -680,7 +385,7 @@ static struct listener *record_meet(struct bucket *bucket, struct sock *sk,
 		listener = record_found(bucket, sk, cookie);
 	if (!listener)
 		return NULL;
-	listener->seen = READ_ONCE(sweeps);
+	record_met(listener);
 	record_notice(listener, sk);
 	record_decide(listener, sk);
 	return listener;
@@ -727,8 +432,8 @@ static void traffic_read(struct listener *listener,
 	age = max_t(long, jiffies - overflowed, 0);
 	view->overflowed_ms = overflowed ? (s64)jiffies64_to_msecs(age) : -1;
 
-	listener_raise(&traffic->acceptq_peak, view->acceptq);
-	listener_raise(&traffic->synq_peak, view->synq);
+	record_raise(&traffic->acceptq_peak, view->acceptq);
+	record_raise(&traffic->synq_peak, view->synq);
 	view->acceptq_peak = READ_ONCE(traffic->acceptq_peak);
 	view->synq_peak = READ_ONCE(traffic->synq_peak);
 }
@@ -744,7 +449,7 @@ void listener_read(struct sock *sk, struct listener_view *view)
 {
 	const struct request_sock_queue *queue =
 		&inet_csk(sk)->icsk_accept_queue;
-	struct bucket *bucket = bucket_of(sk);
+	struct record_bucket *bucket = record_bucket(sk);
 	u64 cookie = socket_cookie(sk);
 	struct listener *listener;
 	unsigned long flags;
@@ -766,7 +471,7 @@ void listener_read(struct sock *sk, struct listener_view *view)
 		view->rule = listener->decision.rule;
 	} else {
 		/* A limit that is not known is what the kernel just stored. */
-		call_forget(&view->call, view->limit);
+		listen_call_forget(&view->call, view->limit);
 		view->rule = (struct selector) { };
 	}
 	view->recorded = listener;
@@ -794,7 +499,7 @@ bool listener_read_waits(const struct sock *sk,
 	unsigned int i;
 
 	rcu_read_lock();
-	listener = listener_lookup(sk, socket_cookie(sk));
+	listener = record_lookup(sk, socket_cookie(sk));
 	if (listener) {
 		for (i = 0; i < TRAFFIC_WAITS; i++)
 			counts[i] = atomic_long_read(&listener->waits.counts[i]);
@@ -819,7 +524,7 @@ void listener_reset_peaks(struct net *net)
 	for (sk = listener_walk_start(&walk); sk;
 	     sk = listener_walk_next(&walk)) {
 		rcu_read_lock();
-		listener = listener_lookup(sk, socket_cookie(sk));
+		listener = record_lookup(sk, socket_cookie(sk));
 		if (listener) {
 			WRITE_ONCE(listener->traffic.acceptq_peak,
 				   READ_ONCE(sk->sk_ack_backlog));
@@ -845,37 +550,13 @@ unsigned long listener_unrecorded(void)
 /* ---- the sweep ---- */
 
 /*
- * Retire the records that the latest sweep has not met. One that only the
- * sweep before has met is spared: it may be that of a listener which entered
- * its bucket behind the walk.
- */
-static void drop_unseen(void)
-{
-	struct listener *listener;
-	struct bucket *bucket;
-	unsigned long flags;
-
-	for (bucket = buckets; bucket < buckets + ARRAY_SIZE(buckets);
-	     bucket++) {
-		if (hlist_empty(&bucket->records))
-			continue;
-		raw_spin_lock_irqsave(&bucket->lock, flags);
-		hlist_for_each_entry(listener, &bucket->records, node)
-			if (sweeps - listener->seen > 1)
-				record_retire(listener);
-		raw_spin_unlock_irqrestore(&bucket->lock, flags);
-		cond_resched();
-	}
-}
-
-/*
  * Annotate those of a bucket of the listening hash that have no record. A
  * single pass, however many there are: an SO_REUSEPORT group is one bucket,
  * and anybody can make one of thousands. Returns whether the pool ran dry.
  */
 static bool sweep_bucket(struct inet_listen_hashbucket *listeners)
 {
-	struct bucket *bucket;
+	struct record_bucket *bucket;
 	unsigned long flags;
 	bool dry = false;
 	struct sock *sk;
@@ -884,7 +565,7 @@ static bool sweep_bucket(struct inet_listen_hashbucket *listeners)
 	for (sk = bucket_first(listeners); sk; sk = bucket_next(sk)) {
 		if (!listener_is_tcp(sk))
 			continue;
-		bucket = bucket_of(sk);
+		bucket = record_bucket(sk);
 		raw_spin_lock_irqsave(&bucket->lock, flags);
 		if (!record_meet(bucket, sk, socket_cookie(sk)) && !is_owned(sk))
 			dry = true;
@@ -911,7 +592,7 @@ void listener_sweep(void)
 	unsigned int i;
 
 	mutex_lock(&sweep_mutex);
-	WRITE_ONCE(sweeps, sweeps + 1);
+	record_sweep_begin();
 	/*
 	 * Rules that were published are seen by whoever enters a bucket that
 	 * is found empty below.
@@ -922,16 +603,15 @@ void listener_sweep(void)
 		if (bucket_empty(listeners))
 			continue;
 		while (sweep_bucket(listeners)) {
-			pool_fill();
-			if (!READ_ONCE(pool.count))
+			if (!record_fill_pool())
 				break;	/* no memory: the next sweep */
 			cond_resched();
 		}
 		cond_resched();
 	}
-	drop_unseen();
+	record_sweep_end();
 	mutex_unlock(&sweep_mutex);
-	queue_delayed_work(workqueue, &sweep_work, SWEEP_INTERVAL);
+	queue_delayed_work(record_workqueue, &sweep_work, SWEEP_INTERVAL);
 }
 
 static void sweep_again(struct work_struct *work)
@@ -958,59 +638,12 @@ void listener_decide_by(listener_decide_t *by)
 		atomic_long_set(&unrecorded, 0);
 }
 
-/* ---- init and exit ---- */
-
 /**
- * listener_init() - make room for records
+ * listener_exit() - sweep no more
  *
- * Context: process context, before the first hook is placed.
- * Return: 0 or -ENOMEM.
- */
-int listener_init(void)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(buckets); i++)
-		raw_spin_lock_init(&buckets[i].lock);
-	init_irq_work(&upkeep_irq_work, upkeep_soon);
-
-	record_cache = kmem_cache_create("listenq_record",
-					 sizeof(struct listener),
-					 __alignof__(struct listener), 0, NULL);
-	if (!record_cache)
-		return -ENOMEM;
-	workqueue = alloc_workqueue("listenq", WQ_UNBOUND, 0);
-	if (!workqueue)
-		goto destroy_cache;
-	pool_fill();
-	return 0;
-
-destroy_cache:
-	kmem_cache_destroy(record_cache);
-	return -ENOMEM;
-}
-
-/**
- * listener_exit() - free all records
- *
- * Context: process context, when no hook and no file can call in any more.
+ * Context: process context, when no file can call in any more.
  */
 void listener_exit(void)
 {
-	struct listener *listener;
-	struct hlist_node *next;
-	unsigned int i;
-
 	cancel_delayed_work_sync(&sweep_work);
-	irq_work_sync(&upkeep_irq_work);
-	destroy_workqueue(workqueue);
-	rcu_barrier();
-
-	/* The retired that upkeep() has not got to are in their buckets too. */
-	for (i = 0; i < ARRAY_SIZE(buckets); i++)
-		hlist_for_each_entry_safe(listener, next, &buckets[i].records,
-					  node)
-			kmem_cache_free(record_cache, listener);
-	pool_drain();
-	kmem_cache_destroy(record_cache);
 }

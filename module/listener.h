@@ -3,63 +3,10 @@
 #ifndef LISTENQ_LISTENER_H
 #define LISTENQ_LISTENER_H
 
-#include <linux/atomic.h>
-#include <linux/cache.h>
-#include <linux/cred.h>
-#include <linux/llist.h>
-#include <linux/rcupdate.h>
-#include <linux/sched.h>
 #include <net/inet_hashtables.h>
 #include <net/sock.h>
 
-/**
- * struct listen_call - one successful listen()
- * @asked: the backlog as the caller passed it
- * @granted: what the kernel stored as the limit
- * @asked_known: whether @asked was seen; it is not where only the kernel's
- *	clamped value was
- * @pid: the caller's thread group, in the initial PID namespace; 0 unknown.
- *	In one word with @asked_known: five cache lines hold a record.
- * @uid: the caller's user where its real, effective and saved ones agree,
- *	INVALID_UID where not: who may know @pid and @comm
- * @started: when that group's leader started, which tells it from a later
- *	one with the same @pid (task_struct.start_time)
- * @comm: name of the thread group's leader
- */
-struct listen_call {
-	int asked;
-	unsigned int granted;
-	bool asked_known : 1;
-	pid_t pid : 31;
-	kuid_t uid;
-	u64 started;
-	char comm[TASK_COMM_LEN];
-};
-
-/**
- * struct selector - the ports that a rule is for
- * @first: the first one
- * @last: the last one
- *
- * All ports are 0 to 65535; nobody listens on port 0, so that 0 to 0 is none.
- */
-struct selector {
-	u16 first;
-	u16 last;
-};
-
-/**
- * struct listener_decision - what was decided of a listener's limit
- * @serial: number of the set of rules that decided; 0: there are none
- * @limit: the limit, as it was put in force: what is in sk_max_ack_backlog
- *	unless somebody else has stored another one
- * @rule: the rule that acts on the listener
- */
-struct listener_decision {
-	u32 serial;
-	unsigned int limit;
-	struct selector rule;
-};
+#include "record.h"
 
 /**
  * typedef listener_decide_t - decides on a listener's limit
@@ -73,99 +20,6 @@ struct listener_decision {
 typedef bool listener_decide_t(const struct sock *sk,
 			       const struct listen_call *call,
 			       struct listener_decision *decision);
-
-/**
- * enum traffic_count - what is counted, of a listener and of a namespace
- * @TRAFFIC_SYNS: SYNs that reached it
- * @TRAFFIC_OVERFLOWS: times that the full accept queue turned somebody away
- * @TRAFFIC_SYNQ_DROPS: SYNs dropped since the SYN queue was full
- * @TRAFFIC_SYNCOOKIES: SYNs that the kernel chose to answer with a cookie
- * @TRAFFIC_ACCEPTS: connections handed to accept(); last, since a record has
- *	them by the time that they waited
- * @TRAFFIC_COUNTS: how many there are of these
- */
-enum traffic_count {
-	TRAFFIC_SYNS,
-	TRAFFIC_OVERFLOWS,
-	TRAFFIC_SYNQ_DROPS,
-	TRAFFIC_SYNCOOKIES,
-	TRAFFIC_ACCEPTS,
-	TRAFFIC_COUNTS,
-};
-
-/* Columns of waits: up to 4 ms, 8, 16, ..., 65536, and more. */
-#define TRAFFIC_WAITS 16
-
-/**
- * struct listener_waits - how long accepted connections have waited
- * @ms: the sum
- * @counts: how many, by how long: up to 4 ms, 8, ..., and more
- */
-struct listener_waits {
-	atomic_long_t ms;
-	atomic_long_t counts[TRAFFIC_WAITS];
-};
-
-/**
- * struct listener_traffic - what has happened to a listener
- * @counts: by &enum traffic_count; only ever grow
- * @overflowed: when the latest overflow was, in jiffies; 0: there was none
- * @reported: when one was reported in the log last, in jiffies (32 bits); 0:
- *	never
- * @overflows_reported: how many there had been then (32 bits); the reporter's
- * @acceptq_peak: the most connections in the accept queue, since the start or
- *	a reset
- * @synq_peak: the most requests in the SYN queue
- *
- * Handlers change these in whatever context the connection path runs, without
- * a lock, as RCU readers of the record.
- */
-struct listener_traffic {
-	atomic_long_t counts[TRAFFIC_ACCEPTS];
-	unsigned long overflowed;
-	u32 reported;
-	u32 overflows_reported;
-	unsigned int acceptq_peak;
-	unsigned int synq_peak;
-};
-
-/**
- * struct listener - what is noted of a listener beside the kernel's own
- * @node: in its bucket; changed under the bucket's lock, read under RCU
- * @idle: in the pool, or among the retired
- * @rcu: for its end, when it was retired and is out of its bucket
- * @sk: the listening socket's address. It is compared, never followed.
- * @cookie: the socket's cookie; cookies are never used twice, so @sk and
- *	@cookie together name one socket even when the address is reused
- * @retired: set once, by whoever takes the record out of use
- * @seen: number of the latest sweep that met the socket
- * @since: when the counting began, in jiffies (64 bits)
- * @call: the latest listen(); under the bucket's lock
- * @decision: the limit in force; under the bucket's lock
- * @waits: counted by accept()
- * @traffic: counted by what comes in, so in a cache line of its own. What the
- *	connection path looks through, up to @retired, is in another.
- *
- * A record: it annotates a socket that the kernel's listening hash holds. It
- * pins nothing. Losing one costs a `-`, keeping one too long costs its bytes
- * until the next sweep.
- */
-struct listener {
-	struct hlist_node node;
-	union {
-		struct llist_node idle;
-		struct rcu_head rcu;
-	};
-	const struct sock *sk;
-	u64 cookie;
-	unsigned int retired;
-	unsigned int seen;
-	u64 since;
-	struct listen_call call;
-	struct listener_decision decision;
-	struct listener_waits waits;
-	struct listener_traffic traffic ____cacheline_aligned_in_smp;
-};
 
 /**
  * struct listener_view - a listener at one moment
@@ -234,18 +88,15 @@ struct listener_walk {
 	} batch[LISTENER_BATCH];
 };
 
-int listener_init(void);
 void listener_exit(void);
 void listener_sweep(void);
 void listener_decide_by(listener_decide_t *by);
 unsigned long listener_unrecorded(void);
 
-void listener_begin(struct sock *sk, const struct listen_call *call);
 struct listener_change *listener_change_begin(const struct sock *sk,
 					      unsigned int granted);
 void listener_change_end(struct listener_change *change, struct sock *sk,
 			 const struct listen_call *call);
-void listener_end(const struct sock *sk);
 
 struct sock *listener_walk_start(struct listener_walk *walk);
 struct sock *listener_walk_next(struct listener_walk *walk);
@@ -256,39 +107,5 @@ bool listener_read_waits(const struct sock *sk,
 			 unsigned long *ms);
 void listener_reset_peaks(struct net *net);
 
-struct listener *listener_lookup(const struct sock *sk, u64 cookie);
-void listener_call(struct listener *listener, struct listen_call *call);
-
-/**
- * listener_find() - the record of a listener
- * @sk: the listener
- *
- * Context: any, preemption off, which makes an RCU reader.
- * Return: the record, to be used as long as preemption is off, or NULL.
- */
-static inline struct listener *listener_find(const struct sock *sk)
-{
-	return listener_lookup(sk, atomic64_read(&sk->sk_cookie));
-}
-
-/**
- * listener_raise() - keep the highest of some values
- * @peak: where
- * @value: one of them
- *
- * Context: any. Writes only what is a new peak.
- */
-static inline void listener_raise(unsigned int *peak, unsigned int value)
-{
-	unsigned int was = READ_ONCE(*peak);
-	unsigned int is;
-
-	while (was < value) {
-		is = cmpxchg(peak, was, value);
-		if (is == was)
-			break;
-		was = is;
-	}
-}
 
 #endif /* LISTENQ_LISTENER_H */

@@ -92,12 +92,12 @@ static int __init listenq_init(void)
 		       somaxconn, INT_MAX);
 		return -ERANGE;
 	}
-	err = listener_init();
+	err = record_init();
 	if (err)
 		return err;
 	err = clamp_init(somaxconn);
 	if (err)
-		goto exit_listener;
+		goto exit_record;
 	err = traffic_init(&log_interval);
 	if (err)
 		goto exit_clamp;
@@ -113,12 +113,13 @@ static int __init listenq_init(void)
 exit_namespaces:
 	remove_files();
 	unregister_pernet_subsys(&namespaces);
+	listener_exit();
 exit_traffic:
 	traffic_exit();
 exit_clamp:
 	clamp_exit();
-exit_listener:
-	listener_exit();
+exit_record:
+	record_exit();
 	return err;
 }
 
@@ -128,9 +129,10 @@ static void __exit listenq_exit(void)
 	hook_exit();
 	remove_files();
 	unregister_pernet_subsys(&namespaces);
+	listener_exit();
 	traffic_exit();
 	clamp_exit();
-	listener_exit();
+	record_exit();
 }
 
 module_init(listenq_init);

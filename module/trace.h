@@ -12,7 +12,7 @@
 #include <linux/tracepoint.h>
 #include <net/sock.h>
 
-#include "listener.h"
+#include "record.h"
 #include "socket.h"
 
 /* A listen() has succeeded; @again: on a socket that was listening already. */

@@ -3,7 +3,7 @@
 #ifndef LISTENQ_TRAFFIC_H
 #define LISTENQ_TRAFFIC_H
 
-#include "listener.h"
+#include "record.h"
 
 /**
  * struct traffic_known - which figures have all the hooks that they need
