@@ -26,7 +26,7 @@
 #include <net/sock.h>
 
 #include "compat.h"
-#include "listener.h"
+#include "limit.h"
 #include "listenq.h"
 #include "record.h"
 #include "socket.h"
@@ -154,7 +154,7 @@ struct listen_data {
 	struct sock *sk;
 	unsigned int granted;
 	bool again;
-	struct listener_change *change;
+	struct limit_change *change;
 };
 
 static bool listen_enter(struct listen_data *listen, struct sock *sk,
@@ -165,7 +165,7 @@ static bool listen_enter(struct listen_data *listen, struct sock *sk,
 	listen->sk = sk;
 	listen->granted = (unsigned int)granted;
 	listen->again = inet_sk_state_load(sk) == TCP_LISTEN;
-	listen->change = listener_change_begin(sk, listen->granted);
+	listen->change = limit_change_begin(sk, listen->granted);
 	return listen->change;
 }
 
@@ -191,7 +191,7 @@ static void listen_leave(unsigned long result, void *data)
 
 	if (!(int)result)
 		call_describe(&call, listen->sk, listen->granted);
-	listener_change_end(listen->change, listen->sk,
+	limit_change_end(listen->change, listen->sk,
 			    (int)result ? NULL : &call);
 	if (!(int)result)
 		trace_listenq_listen(listen->sk, &call, listen->again);

@@ -6,18 +6,11 @@
  * its own bucket locks, as /proc/net/tcp does, and nothing mirrors it. What
  * the kernel does not remember stands in records (record.c).
  *
- * A limit is changed by compare-and-swap on the socket's sk_max_ack_backlog,
- * which the kernel reads and writes without knowing of us, and only under the
- * lock of the record's bucket: from the value that is known to be there to
- * what is decided for the listener. Who decides is told by
- * listener_decide_by().
- *
  * Locks, innermost last: a bucket of the kernel's listening hash (spinlock_t,
  * process context only), a bucket of records (raw, interrupts off), the
  * pool's (raw, interrupts off). Taken alone inside the first: the accept
  * queue's rskq_lock (sleeps on PREEMPT_RT, bottom halves off).
  */
-#include <linux/hash.h>
 #include <linux/jiffies.h>
 #include <linux/mutex.h>
 #include <linux/tcp.h>
@@ -26,6 +19,7 @@
 #include <net/tcp.h>
 
 #include "compat.h"
+#include "limit.h"
 #include "listener.h"
 #include "record.h"
 #include "socket.h"
@@ -37,188 +31,9 @@ static DEFINE_MUTEX(sweep_mutex);
 
 static atomic_long_t unrecorded;
 
-/*
- * Calls of listen() between entry and return. A slot is claimed on entry,
- * without a lock, and freed on return, under the lock of the record's bucket.
- * There are more than instances of the hook that claims them.
- */
-struct listener_change {
-	const struct sock *sk;	/* NULL where the slot is free */
-	unsigned int granted;	/* what the kernel stores, or has stored */
-};
-
-#define CHANGE_BITS 10
-static struct listener_change changes[1 << CHANGE_BITS];
-static atomic_t changes_count;
-
-/* Read with preemption off; a grace period ends the use of an earlier one. */
-static listener_decide_t *decide;
-
 static void sweep_again(struct work_struct *work);
 
 static DECLARE_DEFERRABLE_WORK(sweep_work, sweep_again);
-
-/* ---- limits ---- */
-
-/* Whether a listen() is under way that stores @granted, or has just done so. */
-static bool is_changing(const struct sock *sk, unsigned int granted)
-{
-	unsigned int i;
-
-	if (!atomic_read(&changes_count))
-		return false;
-	for (i = 0; i < ARRAY_SIZE(changes); i++)
-		if (READ_ONCE(changes[i].sk) == sk &&
-		    READ_ONCE(changes[i].granted) == granted)
-			return true;
-	return false;
-}
-
-/* Nobody decides: the kernel does. */
-static bool decide_granted(const struct listen_call *call,
-			   struct listener_decision *decision)
-{
-	if (!decision->serial)
-		return false;
-	memset(decision, 0, sizeof(*decision));
-	decision->limit = call->granted;
-	return true;
-}
-
-/*
- * A limit that is not the one which was decided on last is somebody else's: of
- * a listen() that was not seen, for one. It is left alone, until the rules
- * change.
- */
-static noinline void record_replace(struct listener *listener,
-				    unsigned int limit)
-{
-	u32 serial = listener->decision.serial;
-	struct listen_call call;
-
-	listen_call_forget(&call, limit);
-	record_set_call(listener, &call);
-	listener->decision.serial = serial;
-}
-
-static void record_notice(struct listener *listener, const struct sock *sk)
-{
-	unsigned int limit = READ_ONCE(sk->sk_max_ack_backlog);
-
-	if (limit != listener->decision.limit)
-		record_replace(listener, limit);
-}
-
-/*
- * Decide on a listener's limit and put it in force. The caller holds the lock
- * of the record's bucket.
- *
- * The value that is to be replaced may be one that a listen() under way has
- * just stored, even where it is the number that was known to be there; and an
- * override that is the number which such a call stores could be taken for its
- * own afterwards. Then the limit stays as it is, and is decided on when that
- * call returns. Should we be gone by then, it stays as it should.
- *
- * Looking again behind the swap is for a call that has come since the first
- * look: its store comes after the claim of its slot.
- */
-static void record_decide(struct listener *listener, struct sock *sk)
-{
-	listener_decide_t *by = READ_ONCE(decide);
-	struct listener_decision decision = listener->decision;
-	unsigned int limit = listener->decision.limit;
-
-	if (by ? !by(sk, &listener->call, &decision) :
-		 !decide_granted(&listener->call, &decision))
-		return;
-	if (decision.limit != limit) {
-		if (is_changing(sk, limit) ||
-		    (decision.limit != listener->call.granted &&
-		     is_changing(sk, decision.limit)))
-			return;
-		if (cmpxchg(&sk->sk_max_ack_backlog, limit,
-			    decision.limit) != limit) {
-			record_notice(listener, sk);
-			return;
-		}
-		if (is_changing(sk, limit)) {
-			cmpxchg(&sk->sk_max_ack_backlog, decision.limit, limit);
-			return;
-		}
-	}
-	listener->decision = decision;
-}
-
-/* ---- what the hooks tell ---- */
-
-/**
- * listener_change_begin() - a listen() is about to store its backlog
- * @sk: the socket
- * @granted: what it will store, if it gets that far
- *
- * Context: preemption off, an NMI too: takes no lock.
- * Return: what listener_change_end() wants; NULL if too many are under way.
- */
-struct listener_change *listener_change_begin(const struct sock *sk,
-					      unsigned int granted)
-{
-	unsigned int start = hash_ptr((void *)sk, CHANGE_BITS);
-	struct listener_change *change;
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(changes); i++) {
-		change = &changes[(start + i) % ARRAY_SIZE(changes)];
-		if (READ_ONCE(change->sk) || cmpxchg(&change->sk, NULL, sk))
-			continue;
-		WRITE_ONCE(change->granted, granted);
-		atomic_inc(&changes_count);
-		/* is_changing() sees it before it sees the kernel's store. */
-		smp_wmb();
-		return change;
-	}
-	return NULL;
-}
-
-/**
- * listener_change_end() - a listen() has returned
- * @change: from listener_change_begin()
- * @sk: the socket
- * @call: the listen(), the first on this socket or a repeated one; NULL if it
- *	failed
- *
- * inet_listen() has let go of the socket when it returns. Another task's
- * listen() may have stored its backlog meanwhile: that one counts then, and
- * @call is forgotten. Or the socket listens no more.
- *
- * The slot is freed under the lock: before it, nobody may take what this call
- * has stored for something older; behind it, this call is known.
- *
- * Context: preemption off, not in an NMI.
- */
-void listener_change_end(struct listener_change *change, struct sock *sk,
-			 const struct listen_call *call)
-{
-	struct record_bucket *bucket = record_bucket(sk);
-	u64 cookie = socket_cookie(sk);
-	struct listener *listener;
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&bucket->lock, flags);
-	atomic_dec(&changes_count);
-	/* Whoever claims the slot next writes behind all of this. */
-	smp_store_release(&change->sk, NULL);
-
-	listener = record_find(bucket, sk, cookie);
-	if (call && READ_ONCE(sk->sk_max_ack_backlog) == call->granted) {
-		if (!listener && inet_sk_state_load(sk) == TCP_LISTEN)
-			listener = record_add(bucket, sk, cookie);
-		if (listener)
-			record_set_call(listener, call);
-	}
-	if (listener)
-		record_decide(listener, sk);
-	raw_spin_unlock_irqrestore(&bucket->lock, flags);
-}
 
 /* ---- the walk ---- */
 
@@ -386,8 +201,7 @@ static struct listener *record_meet(struct record_bucket *bucket, struct sock *s
 	if (!listener)
 		return NULL;
 	record_met(listener);
-	record_notice(listener, sk);
-	record_decide(listener, sk);
+	limit_decide(listener, sk);
 	return listener;
 }
 
@@ -629,10 +443,9 @@ static void sweep_again(struct work_struct *work)
  *
  * Context: process context, sleeps for a grace period.
  */
-void listener_decide_by(listener_decide_t *by)
+void listener_decide_by(limit_decide_t *by)
 {
-	WRITE_ONCE(decide, by);
-	synchronize_rcu();
+	limit_decide_by(by);
 	listener_sweep();
 	if (by)
 		atomic_long_set(&unrecorded, 0);

@@ -6,20 +6,8 @@
 #include <net/inet_hashtables.h>
 #include <net/sock.h>
 
+#include "limit.h"
 #include "record.h"
-
-/**
- * typedef listener_decide_t - decides on a listener's limit
- * @sk: the listener
- * @call: its latest listen()
- * @decision: the decision in force, and where to write another
- *
- * Context: a raw lock held, interrupts off: an RCU reader.
- * Return: false if there is nothing new to decide.
- */
-typedef bool listener_decide_t(const struct sock *sk,
-			       const struct listen_call *call,
-			       struct listener_decision *decision);
 
 /**
  * struct listener_view - a listener at one moment
@@ -90,13 +78,8 @@ struct listener_walk {
 
 void listener_exit(void);
 void listener_sweep(void);
-void listener_decide_by(listener_decide_t *by);
+void listener_decide_by(limit_decide_t *by);
 unsigned long listener_unrecorded(void);
-
-struct listener_change *listener_change_begin(const struct sock *sk,
-					      unsigned int granted);
-void listener_change_end(struct listener_change *change, struct sock *sk,
-			 const struct listen_call *call);
 
 struct sock *listener_walk_start(struct listener_walk *walk);
 struct sock *listener_walk_next(struct listener_walk *walk);
@@ -106,6 +89,5 @@ bool listener_read_waits(const struct sock *sk,
 			 unsigned long counts[TRAFFIC_WAITS],
 			 unsigned long *ms);
 void listener_reset_peaks(struct net *net);
-
 
 #endif /* LISTENQ_LISTENER_H */
