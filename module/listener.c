@@ -6,13 +6,27 @@
  * its own bucket locks, as /proc/net/tcp does, and nothing mirrors it. What
  * the kernel does not remember stands in records (record.c).
  *
+ * A walk takes in some listeners of a bucket at a time, and looks at them when
+ * it has let go of the bucket's lock: it is a reader under RCU meanwhile. A
+ * bucket may be a long chain: an SO_REUSEPORT group is in one, and anybody can
+ * make one of thousands. So a pass over it, which is what the lock is held for,
+ * does as little as can be, and there are as few passes as listeners fit into
+ * the batch: it takes all those in a window of cookies, which is as wide as to
+ * hold that many. Going by cookies, whoever comes or goes between two passes
+ * can't shift those that stay.
+ *
  * Locks, innermost last: a bucket of the kernel's listening hash (spinlock_t,
- * process context only), a bucket of records (raw, interrupts off), the
- * pool's (raw, interrupts off). Taken alone inside the first: the accept
- * queue's rskq_lock (sleeps on PREEMPT_RT, bottom halves off).
+ * process context only), held for a pass alone; an accept queue's rskq_lock
+ * (sleeps on PREEMPT_RT, bottom halves off), alone; a bucket of records (raw,
+ * interrupts off); the pool's (raw, interrupts off). The first three are never
+ * held together.
  */
 #include <linux/jiffies.h>
+#include <linux/kernel.h>
+#include <linux/math64.h>
 #include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/sort.h>
 #include <linux/tcp.h>
 #include <linux/workqueue.h>
 #include <net/request_sock.h>
@@ -26,9 +40,6 @@
 
 #define SWEEP_INTERVAL (30 * HZ)
 
-/* One sweep at a time. */
-static DEFINE_MUTEX(sweep_mutex);
-
 static atomic_long_t unrecorded;
 
 static void sweep_again(struct work_struct *work);
@@ -37,123 +48,189 @@ static DECLARE_DEFERRABLE_WORK(sweep_work, sweep_again);
 
 /* ---- the walk ---- */
 
-/*
- * Fill the batch with the listeners of the locked bucket that come next. An
- * insertion sort: new listeners stand first in the kernel's chain, so cookies
- * mostly come falling, as the batch wants them.
- */
-static void walk_fill(struct listener_walk *walk)
+static void walk_turn(struct listener_walk *walk)
 {
+	walk->bucket++;
+	walk->cookie = 0;
+	walk->held = 0;
+}
+
+/*
+ * The end of the window that is to hold @most listeners, going by how many the
+ * one before has held.
+ */
+static u64 walk_last(const struct listener_walk *walk, unsigned int most)
+{
+	u64 width;
+
+	if (!walk->held || walk->span > U64_MAX / LISTENER_BATCH)
+		return U64_MAX;
+	width = mul_u64_u32_div(walk->span, most, walk->held);
+	return width ? walk->cookie + width - 1 : walk->cookie;
+}
+
+/*
+ * Take in the listeners of a bucket in one window of cookies. What stands in
+ * the way of others is the lock: nothing but cookies is looked at for those
+ * outside of the window.
+ */
+static void walk_window(struct listener_walk *walk,
+			struct inet_listen_hashbucket *bucket,
+			unsigned int most)
+{
+	u64 first = walk->cookie, last = walk_last(walk, most);
+	u64 low = U64_MAX, high = 0, next = U64_MAX;
 	unsigned int count = 0;
 	struct sock *sk;
-	unsigned int i;
 	u64 cookie;
 
-	walk->more = false;
-	for (sk = bucket_first(walk->locked); sk; sk = bucket_next(sk)) {
-		if (!listener_is_tcp(sk))
-			continue;
-		if (!net_eq(sock_net(sk), walk->net))
-			continue;
+	spin_lock(&bucket->lock);
+	for (sk = bucket_first(bucket); sk; sk = bucket_next(sk)) {
 		cookie = socket_cookie(sk);
-		if (cookie < walk->cookie)
+		if (cookie < first)
 			continue;
-		if (count < LISTENER_BATCH) {
-			i = count++;
-			for (; i && walk->batch[i - 1].cookie < cookie; i--)
-				walk->batch[i] = walk->batch[i - 1];
-		} else {
-			walk->more = true;
-			if (cookie > walk->batch[0].cookie)
-				continue;
-			for (i = 0; i + 1 < count &&
-			     walk->batch[i + 1].cookie > cookie; i++)
-				walk->batch[i] = walk->batch[i + 1];
+		if (cookie > last) {
+			next = min(next, cookie);
+			continue;
 		}
-		walk->batch[i].sk = sk;
-		walk->batch[i].cookie = cookie;
+		if (!listener_is_tcp(sk) ||
+		    (walk->net && !net_eq(sock_net(sk), walk->net)))
+			continue;
+		low = min(low, cookie);
+		high = max(high, cookie);
+		if (count < most)
+			walk->batch[count] = sk;
+		count++;
+	}
+	spin_unlock(&bucket->lock);
+
+	if (count > most) {
+		/* Again, with a smaller one; even if they stand in clusters. */
+		walk->span = high - low + 1;
+		if (last != U64_MAX)
+			walk->span -= walk->span / 8;
+		walk->held = count;
+		walk->next = low;
+		return;
+	}
+	if (last != U64_MAX) {
+		walk->span = last - first + 1;
+		walk->held = max(count, 1u);
 	}
 	walk->count = count;
+	walk->next = next;
 }
 
-static struct sock *walk_take(struct listener_walk *walk)
+static u64 batch_cookie(const struct listener_walk *walk, unsigned int i)
 {
-	walk->cookie = walk->batch[--walk->count].cookie;
-	return walk->batch[walk->count].sk;
+	return atomic64_read(&walk->batch[i]->sk_cookie);
 }
 
-/**
- * listener_walk_start() - begin or resume a walk
- * @walk: where; all zero but for @walk->net to begin
- *
- * Fills the pool first, so that whatever the walk meets can be annotated.
- *
- * Context: process context, may sleep. Returns a listener with its bucket
- * locked, until listener_walk_next() or listener_walk_stop().
- * Return: the first listener at or behind the place, NULL at the end.
+static int by_cookie(const void *a, const void *b)
+{
+	const struct sock *const *x = a, *const *y = b;
+	u64 cookie = atomic64_read(&(*x)->sk_cookie);
+	u64 other = atomic64_read(&(*y)->sk_cookie);
+
+	return cookie < other ? -1 : cookie > other;
+}
+
+/*
+ * Sort the batch. New listeners stand first in the kernel's chain (members of
+ * IPv6's SO_REUSEPORT groups last), so it mostly is sorted, one way or the
+ * other.
  */
-struct sock *listener_walk_start(struct listener_walk *walk)
+static void walk_sort(struct listener_walk *walk)
 {
-	struct inet_hashinfo *hash = tcp_listening_hash();
-	struct inet_listen_hashbucket *bucket;
+	unsigned int last = walk->count - 1;
+	unsigned int i;
 
-	record_fill_pool();
-	for (; walk->bucket <= hash->lhash2_mask; walk->bucket++) {
-		bucket = &hash->lhash2[walk->bucket];
-		if (!bucket_empty(bucket)) {
-			spin_lock(&bucket->lock);
-			__release(&bucket->lock); /* sparse: held for long */
-			walk->locked = bucket;
-			walk_fill(walk);
-			if (walk->count)
-				return walk_take(walk);
-			listener_walk_stop(walk);
-			cond_resched();
-		}
-		walk->cookie = 0;
+	if (batch_cookie(walk, 0) > batch_cookie(walk, last))
+		for (i = 0; i < walk->count / 2; i++)
+			swap(walk->batch[i], walk->batch[last - i]);
+	for (i = 0; i < last; i++) {
+		if (batch_cookie(walk, i) < batch_cookie(walk, i + 1))
+			continue;
+		sort(walk->batch, walk->count, sizeof(*walk->batch), by_cookie,
+		     NULL);
+		break;
 	}
-	return NULL;
 }
 
 /**
- * listener_walk_next() - go on with a walk
- * @walk: where; it has just returned a listener
- *
- * Context: process context. Lets go of the lock after LISTENER_BATCH
- * listeners and at the end of a bucket, and may sleep then.
- * Return: the next listener, NULL at the end.
- */
-struct sock *listener_walk_next(struct listener_walk *walk)
-{
-	walk->cookie++;
-	if (walk->count)
-		return walk_take(walk);
-
-	listener_walk_stop(walk);
-	if (!walk->more) {
-		walk->bucket++;
-		walk->cookie = 0;
-	}
-	cond_resched();
-	return listener_walk_start(walk);
-}
-
-/**
- * listener_walk_stop() - let go of the lock that a walk holds, if it does
- * @walk: where; listener_walk_start() resumes at the listener that was
- *	returned last, or behind it where it is gone
+ * listener_walk_ends() - whether a walk is at its end
+ * @walk: where
  *
  * Context: process context.
  */
-void listener_walk_stop(struct listener_walk *walk)
+bool listener_walk_ends(const struct listener_walk *walk)
 {
-	if (walk->locked) {
-		__acquire(&walk->locked->lock);
-		spin_unlock(&walk->locked->lock);
-	}
-	walk->locked = NULL;
-	walk->count = 0;
+	return walk->bucket > tcp_listening_hash()->lhash2_mask;
 }
+
+/**
+ * listener_walk_take() - take in the next listeners
+ * @walk: where; all zero but for @walk->net to begin
+ * @most: how many, at most; LISTENER_BATCH are the most there can be
+ *
+ * There may be none although the walk does not end here. They were in the
+ * listening hash when this was called, and may have left it by now; their
+ * memory lasts as long as the RCU reader does, since that of a socket which
+ * listens is freed by RCU (SOCK_RCU_FREE).
+ *
+ * Context: process context, an RCU reader.
+ */
+void listener_walk_take(struct listener_walk *walk, unsigned int most)
+{
+	struct inet_hashinfo *hash = tcp_listening_hash();
+
+	walk->count = 0;
+	walk->next = U64_MAX;
+	while (bucket_empty(&hash->lhash2[walk->bucket])) {
+		if (walk->bucket == hash->lhash2_mask)
+			return;
+		walk_turn(walk);
+	}
+	walk_window(walk, &hash->lhash2[walk->bucket],
+		    min_t(unsigned int, most, LISTENER_BATCH));
+	if (walk->count > 1)
+		walk_sort(walk);
+}
+
+/**
+ * listener_walk_leave() - go on with a walk
+ * @walk: where
+ * @done: so many of those taken in are done; the others come again
+ *
+ * Context: any.
+ */
+void listener_walk_leave(struct listener_walk *walk, unsigned int done)
+{
+	u64 next = done < walk->count ? batch_cookie(walk, done) : walk->next;
+
+	if (next == U64_MAX)
+		walk_turn(walk);
+	else
+		walk->cookie = next;
+}
+
+/**
+ * listener_is_there() - whether a listener that a walk took in still listens
+ * @sk: the listener
+ *
+ * What was read of it before is true if it does: nothing of what rows show is
+ * taken from a socket before it leaves the listening hash.
+ *
+ * Context: an RCU reader, the one that the walk was in.
+ */
+bool listener_is_there(const struct sock *sk)
+{
+	smp_rmb();
+	return inet_sk_state_load(sk) == TCP_LISTEN &&
+	       !hlist_unhashed_lockless(&sk->sk_node);
+}
+
+/* ---- what is known of a listener ---- */
 
 /* Whether a system call has the socket, as far as that can be told. */
 static bool is_owned(const struct sock *sk)
@@ -178,28 +255,33 @@ static noinline struct listener *record_found(struct record_bucket *bucket,
 }
 
 /*
- * A walk has met a listener, whose bucket in the listening hash is locked.
- * Find its record, or annotate it where its listen() was not seen. The caller
- * holds @bucket's lock.
+ * A walk has met a listener: find its record, or annotate it where its listen()
+ * was not seen. The caller holds @bucket's lock.
  *
  * Whoever is inside listen() owns the socket from before it enters the hash
- * until after its record is made. So a socket that is owned is left alone:
- * its record may be on the way. Where nobody owns it, the record was made in
- * an earlier critical section of @bucket's.
+ * until after its record is made, under @bucket's lock. So a socket without a
+ * record that is owned is left alone: its record may be on the way. So is one
+ * that has left the hash: its record went behind that. The order of the three
+ * questions matters.
  *
  * No limit is changed without a record, which remembers what to put back.
+ *
+ * Returns NULL where there is none; @dry says whether the pool was to blame.
  */
-static struct listener *record_meet(struct record_bucket *bucket, struct sock *sk,
-				    u64 cookie)
+static struct listener *record_meet(struct record_bucket *bucket,
+				    struct sock *sk, u64 cookie, bool *dry)
 {
-	bool owned = is_owned(sk);
-	struct listener *listener;
+	struct listener *listener = record_find(bucket, sk, cookie);
 
-	listener = record_find(bucket, sk, cookie);
-	if (!listener && !owned)
+	if (unlikely(!listener)) {
+		if (!listener_is_there(sk) || is_owned(sk))
+			return NULL;
 		listener = record_found(bucket, sk, cookie);
-	if (!listener)
-		return NULL;
+		if (!listener) {
+			*dry = true;
+			return NULL;
+		}
+	}
 	record_met(listener);
 	limit_decide(listener, sk);
 	return listener;
@@ -254,10 +336,10 @@ static void traffic_read(struct listener *listener,
 
 /**
  * listener_read() - what there is to know of a listener now
- * @sk: the listener, just returned by a walk
+ * @sk: the listener, taken in by a walk
  * @view: where to write it
  *
- * Context: process context, the walk's lock held.
+ * Context: process context, the RCU reader that the walk was in.
  */
 void listener_read(struct sock *sk, struct listener_view *view)
 {
@@ -267,9 +349,10 @@ void listener_read(struct sock *sk, struct listener_view *view)
 	u64 cookie = socket_cookie(sk);
 	struct listener *listener;
 	unsigned long flags;
+	bool dry;
 
 	raw_spin_lock_irqsave(&bucket->lock, flags);
-	listener = record_meet(bucket, sk, cookie);
+	listener = record_meet(bucket, sk, cookie, &dry);
 	/* With a record, each of its fields is written below. */
 	if (!listener)
 		memset(view, 0, sizeof(*view));
@@ -298,11 +381,11 @@ void listener_read(struct sock *sk, struct listener_view *view)
 
 /**
  * listener_read_waits() - how long connections have waited for accept()
- * @sk: the listener, just returned by a walk
+ * @sk: the listener, taken in by a walk
  * @counts: where to write how many have, by &struct listener_waits
  * @ms: where to write the sum
  *
- * Context: process context, the walk's lock held.
+ * Context: process context, the RCU reader that the walk was in.
  * Return: false where nothing is noted of the listener, nor written.
  */
 bool listener_read_waits(const struct sock *sk,
@@ -312,41 +395,13 @@ bool listener_read_waits(const struct sock *sk,
 	const struct listener *listener;
 	unsigned int i;
 
-	rcu_read_lock();
 	listener = record_lookup(sk, socket_cookie(sk));
-	if (listener) {
-		for (i = 0; i < TRAFFIC_WAITS; i++)
-			counts[i] = atomic_long_read(&listener->waits.counts[i]);
-		*ms = atomic_long_read(&listener->waits.ms);
-	}
-	rcu_read_unlock();
-	return listener;
-}
-
-/**
- * listener_reset_peaks() - begin peaks anew
- * @net: whose listeners'
- *
- * Context: process context, may sleep.
- */
-void listener_reset_peaks(struct net *net)
-{
-	struct listener_walk walk = { .net = net };
-	struct listener *listener;
-	struct sock *sk;
-
-	for (sk = listener_walk_start(&walk); sk;
-	     sk = listener_walk_next(&walk)) {
-		rcu_read_lock();
-		listener = record_lookup(sk, socket_cookie(sk));
-		if (listener) {
-			WRITE_ONCE(listener->traffic.acceptq_peak,
-				   READ_ONCE(sk->sk_ack_backlog));
-			WRITE_ONCE(listener->traffic.synq_peak,
-				   synq_length(sk));
-		}
-		rcu_read_unlock();
-	}
+	if (!listener)
+		return false;
+	for (i = 0; i < TRAFFIC_WAITS; i++)
+		counts[i] = atomic_long_read(&listener->waits.counts[i]);
+	*ms = atomic_long_read(&listener->waits.ms);
+	return true;
 }
 
 /**
@@ -364,28 +419,70 @@ unsigned long listener_unrecorded(void)
 /* ---- the sweep ---- */
 
 /*
- * Annotate those of a bucket of the listening hash that have no record. A
- * single pass, however many there are: an SO_REUSEPORT group is one bucket,
- * and anybody can make one of thousands. Returns whether the pool ran dry.
+ * Walks that nobody reads: of one namespace's listeners, or of everybody's with
+ * NULL. One at a time, since its place is larger than a stack allows for.
  */
-static bool sweep_bucket(struct inet_listen_hashbucket *listeners)
+static DEFINE_MUTEX(sweep_mutex);
+
+static struct listener_walk *sweep_begin(struct net *net)
 {
-	struct record_bucket *bucket;
+	static struct listener_walk walk;
+
+	mutex_lock(&sweep_mutex);
+	memset(&walk, 0, sizeof(walk));
+	walk.net = net;
+	return &walk;
+}
+
+static void sweep_end(void)
+{
+	mutex_unlock(&sweep_mutex);
+}
+
+static void reset_peaks(struct sock *sk)
+{
+	struct listener *listener = record_lookup(sk, socket_cookie(sk));
+
+	if (!listener)
+		return;
+	WRITE_ONCE(listener->traffic.acceptq_peak,
+		   READ_ONCE(sk->sk_ack_backlog));
+	WRITE_ONCE(listener->traffic.synq_peak, synq_length(sk));
+}
+
+/**
+ * listener_reset_peaks() - begin peaks anew
+ * @net: whose listeners'
+ *
+ * Context: process context, may sleep; waits for a sweep.
+ */
+void listener_reset_peaks(struct net *net)
+{
+	struct listener_walk *walk = sweep_begin(net);
+	unsigned int i;
+
+	while (!listener_walk_ends(walk)) {
+		rcu_read_lock();
+		listener_walk_take(walk, LISTENER_BATCH);
+		for (i = 0; i < walk->count; i++)
+			reset_peaks(walk->batch[i]);
+		listener_walk_leave(walk, walk->count);
+		rcu_read_unlock();
+		cond_resched();
+	}
+	sweep_end();
+}
+
+/* Returns whether the pool ran dry before. */
+static bool sweep_listener(struct sock *sk)
+{
+	struct record_bucket *bucket = record_bucket(sk);
 	unsigned long flags;
 	bool dry = false;
-	struct sock *sk;
 
-	spin_lock(&listeners->lock);
-	for (sk = bucket_first(listeners); sk; sk = bucket_next(sk)) {
-		if (!listener_is_tcp(sk))
-			continue;
-		bucket = record_bucket(sk);
-		raw_spin_lock_irqsave(&bucket->lock, flags);
-		if (!record_meet(bucket, sk, socket_cookie(sk)) && !is_owned(sk))
-			dry = true;
-		raw_spin_unlock_irqrestore(&bucket->lock, flags);
-	}
-	spin_unlock(&listeners->lock);
+	raw_spin_lock_irqsave(&bucket->lock, flags);
+	record_meet(bucket, sk, socket_cookie(sk), &dry);
+	raw_spin_unlock_irqrestore(&bucket->lock, flags);
 	return dry;
 }
 
@@ -401,30 +498,31 @@ static bool sweep_bucket(struct inet_listen_hashbucket *listeners)
  */
 void listener_sweep(void)
 {
-	struct inet_hashinfo *hash = tcp_listening_hash();
-	struct inet_listen_hashbucket *listeners;
+	struct listener_walk *walk = sweep_begin(NULL);
+	bool memory = true;
 	unsigned int i;
 
-	mutex_lock(&sweep_mutex);
 	record_sweep_begin();
 	/*
 	 * Rules that were published are seen by whoever enters a bucket that
 	 * is found empty below.
 	 */
 	smp_mb();
-	for (i = 0; i <= hash->lhash2_mask; i++) {
-		listeners = &hash->lhash2[i];
-		if (bucket_empty(listeners))
-			continue;
-		while (sweep_bucket(listeners)) {
-			if (!record_fill_pool())
-				break;	/* no memory: the next sweep */
-			cond_resched();
-		}
+	while (!listener_walk_ends(walk)) {
+		/* Without memory, the next sweep annotates the others. */
+		if (memory)
+			memory = record_fill_pool();
+		rcu_read_lock();
+		listener_walk_take(walk, LISTENER_BATCH);
+		for (i = 0; i < walk->count; i++)
+			if (sweep_listener(walk->batch[i]) && memory)
+				break;
+		listener_walk_leave(walk, i);
+		rcu_read_unlock();
 		cond_resched();
 	}
 	record_sweep_end();
-	mutex_unlock(&sweep_mutex);
+	sweep_end();
 	queue_delayed_work(record_workqueue, &sweep_work, SWEEP_INTERVAL);
 }
 

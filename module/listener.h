@@ -3,7 +3,6 @@
 #ifndef LISTENQ_LISTENER_H
 #define LISTENQ_LISTENER_H
 
-#include <net/inet_hashtables.h>
 #include <net/sock.h>
 
 #include "limit.h"
@@ -47,33 +46,31 @@ struct listener_view {
 	unsigned int synq_peak;
 };
 
-/* So many rows a walk takes in while it holds a bucket's lock. */
-#define LISTENER_BATCH 16
+/* So many listeners a walk takes in at a time, at most. */
+#define LISTENER_BATCH 400
 
 /**
  * struct listener_walk - a place in the kernel's listening hash
- * @net: whose listeners
+ * @net: whose listeners; NULL: everybody's
  * @bucket: index of the bucket
  * @cookie: where in the bucket: at the first listener with this cookie or a
- *	larger one. Buckets are walked by rising cookie, so that whoever comes
- *	or goes between two reads can't shift those that stay.
- * @locked: the bucket whose lock the walk holds, or NULL
- * @more: whether the bucket holds more than @batch took in
+ *	larger one
+ * @next: the smallest cookie behind those taken in; U64_MAX: there is none
+ * @span: how wide the latest window of cookies was
+ * @held: how many listeners it held; 0: there was none in this bucket
  * @count: valid entries of @batch
- * @batch: the next listeners of the bucket by falling cookie; valid as long
- *	as the lock is held
+ * @batch: listeners by rising cookie; valid for the RCU reader that has taken
+ *	them in
  */
 struct listener_walk {
 	struct net *net;
 	unsigned int bucket;
 	u64 cookie;
-	struct inet_listen_hashbucket *locked;
-	bool more;
+	u64 next;
+	u64 span;
+	unsigned int held;
 	unsigned int count;
-	struct {
-		struct sock *sk;
-		u64 cookie;
-	} batch[LISTENER_BATCH];
+	struct sock *batch[LISTENER_BATCH];
 };
 
 void listener_exit(void);
@@ -81,9 +78,10 @@ void listener_sweep(void);
 void listener_decide_by(limit_decide_t *by);
 unsigned long listener_unrecorded(void);
 
-struct sock *listener_walk_start(struct listener_walk *walk);
-struct sock *listener_walk_next(struct listener_walk *walk);
-void listener_walk_stop(struct listener_walk *walk);
+bool listener_walk_ends(const struct listener_walk *walk);
+void listener_walk_take(struct listener_walk *walk, unsigned int most);
+void listener_walk_leave(struct listener_walk *walk, unsigned int done);
+bool listener_is_there(const struct sock *sk);
 void listener_read(struct sock *sk, struct listener_view *view);
 bool listener_read_waits(const struct sock *sk,
 			 unsigned long counts[TRAFFIC_WAITS],

@@ -34,8 +34,14 @@
 #include "socket.h"
 #include "traffic.h"
 
-/* What a file of listeners holds at a time: to resume a walk costs as well. */
-#define READ_SIZE 16384
+/*
+ * What a file of listeners holds at a time, however little its reader takes:
+ * to resume in a bucket of thousands costs a pass over it.
+ */
+#define READ_SIZE 65536
+
+/* For so little it takes no further pass. */
+#define ROW_SPARE (READ_SIZE / 8)
 
 /* ---- sockets ---- */
 
@@ -84,7 +90,7 @@ static const struct column columns[] = {
  * @known: which figures of IPv4's listeners have all their hooks
  * @known6: the same of IPv6's
  * @walk: where the reader is
- * @pos: the row that @walk is at, the header's being 0
+ * @row_size: what a row has taken on average, in bytes
  * @caller: the process that was looked up last in this read, in the initial
  *	PID namespace; 0: none was
  * @caller_started: when it started
@@ -96,7 +102,7 @@ struct sockets_reader {
 	struct traffic_known known;
 	struct traffic_known known6;
 	struct listener_walk walk;
-	loff_t pos;
+	unsigned int row_size;
 	pid_t caller;
 	u64 caller_started;
 	pid_t caller_pid;
@@ -234,14 +240,11 @@ static bool accepts_known(const struct traffic_known *known,
 	return known->counts[TRAFFIC_ACCEPTS] && !sk_is_mptcp(sk);
 }
 
-static void put_listener(struct seq_file *m, struct sock *sk)
+static char *put_listener(struct seq_file *m, char *at, struct sock *sk)
 {
-	char *at = row_begin(m, ROW_SIZE);
 	const struct traffic_known *known;
 	struct listener_view view;
 
-	if (!at)
-		return;
 	listener_read(sk, &view);
 	known = known_of(m->private, sk, &view);
 
@@ -287,50 +290,78 @@ static void put_listener(struct seq_file *m, struct sock *sk)
 	at = put_if(at, &columns[SINCE_OVERFLOW_MS],
 		    known->counts[TRAFFIC_OVERFLOWS] && view.overflowed_ms >= 0,
 		    view.overflowed_ms);
-	row_end(m, at);
+	return row_end(at);
 }
 
+/*
+ * What seq_file takes for a record is the header, or as many rows as fit into
+ * the file's buffer: no listener is in anybody's hands between two of them.
+ */
 static void *sockets_start(struct seq_file *m, loff_t *pos)
 {
 	struct sockets_reader *reader = m->private;
 	struct listener_walk *walk = &reader->walk;
-	struct sock *sk;
 
 	reader->caller = 0;
-	if (*pos && *pos == reader->pos)
-		return listener_walk_start(walk);
+	if (*pos)
+		return listener_walk_ends(walk) ? NULL : reader;
 
-	/* From the top; after a seek, on to the row. */
 	memset(walk, 0, sizeof(*walk));
 	walk->net = seq_file_net(m);
-	reader->pos = 0;
+	reader->row_size = ROW_SIZE / 2;
 	reader->is_admin = file_ns_capable(m->file, walk->net->user_ns,
 					   CAP_NET_ADMIN);
 	reader->known = traffic_known(AF_INET);
 	reader->known6 = traffic_known(AF_INET6);
-	if (!*pos)
-		return SEQ_START_TOKEN;
-	sk = listener_walk_start(walk);
-	while (sk && ++reader->pos < *pos)
-		sk = listener_walk_next(walk);
-	return sk;
+	return SEQ_START_TOKEN;
 }
 
 static void *sockets_next(struct seq_file *m, void *v, loff_t *pos)
 {
 	struct sockets_reader *reader = m->private;
 
-	reader->pos = ++*pos;
-	if (v == SEQ_START_TOKEN)
-		return listener_walk_start(&reader->walk);
-	return listener_walk_next(&reader->walk);
+	++*pos;
+	return listener_walk_ends(&reader->walk) ? NULL : reader;
 }
 
 static void sockets_stop(struct seq_file *m, void *v)
 {
-	struct sockets_reader *reader = m->private;
+}
 
-	listener_walk_stop(&reader->walk);
+/*
+ * Rows, until the buffer is full but for a few. A listener that is gone by now
+ * has none.
+ */
+static __always_inline void
+put_rows(struct seq_file *m,
+	 char *(*put_row)(struct seq_file *m, char *at, struct sock *sk))
+{
+	struct sockets_reader *reader = m->private;
+	struct listener_walk *walk = &reader->walk;
+	char *at = row_begin(m, ROW_SPARE);
+	char *first, *next, *end;
+	unsigned int i;
+
+	if (!at)
+		return;
+	end = at + seq_get_buf(m, &first);
+	record_fill_pool();
+	while (end - at >= ROW_SPARE && !listener_walk_ends(walk)) {
+		first = at;
+		rcu_read_lock();
+		listener_walk_take(walk, (end - at) / reader->row_size);
+		for (i = 0; i < walk->count && end - at >= ROW_SIZE; i++) {
+			next = put_row(m, at, walk->batch[i]);
+			if (listener_is_there(walk->batch[i]))
+				at = next;
+		}
+		listener_walk_leave(walk, i);
+		rcu_read_unlock();
+		if (at > first)
+			reader->row_size = (at - first) / i + 1;
+		cond_resched();
+	}
+	row_commit(m, at);
 }
 
 static int sockets_show(struct seq_file *m, void *v)
@@ -338,7 +369,7 @@ static int sockets_show(struct seq_file *m, void *v)
 	if (v == SEQ_START_TOKEN)
 		put_header(m, READ_SIZE, columns, ARRAY_SIZE(columns));
 	else
-		put_listener(m, v);
+		put_rows(m, put_listener);
 	return 0;
 }
 
@@ -393,7 +424,7 @@ static int totals_show(struct seq_file *m, void *v)
 		at = put_if(at, &totals_columns[i],
 			    known.counts[totals_counts[i]],
 			    traffic_total(net, totals_counts[i]));
-	row_end(m, at);
+	row_commit(m, row_end(at));
 	return 0;
 }
 
@@ -416,17 +447,14 @@ static const struct column waits_columns[WAITS_COLUMNS] = {
 	{ "more", 0 },
 };
 
-static void put_waits(struct seq_file *m, struct sock *sk)
+static char *put_waits(struct seq_file *m, char *at, struct sock *sk)
 {
 	unsigned long counts[TRAFFIC_WAITS] = { };
 	unsigned long count = 0, ms = 0;
-	char *at = row_begin(m, ROW_SIZE);
 	struct listener_view view;
 	unsigned int i;
 	bool known;
 
-	if (!at)
-		return;
 	listener_read(sk, &view);
 	known = accepts_known(known_of(m->private, sk, &view), sk) &&
 		listener_read_waits(sk, counts, &ms);
@@ -440,7 +468,7 @@ static void put_waits(struct seq_file *m, struct sock *sk)
 	for (i = 0; i < TRAFFIC_WAITS; i++)
 		at = put_if(at, &waits_columns[WAITS_FIRST + i], known,
 			    counts[i]);
-	row_end(m, at);
+	return row_end(at);
 }
 
 static int waits_show(struct seq_file *m, void *v)
@@ -448,7 +476,7 @@ static int waits_show(struct seq_file *m, void *v)
 	if (v == SEQ_START_TOKEN)
 		put_header(m, READ_SIZE, waits_columns, ARRAY_SIZE(waits_columns));
 	else
-		put_waits(m, v);
+		put_rows(m, put_waits);
 	return 0;
 }
 

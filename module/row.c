@@ -23,12 +23,11 @@ char *row_begin(struct seq_file *m, size_t size)
 	return NULL;
 }
 
-/* A blank is behind each value. */
-void row_end(struct seq_file *m, char *at)
+/* Rows that are written, up to @at, are the file's. */
+void row_commit(struct seq_file *m, const char *at)
 {
 	char *row;
 
-	at[-1] = '\n';
 	seq_get_buf(m, &row);
 	seq_commit(m, at - row);
 }
@@ -153,5 +152,5 @@ void put_header(struct seq_file *m, size_t size,
 		return;
 	for (; count--; column++)
 		at = put_plain(at, column, column->name);
-	row_end(m, at);
+	row_commit(m, row_end(at));
 }

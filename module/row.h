@@ -28,7 +28,7 @@ struct column {
 #define ROW_SIZE 640
 
 char *row_begin(struct seq_file *m, size_t size);
-void row_end(struct seq_file *m, char *at);
+void row_commit(struct seq_file *m, const char *at);
 void put_header(struct seq_file *m, size_t size, const struct column *column,
 		unsigned int count);
 
@@ -44,6 +44,13 @@ static __always_inline char *put_char(char *at, char c)
 {
 	*at = c;
 	return at + 1;
+}
+
+/* The end of a row; a blank is behind each value. */
+static __always_inline char *row_end(char *at)
+{
+	at[-1] = '\n';
+	return at;
 }
 
 /*
