@@ -26,7 +26,7 @@
 
 #define MOST		10000
 #define MANY		lq_scaled(MOST)
-#define GROUP		lq_scaled(5000)
+#define GROUP		lq_scaled(8000)
 #define NAMESPACES	lq_scaled(200)
 #define BACK_TO_BACK	1024
 #define AT_ONCE		lq_scaled(2000)
@@ -107,11 +107,39 @@ static int not_once(const struct lq_table *table, const int *fds, int count)
 	return bad;
 }
 
+/* A member of the SO_REUSEPORT group at @port; 0: the first of a new one. */
+static int member(int family, int port)
+{
+	struct lq_addr addr = lq_addr(family, family == AF_INET ?
+				      "127.0.0.1" : "::1", port);
+	int fd = socket(family, SOCK_STREAM, 0);
+	const int one = 1;
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one,
+				 sizeof(one)) ||
+	    bind(fd, &addr.sa, addr.len))
+		err(1, "a member of the group");
+	lq_listen(fd, 1);
+	return fd;
+}
+
+/* @count of them; returns their port. */
+static int make_group(int family, int *fds, int count)
+{
+	int port = 0;
+
+	for (int i = 0; i < count; i++) {
+		fds[i] = member(family, port);
+		port = lq_port(fds[i]);
+	}
+	return port;
+}
+
 /*
- * Listens and closes, over and over, on the ports of those that stay (the
- * same buckets), at addresses of its own, older and newer than them.
+ * Listens and closes, over and over: in the group of those that stay, or, with
+ * no @port, anywhere; older and newer than them.
  */
-static pid_t come_and_go(void)
+static pid_t come_and_go(int family, int port)
 {
 	pid_t pid = lq_fork();
 	unsigned int i = 0;
@@ -125,7 +153,10 @@ static pid_t come_and_go(void)
 
 		if (*fd >= 0)
 			close(*fd);
-		*fd = lq_listener(i % 2 ? AF_INET : AF_INET6, 1);
+		if (port)
+			*fd = member(family, port);
+		else
+			*fd = lq_listener(i % 2 ? AF_INET : AF_INET6, 1);
 		lq_pause();
 	}
 }
@@ -150,9 +181,14 @@ FIXTURE_VARIANT_ADD(scale, by_4096)
 	.chunk = 4096,
 };
 
+FIXTURE_VARIANT_ADD(scale, by_65536)
+{
+	.chunk = 65536,
+};
+
 TEST_F_TIMEOUT(scale, none_lost_or_twice, 240)
 {
-	pid_t churn = come_and_go();
+	pid_t churn = come_and_go(AF_UNSPEC, 0);
 	struct lq_table *table;
 
 	bind_many(self->fds, MANY);
@@ -167,6 +203,37 @@ TEST_F_TIMEOUT(scale, none_lost_or_twice, 240)
 	kill(churn, SIGKILL);
 	lq_reap(churn);
 	close_many(self->fds, MANY);
+}
+
+/* One bucket of the hash holds them all, and those that come and go. */
+static int group_not_once(int family, size_t chunk, int *fds)
+{
+	int port = make_group(family, fds, GROUP / 2);
+	pid_t churn = come_and_go(family, port);
+	struct lq_table *table;
+	int bad;
+
+	for (int i = GROUP / 2; i < GROUP; i++)
+		fds[i] = member(family, port);
+	table = lq_read_chunks(LQ_SOCKETS, chunk);
+	bad = not_once(table, fds, GROUP);
+	lq_free(table);
+
+	kill(churn, SIGKILL);
+	lq_reap(churn);
+	close_many(fds, GROUP);
+	return bad;
+}
+
+TEST_F_TIMEOUT(scale, group_none_lost_or_twice, 240)
+{
+	EXPECT_EQ(0, group_not_once(AF_INET, variant->chunk, self->fds));
+}
+
+/* The kernel adds new ones behind the others, and not before them. */
+TEST_F_TIMEOUT(scale, group6_none_lost_or_twice, 240)
+{
+	EXPECT_EQ(0, group_not_once(AF_INET6, variant->chunk, self->fds));
 }
 
 FIXTURE(many)
@@ -188,22 +255,8 @@ FIXTURE_TEARDOWN(many)
 TEST_F_TIMEOUT(many, reuseport_group, 120)
 {
 	struct lq_table *table;
-	int port = 0;
 
-	for (int i = 0; i < GROUP; i++) {
-		struct lq_addr addr = lq_addr(AF_INET, "127.0.0.1", port);
-		const int one = 1;
-		int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-		if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one,
-					 sizeof(one)) ||
-		    bind(fd, &addr.sa, addr.len))
-			err(1, "socket %d of the group", i);
-		lq_listen(fd, 1);
-		port = lq_port(fd);
-		self->fds[i] = fd;
-	}
-
+	make_group(AF_INET, self->fds, GROUP);
 	table = lq_read_chunks(LQ_SOCKETS, 4095);
 	EXPECT_EQ(GROUP, table->nrows);
 	EXPECT_EQ(0, not_once(table, self->fds, GROUP));
