@@ -18,6 +18,8 @@
 #include <linux/hash.h>
 #include <linux/irq_work.h>
 #include <linux/jiffies.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
@@ -26,7 +28,14 @@
 #include "record.h"
 #include "socket.h"
 
-#define BUCKET_BITS 13
+/*
+ * As many buckets as the machine's memory has room for listeners, more or
+ * less, as with the kernel's own tables: one for 32 kB of it. A bucket is 16
+ * bytes.
+ */
+#define BUCKET_BITS_MIN 10
+#define BUCKET_BITS_MAX 16
+#define BUCKET_SHARE_SHIFT 15
 
 /*
  * The pool is refilled when POOL_STEP records are missing, so 1,024 listen()
@@ -35,7 +44,10 @@
 #define POOL_STEP 64
 #define POOL_SIZE (1024 + POOL_STEP)
 
-static struct record_bucket buckets[1 << BUCKET_BITS];
+/* Set before the first hook is placed. */
+static struct record_bucket *buckets __read_mostly;
+static unsigned int bucket_bits __read_mostly;
+
 static struct kmem_cache *record_cache;
 
 static struct {
@@ -138,7 +150,7 @@ static void pool_drain(void)
  */
 struct record_bucket *record_bucket(const struct sock *sk)
 {
-	return &buckets[hash_ptr((void *)sk, BUCKET_BITS)];
+	return &buckets[hash_ptr((void *)sk, bucket_bits)];
 }
 
 static bool is_record_of(const struct listener *listener,
@@ -374,8 +386,7 @@ void record_sweep_end(void)
 	struct record_bucket *bucket;
 	unsigned long flags;
 
-	for (bucket = buckets; bucket < buckets + ARRAY_SIZE(buckets);
-	     bucket++) {
+	for (bucket = buckets; bucket < buckets + BIT(bucket_bits); bucket++) {
 		if (hlist_empty(&bucket->records))
 			continue;
 		raw_spin_lock_irqsave(&bucket->lock, flags);
@@ -397,17 +408,23 @@ void record_sweep_end(void)
  */
 int record_init(void)
 {
+	u64 share = ((u64)totalram_pages() << PAGE_SHIFT) >> BUCKET_SHARE_SHIFT;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(buckets); i++)
-		raw_spin_lock_init(&buckets[i].lock);
 	init_irq_work(&upkeep_irq_work, upkeep_soon);
+	bucket_bits = clamp_t(unsigned int, share ? ilog2(share) : 0,
+			      BUCKET_BITS_MIN, BUCKET_BITS_MAX);
+	buckets = kvcalloc(BIT(bucket_bits), sizeof(*buckets), GFP_KERNEL);
+	if (!buckets)
+		return -ENOMEM;
+	for (i = 0; i < BIT(bucket_bits); i++)
+		raw_spin_lock_init(&buckets[i].lock);
 
 	record_cache = kmem_cache_create("listenq_record",
 					 sizeof(struct listener),
 					 __alignof__(struct listener), 0, NULL);
 	if (!record_cache)
-		return -ENOMEM;
+		goto free_buckets;
 	record_workqueue = alloc_workqueue("listenq", WQ_UNBOUND, 0);
 	if (!record_workqueue)
 		goto destroy_cache;
@@ -416,6 +433,8 @@ int record_init(void)
 
 destroy_cache:
 	kmem_cache_destroy(record_cache);
+free_buckets:
+	kvfree(buckets);
 	return -ENOMEM;
 }
 
@@ -435,10 +454,11 @@ void record_exit(void)
 	rcu_barrier();
 
 	/* The retired that upkeep() has not got to are in their buckets too. */
-	for (i = 0; i < ARRAY_SIZE(buckets); i++)
+	for (i = 0; i < BIT(bucket_bits); i++)
 		hlist_for_each_entry_safe(listener, next, &buckets[i].records,
 					  node)
 			kmem_cache_free(record_cache, listener);
 	pool_drain();
 	kmem_cache_destroy(record_cache);
+	kvfree(buckets);
 }
