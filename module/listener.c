@@ -51,7 +51,7 @@ static DECLARE_DEFERRABLE_WORK(sweep_work, sweep_again);
 static void walk_turn(struct listener_walk *walk)
 {
 	walk->bucket++;
-	walk->cookie = 0;
+	walk->cookie = 1;
 	walk->held = 0;
 }
 
@@ -69,35 +69,70 @@ static u64 walk_last(const struct listener_walk *walk, unsigned int most)
 	return width ? walk->cookie + width - 1 : walk->cookie;
 }
 
+static u64 batch_cookie(const struct listener_walk *walk, unsigned int i)
+{
+	return atomic64_read(&walk->batch[i]->sk_cookie);
+}
+
+/* It is not for the loop that walks a bucket to make room for this. */
+static noinline u64 make_cookie(const struct sock *sk)
+{
+	return socket_cookie(sk);
+}
+
 /*
- * Take in the listeners of a bucket in one window of cookies. What stands in
- * the way of others is the lock: nothing but cookies is looked at for those
- * outside of the window.
+ * A window has held @count listeners, which are too many: the next one is
+ * narrower. Those in the batch are neighbours if the chain is sorted, and stand
+ * anywhere in the window if not; going by the worse of these is soon mended.
+ */
+static void walk_narrow(struct listener_walk *walk, unsigned int most,
+			unsigned int count)
+{
+	u64 low = U64_MAX, high = 0;
+	unsigned int i;
+
+	for (i = 0; i < most; i++) {
+		low = min(low, batch_cookie(walk, i));
+		high = max(high, batch_cookie(walk, i));
+	}
+	walk->span = high - low + 1;
+	walk->span -= walk->span / 8;
+	walk->held = count;
+	walk->next = walk->cookie;
+}
+
+/*
+ * Take in the listeners of a bucket in one window of cookies. Others wait for
+ * the lock meanwhile, so for those outside of the window there is nothing to
+ * it but to compare cookies.
  */
 static void walk_window(struct listener_walk *walk,
 			struct inet_listen_hashbucket *bucket,
 			unsigned int most)
 {
-	u64 first = walk->cookie, last = walk_last(walk, most);
-	u64 low = U64_MAX, high = 0, next = U64_MAX;
+	u64 first = walk->cookie ?: 1, last = walk_last(walk, most);
+	u64 next = U64_MAX, cookie;
 	unsigned int count = 0;
 	struct sock *sk;
-	u64 cookie;
 
 	spin_lock(&bucket->lock);
 	for (sk = bucket_first(bucket); sk; sk = bucket_next(sk)) {
-		cookie = socket_cookie(sk);
-		if (cookie < first)
-			continue;
+		cookie = atomic64_read(&sk->sk_cookie);
+		if (cookie < first) {
+			if (likely(cookie))
+				continue;
+			cookie = make_cookie(sk);
+			if (cookie < first)
+				continue;
+		}
 		if (cookie > last) {
-			next = min(next, cookie);
+			if (cookie < next)
+				next = cookie;
 			continue;
 		}
 		if (!listener_is_tcp(sk) ||
 		    (walk->net && !net_eq(sock_net(sk), walk->net)))
 			continue;
-		low = min(low, cookie);
-		high = max(high, cookie);
 		if (count < most)
 			walk->batch[count] = sk;
 		count++;
@@ -105,25 +140,17 @@ static void walk_window(struct listener_walk *walk,
 	spin_unlock(&bucket->lock);
 
 	if (count > most) {
-		/* Again, with a smaller one; even if they stand in clusters. */
-		walk->span = high - low + 1;
-		if (last != U64_MAX)
-			walk->span -= walk->span / 8;
-		walk->held = count;
-		walk->next = low;
+		walk_narrow(walk, most, count);
 		return;
 	}
-	if (last != U64_MAX) {
+	if (last == U64_MAX || !count) {
+		walk->span *= 2;
+	} else {
 		walk->span = last - first + 1;
-		walk->held = max(count, 1u);
+		walk->held = count;
 	}
 	walk->count = count;
 	walk->next = next;
-}
-
-static u64 batch_cookie(const struct listener_walk *walk, unsigned int i)
-{
-	return atomic64_read(&walk->batch[i]->sk_cookie);
 }
 
 static int by_cookie(const void *a, const void *b)
