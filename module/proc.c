@@ -43,48 +43,10 @@
 /* For so little it takes no further pass. */
 #define ROW_SPARE (READ_SIZE / 8)
 
-/* ---- sockets ---- */
-
-enum sockets_column {
-	PROTO, LOCAL, COOKIE, INODE, UID, PID, COMM,
-	ASKED, GRANTED, LIMIT, RULE,
-	ACCEPTQ, ACCEPTQ_PEAK, ACCEPTQ_OLDEST_MS,
-	SYNQ, SYNQ_YOUNG, SYNQ_PEAK,
-	SINCE_MS, SYNS, ACCEPTS, OVERFLOWS, SYNQ_DROPS, SYNCOOKIES, SK_DROPS,
-	SINCE_OVERFLOW_MS,
-};
-
-/* New ones are only ever appended. */
-static const struct column columns[] = {
-	[PROTO]			= { "proto", 7 },
-	[LOCAL]			= { "local", 22 },
-	[COOKIE]		= { "cookie", 7 },
-	[INODE]			= { "inode", 8 },
-	[UID]			= { "uid", 6 },
-	[PID]			= { "pid", 8 },
-	[COMM]			= { "comm", 16 },
-	[ASKED]			= { "asked", 11 },
-	[GRANTED]		= { "granted", 8 },
-	[LIMIT]			= { "limit", 6 },
-	[RULE]			= { "rule", 12 },
-	[ACCEPTQ]		= { "acceptq", 8 },
-	[ACCEPTQ_PEAK]		= { "acceptq_peak", 13 },
-	[ACCEPTQ_OLDEST_MS]	= { "acceptq_oldest_ms", 18 },
-	[SYNQ]			= { "synq", 5 },
-	[SYNQ_YOUNG]		= { "synq_young", 11 },
-	[SYNQ_PEAK]		= { "synq_peak", 10 },
-	[SINCE_MS]		= { "since_ms", 9 },
-	[SYNS]			= { "syns", 9 },
-	[ACCEPTS]		= { "accepts", 9 },
-	[OVERFLOWS]		= { "overflows", 10 },
-	[SYNQ_DROPS]		= { "synq_drops", 11 },
-	[SYNCOOKIES]		= { "syncookies", 11 },
-	[SK_DROPS]		= { "sk_drops", 9 },
-	[SINCE_OVERFLOW_MS]	= { "since_overflow_ms", 0 },
-};
+/* ---- files of listeners ---- */
 
 /**
- * struct sockets_reader - somebody who has a file of listeners open
+ * struct reader - somebody who has a file of listeners open
  * @p: the namespace; seq_file_net() wants it first
  * @is_admin: whether the opener has CAP_NET_ADMIN over the namespace
  * @known: which figures of IPv4's listeners have all their hooks
@@ -96,7 +58,7 @@ static const struct column columns[] = {
  * @caller_started: when it started
  * @caller_pid: its number as the reader's PID namespace sees it, 0: it doesn't
  */
-struct sockets_reader {
+struct reader {
 	struct seq_net_private p;
 	bool is_admin;
 	struct traffic_known known;
@@ -107,51 +69,6 @@ struct sockets_reader {
 	u64 caller_started;
 	pid_t caller_pid;
 };
-
-/* All are as long, padded: no need to look for their ends. */
-static char *put_proto(char *at, const struct sock *sk)
-{
-	static const char names[2][2][8] = {
-		{ "tcp    ", "tcp6   " }, { "mptcp  ", "mptcp6 " },
-	};
-
-	memcpy(at, names[sk_is_mptcp(sk)][sk->sk_family == AF_INET6], 8);
-	return at + columns[PROTO].width;
-}
-
-static char *put_bound_device(char *at, const struct sock *sk)
-{
-	int index = READ_ONCE(sk->sk_bound_dev_if);
-	const struct net_device *dev;
-
-	if (!index)
-		return at;
-	at = put_char(at, '%');
-	rcu_read_lock();
-	dev = dev_get_by_index_rcu(sock_net(sk), index);
-	if (dev)
-		at = put_escaped(at, dev->name);
-	else
-		at = put_decimal(at, index);
-	rcu_read_unlock();
-	return at;
-}
-
-static char *put_local(char *at, const struct column *column,
-		       const struct sock *sk)
-{
-	char *start = at;
-
-#if IS_ENABLED(CONFIG_IPV6)
-	if (sk->sk_family == AF_INET6)
-		at += sprintf(at, "[%pI6c]", &sk->sk_v6_rcv_saddr);
-	else
-#endif
-		at = put_ipv4(at, sk->sk_rcv_saddr);
-	at = put_bound_device(at, sk);
-	at = put_decimal(put_char(at, ':'), ntohs(inet_sk(sk)->inet_sport));
-	return pad(at, start, column);
-}
 
 /*
  * The caller's number as the reader's PID namespace sees it; 0 where it does
@@ -180,7 +97,7 @@ static pid_t find_caller(const struct listen_call *call)
 }
 
 /* A process may have many listeners: the one that was found last is kept. */
-static pid_t caller_pid(struct sockets_reader *reader,
+static pid_t caller_pid(struct reader *reader,
 			const struct listen_call *call)
 {
 	if (reader->caller != call->pid ||
@@ -192,38 +109,9 @@ static pid_t caller_pid(struct sockets_reader *reader,
 	return reader->caller_pid;
 }
 
-/*
- * A process' number and name are for its user, as far as the user's own PID
- * namespace reaches, and for who administers the network namespace: others may
- * not see them in /proc either. As with other files, the credentials are the
- * opener's.
- */
-static char *put_caller(char *at, struct sockets_reader *reader,
-			const struct cred *opener,
-			const struct listen_call *call)
-{
-	pid_t pid = 0;
-	bool known;
-
-	known = call->pid && (reader->is_admin ||
-			      uid_eq(opener->fsuid, call->uid));
-	if (known)
-		pid = caller_pid(reader, call);
-	at = put_if(at, &columns[PID], pid, pid);
-	known = known && (pid || reader->is_admin);
-	return put_word(at, &columns[COMM], known ? call->comm : "");
-}
-
-static char *put_rule_column(char *at, struct selector rule)
-{
-	if (!rule.last)
-		return put_unknown(at, &columns[RULE]);
-	return pad(put_selector(at, rule), at, &columns[RULE]);
-}
-
 /* Which figures of a listener are known. */
 static const struct traffic_known *
-known_of(const struct sockets_reader *reader, const struct sock *sk,
+known_of(const struct reader *reader, const struct sock *sk,
 	 const struct listener_view *view)
 {
 	static const struct traffic_known nothing;
@@ -240,66 +128,13 @@ static bool accepts_known(const struct traffic_known *known,
 	return known->counts[TRAFFIC_ACCEPTS] && !sk_is_mptcp(sk);
 }
 
-static char *put_listener(struct seq_file *m, char *at, struct sock *sk)
-{
-	const struct traffic_known *known;
-	struct listener_view view;
-
-	listener_read(sk, &view);
-	known = known_of(m->private, sk, &view);
-
-	at = put_proto(at, sk);
-	at = put_local(at, &columns[LOCAL], sk);
-	at = put_cookie(at, &columns[COOKIE], view.cookie);
-	at = put_unsigned(at, &columns[INODE], sock_ino(sk));
-	at = put_unsigned(at, &columns[UID],
-			  from_kuid_munged(seq_user_ns(m), sk_uid(sk)));
-	at = put_caller(at, m->private, m->file->f_cred, &view.call);
-
-	if (view.call.asked_known)
-		at = put_signed(at, &columns[ASKED], view.call.asked);
-	else
-		at = put_unknown(at, &columns[ASKED]);
-	at = put_unsigned(at, &columns[GRANTED], view.call.granted);
-	at = put_unsigned(at, &columns[LIMIT], view.limit);
-	at = put_rule_column(at, view.rule);
-
-	at = put_unsigned(at, &columns[ACCEPTQ], view.acceptq);
-	at = put_if(at, &columns[ACCEPTQ_PEAK], known->acceptq_peak,
-		    view.acceptq_peak);
-	at = put_if(at, &columns[ACCEPTQ_OLDEST_MS], view.oldest_ms >= 0,
-		    view.oldest_ms);
-	at = put_unsigned(at, &columns[SYNQ], view.synq);
-	at = put_unsigned(at, &columns[SYNQ_YOUNG], view.synq_young);
-	at = put_if(at, &columns[SYNQ_PEAK], known->synq_peak, view.synq_peak);
-
-	at = put_if(at, &columns[SINCE_MS], view.recorded, view.since_ms);
-	at = put_if(at, &columns[SYNS], known->counts[TRAFFIC_SYNS],
-		    view.counts[TRAFFIC_SYNS]);
-	at = put_if(at, &columns[ACCEPTS], accepts_known(known, sk),
-		    view.counts[TRAFFIC_ACCEPTS]);
-	at = put_if(at, &columns[OVERFLOWS], known->counts[TRAFFIC_OVERFLOWS],
-		    view.counts[TRAFFIC_OVERFLOWS]);
-	at = put_if(at, &columns[SYNQ_DROPS],
-		    known->counts[TRAFFIC_SYNQ_DROPS],
-		    view.counts[TRAFFIC_SYNQ_DROPS]);
-	at = put_if(at, &columns[SYNCOOKIES],
-		    known->counts[TRAFFIC_SYNCOOKIES],
-		    view.counts[TRAFFIC_SYNCOOKIES]);
-	at = put_unsigned(at, &columns[SK_DROPS], view.drops);
-	at = put_if(at, &columns[SINCE_OVERFLOW_MS],
-		    known->counts[TRAFFIC_OVERFLOWS] && view.overflowed_ms >= 0,
-		    view.overflowed_ms);
-	return row_end(at);
-}
-
 /*
  * What seq_file takes for a record is the header, or as many rows as fit into
  * the file's buffer: no listener is in anybody's hands between two of them.
  */
-static void *sockets_start(struct seq_file *m, loff_t *pos)
+static void *reader_start(struct seq_file *m, loff_t *pos)
 {
-	struct sockets_reader *reader = m->private;
+	struct reader *reader = m->private;
 	struct listener_walk *walk = &reader->walk;
 
 	reader->caller = 0;
@@ -316,15 +151,15 @@ static void *sockets_start(struct seq_file *m, loff_t *pos)
 	return SEQ_START_TOKEN;
 }
 
-static void *sockets_next(struct seq_file *m, void *v, loff_t *pos)
+static void *reader_next(struct seq_file *m, void *v, loff_t *pos)
 {
-	struct sockets_reader *reader = m->private;
+	struct reader *reader = m->private;
 
 	++*pos;
 	return listener_walk_ends(&reader->walk) ? NULL : reader;
 }
 
-static void sockets_stop(struct seq_file *m, void *v)
+static void reader_stop(struct seq_file *m, void *v)
 {
 }
 
@@ -333,10 +168,10 @@ static void sockets_stop(struct seq_file *m, void *v)
  * has none.
  */
 static __always_inline void
-put_rows(struct seq_file *m,
-	 char *(*put_row)(struct seq_file *m, char *at, struct sock *sk))
+put_listeners(struct seq_file *m,
+	      char *(*put)(struct seq_file *m, char *at, struct sock *sk))
 {
-	struct sockets_reader *reader = m->private;
+	struct reader *reader = m->private;
 	struct listener_walk *walk = &reader->walk;
 	char *at = row_begin(m, ROW_SPARE);
 	char *first, *next, *end;
@@ -351,7 +186,7 @@ put_rows(struct seq_file *m,
 		rcu_read_lock();
 		listener_walk_take(walk, (end - at) / reader->row_size);
 		for (i = 0; i < walk->count && end - at >= ROW_SIZE; i++) {
-			next = put_row(m, at, walk->batch[i]);
+			next = put(m, at, walk->batch[i]);
 			if (listener_is_there(walk->batch[i]))
 				at = next;
 		}
@@ -364,21 +199,143 @@ put_rows(struct seq_file *m,
 	row_commit(m, at);
 }
 
-static int sockets_show(struct seq_file *m, void *v)
-{
-	if (v == SEQ_START_TOKEN)
-		put_header(m, READ_SIZE, columns, ARRAY_SIZE(columns));
-	else
-		put_rows(m, put_listener);
-	return 0;
+/*
+ * A file of listeners is a table of its columns, new ones only ever appended,
+ * and a function that puts a listener's row.
+ */
+#define LISTENERS_FILE(name)						\
+static int name##_show(struct seq_file *m, void *v)			\
+{									\
+	if (v == SEQ_START_TOKEN)					\
+		put_header(m, READ_SIZE, name##_columns,		\
+			   ARRAY_SIZE(name##_columns));			\
+	else								\
+		put_listeners(m, put_##name);				\
+	return 0;							\
+}									\
+									\
+static const struct seq_operations name##_ops = {			\
+	.start	= reader_start,						\
+	.next	= reader_next,						\
+	.stop	= reader_stop,						\
+	.show	= name##_show,						\
 }
 
-static const struct seq_operations sockets_ops = {
-	.start	= sockets_start,
-	.next	= sockets_next,
-	.stop	= sockets_stop,
-	.show	= sockets_show,
+static s64 if_known(bool known, s64 figure)
+{
+	return known ? figure : VALUE_UNKNOWN;
+}
+
+/* ---- sockets ---- */
+
+enum {
+	PROTO, LOCAL, COOKIE, INODE, UID, PID, COMM,
+	ASKED, GRANTED, LIMIT, RULE,
+	ACCEPTQ, ACCEPTQ_PEAK, ACCEPTQ_OLDEST_MS,
+	SYNQ, SYNQ_YOUNG, SYNQ_PEAK,
+	SINCE_MS, SYNS, ACCEPTS, OVERFLOWS, SYNQ_DROPS, SYNCOOKIES, SK_DROPS,
+	SINCE_OVERFLOW_MS,
 };
+
+static const struct column sockets_columns[] = {
+	[PROTO]			= { "proto", 7, COLUMN_PROTO },
+	[LOCAL]			= { "local", 22, COLUMN_LOCAL },
+	[COOKIE]		= { "cookie", 7, COLUMN_HEX },
+	[INODE]			= { "inode", 8 },
+	[UID]			= { "uid", 6 },
+	[PID]			= { "pid", 8 },
+	[COMM]			= { "comm", 16, COLUMN_WORD },
+	[ASKED]			= { "asked", 11, COLUMN_SIGNED },
+	[GRANTED]		= { "granted", 8 },
+	[LIMIT]			= { "limit", 6 },
+	[RULE]			= { "rule", 12, COLUMN_PORTS },
+	[ACCEPTQ]		= { "acceptq", 8 },
+	[ACCEPTQ_PEAK]		= { "acceptq_peak", 13 },
+	[ACCEPTQ_OLDEST_MS]	= { "acceptq_oldest_ms", 18 },
+	[SYNQ]			= { "synq", 5 },
+	[SYNQ_YOUNG]		= { "synq_young", 11 },
+	[SYNQ_PEAK]		= { "synq_peak", 10 },
+	[SINCE_MS]		= { "since_ms", 9 },
+	[SYNS]			= { "syns", 9 },
+	[ACCEPTS]		= { "accepts", 9 },
+	[OVERFLOWS]		= { "overflows", 10 },
+	[SYNQ_DROPS]		= { "synq_drops", 11 },
+	[SYNCOOKIES]		= { "syncookies", 11 },
+	[SK_DROPS]		= { "sk_drops", 9 },
+	[SINCE_OVERFLOW_MS]	= { "since_overflow_ms", 0 },
+};
+
+/*
+ * A process' number and name are for its user, as far as the user's own PID
+ * namespace reaches, and for who administers the network namespace: others may
+ * not see them in /proc either. As with other files, the credentials are the
+ * opener's.
+ */
+static void caller_values(struct reader *reader, const struct cred *opener,
+			  const struct listen_call *call, union value *values)
+{
+	pid_t pid = 0;
+	bool known;
+
+	known = call->pid && (reader->is_admin ||
+			      uid_eq(opener->fsuid, call->uid));
+	if (known)
+		pid = caller_pid(reader, call);
+	values[PID].figure = if_known(pid, pid);
+	known = known && (pid || reader->is_admin);
+	values[COMM].word = known ? call->comm : "";
+}
+
+static char *put_sockets(struct seq_file *m, char *at, struct sock *sk)
+{
+	union value values[ARRAY_SIZE(sockets_columns)];
+	const struct traffic_known *known;
+	struct listener_view view;
+
+	listener_read(sk, &view);
+	known = known_of(m->private, sk, &view);
+
+	values[PROTO].sk = sk;
+	values[LOCAL].sk = sk;
+	values[COOKIE].figure = view.cookie;
+	values[INODE].figure = sock_ino(sk);
+	values[UID].figure = from_kuid_munged(seq_user_ns(m), sk_uid(sk));
+	caller_values(m->private, m->file->f_cred, &view.call, values);
+
+	values[ASKED].figure = if_known(view.call.asked_known, view.call.asked);
+	values[GRANTED].figure = view.call.granted;
+	values[LIMIT].figure = view.limit;
+	values[RULE].ports.first = view.rule.first;
+	values[RULE].ports.last = view.rule.last;
+
+	values[ACCEPTQ].figure = view.acceptq;
+	values[ACCEPTQ_PEAK].figure =
+		if_known(known->acceptq_peak, view.acceptq_peak);
+	values[ACCEPTQ_OLDEST_MS].figure =
+		if_known(view.oldest_ms >= 0, view.oldest_ms);
+	values[SYNQ].figure = view.synq;
+	values[SYNQ_YOUNG].figure = view.synq_young;
+	values[SYNQ_PEAK].figure = if_known(known->synq_peak, view.synq_peak);
+
+	values[SINCE_MS].figure = if_known(view.recorded, view.since_ms);
+	values[SYNS].figure = if_known(known->counts[TRAFFIC_SYNS],
+				       view.counts[TRAFFIC_SYNS]);
+	values[ACCEPTS].figure = if_known(accepts_known(known, sk),
+					  view.counts[TRAFFIC_ACCEPTS]);
+	values[OVERFLOWS].figure = if_known(known->counts[TRAFFIC_OVERFLOWS],
+					    view.counts[TRAFFIC_OVERFLOWS]);
+	values[SYNQ_DROPS].figure = if_known(known->counts[TRAFFIC_SYNQ_DROPS],
+					     view.counts[TRAFFIC_SYNQ_DROPS]);
+	values[SYNCOOKIES].figure = if_known(known->counts[TRAFFIC_SYNCOOKIES],
+					     view.counts[TRAFFIC_SYNCOOKIES]);
+	values[SK_DROPS].figure = view.drops;
+	values[SINCE_OVERFLOW_MS].figure =
+		if_known(known->counts[TRAFFIC_OVERFLOWS] &&
+			 view.overflowed_ms >= 0, view.overflowed_ms);
+	return put_row(at, sockets_columns, values, ARRAY_SIZE(values));
+}
+
+LISTENERS_FILE(sockets);
 
 /* Peaks are for who looks on; who administers the namespace may reset them. */
 static int sockets_write(struct file *file, char *text, size_t length)
@@ -412,6 +369,7 @@ static const enum traffic_count totals_counts[] = {
 static int totals_show(struct seq_file *m, void *v)
 {
 	struct traffic_known known = traffic_known(AF_UNSPEC);
+	union value values[ARRAY_SIZE(totals_columns)];
 	struct net *net = seq_file_single_net(m);
 	unsigned int i;
 	char *at;
@@ -421,23 +379,22 @@ static int totals_show(struct seq_file *m, void *v)
 	if (!at)
 		return 0;
 	for (i = 0; i < ARRAY_SIZE(totals_counts); i++)
-		at = put_if(at, &totals_columns[i],
-			    known.counts[totals_counts[i]],
-			    traffic_total(net, totals_counts[i]));
-	row_commit(m, row_end(at));
+		values[i].figure = if_known(known.counts[totals_counts[i]],
+					    traffic_total(net, totals_counts[i]));
+	row_commit(m, put_row(at, totals_columns, values, ARRAY_SIZE(values)));
 	return 0;
 }
 
 /* ---- waits ---- */
 
-enum waits_column {
+enum {
 	WAITS_COOKIE, WAITS_LOCAL, WAITS_COUNT, WAITS_SUM_MS, WAITS_FIRST,
 	WAITS_COLUMNS = WAITS_FIRST + TRAFFIC_WAITS,
 };
 
 static const struct column waits_columns[WAITS_COLUMNS] = {
-	[WAITS_COOKIE]	= { "cookie", 7 },
-	[WAITS_LOCAL]	= { "local", 22 },
+	[WAITS_COOKIE]	= { "cookie", 7, COLUMN_HEX },
+	[WAITS_LOCAL]	= { "local", 22, COLUMN_LOCAL },
 	[WAITS_COUNT]	= { "count", 9 },
 	[WAITS_SUM_MS]	= { "sum_ms", 11 },
 	[WAITS_FIRST]	= { "4ms", 8 }, { "8ms", 8 }, { "16ms", 8 },
@@ -450,6 +407,7 @@ static const struct column waits_columns[WAITS_COLUMNS] = {
 static char *put_waits(struct seq_file *m, char *at, struct sock *sk)
 {
 	unsigned long counts[TRAFFIC_WAITS] = { };
+	union value values[WAITS_COLUMNS];
 	unsigned long count = 0, ms = 0;
 	struct listener_view view;
 	unsigned int i;
@@ -458,34 +416,19 @@ static char *put_waits(struct seq_file *m, char *at, struct sock *sk)
 	listener_read(sk, &view);
 	known = accepts_known(known_of(m->private, sk, &view), sk) &&
 		listener_read_waits(sk, counts, &ms);
-	for (i = 0; i < TRAFFIC_WAITS; i++)
+
+	for (i = 0; i < TRAFFIC_WAITS; i++) {
+		values[WAITS_FIRST + i].figure = if_known(known, counts[i]);
 		count += counts[i];
-
-	at = put_cookie(at, &waits_columns[WAITS_COOKIE], view.cookie);
-	at = put_local(at, &waits_columns[WAITS_LOCAL], sk);
-	at = put_if(at, &waits_columns[WAITS_COUNT], known, count);
-	at = put_if(at, &waits_columns[WAITS_SUM_MS], known, ms);
-	for (i = 0; i < TRAFFIC_WAITS; i++)
-		at = put_if(at, &waits_columns[WAITS_FIRST + i], known,
-			    counts[i]);
-	return row_end(at);
+	}
+	values[WAITS_COOKIE].figure = view.cookie;
+	values[WAITS_LOCAL].sk = sk;
+	values[WAITS_COUNT].figure = if_known(known, count);
+	values[WAITS_SUM_MS].figure = if_known(known, ms);
+	return put_row(at, waits_columns, values, ARRAY_SIZE(values));
 }
 
-static int waits_show(struct seq_file *m, void *v)
-{
-	if (v == SEQ_START_TOKEN)
-		put_header(m, READ_SIZE, waits_columns, ARRAY_SIZE(waits_columns));
-	else
-		put_rows(m, put_waits);
-	return 0;
-}
-
-static const struct seq_operations waits_ops = {
-	.start	= sockets_start,
-	.next	= sockets_next,
-	.stop	= sockets_stop,
-	.show	= waits_show,
-};
+LISTENERS_FILE(waits);
 
 /* ---- clamp ---- */
 
@@ -622,9 +565,9 @@ int listenq_proc_init(struct net *net)
 		return -ENOMEM;
 	if (!proc_create_net_data_write("sockets", 0644, dir, &sockets_ops,
 					sockets_write,
-					sizeof(struct sockets_reader), NULL) ||
+					sizeof(struct reader), NULL) ||
 	    !proc_create_net("waits", 0444, dir, &waits_ops,
-			     sizeof(struct sockets_reader)) ||
+			     sizeof(struct reader)) ||
 	    !proc_create_net_single("totals", 0444, dir, totals_show, NULL) ||
 	    !proc_create_data("clamp", 0644, dir, &clamp_ops, net) ||
 	    !proc_create_net_single("hooks", 0444, dir, hooks_show, NULL)) {

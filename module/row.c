@@ -2,8 +2,12 @@
 /* Values to text: what row.h has no reason to inline. */
 #include <linux/kernel.h>
 #include <linux/math64.h>
+#include <linux/netdevice.h>
 #include <linux/seq_file.h>
 #include <linux/string.h>
+#include <net/inet_sock.h>
+#include <net/mptcp.h>
+#include <net/sock.h>
 
 #include "listenq.h"
 #include "row.h"
@@ -73,13 +77,13 @@ noinline char *put_digits(char *at, u64 value)
 	return put_pair(at, low % 100);
 }
 
-char *put_signed(char *at, const struct column *column, s64 value)
+char *put_signed(char *at, s64 value)
 {
-	char *start = at;
-
+	if (value == VALUE_UNKNOWN)
+		return put_char(at, '-');
 	if (value < 0)
 		at = put_char(at, '-');
-	return pad(put_decimal(at, abs(value)), start, column);
+	return put_decimal(at, abs(value));
 }
 
 static char *put_octal(char *at, char c)
@@ -88,7 +92,7 @@ static char *put_octal(char *at, char c)
 }
 
 /* A word; one that would read as "not known" is escaped as well. */
-char *put_escaped(char *at, const char *word)
+static char *put_escaped(char *at, const char *word)
 {
 	if (word[0] == '-' && !word[1])
 		return put_octal(at, *word);
@@ -100,24 +104,25 @@ char *put_escaped(char *at, const char *word)
 	return at;
 }
 
-char *put_word(char *at, const struct column *column, const char *word)
+char *put_word(char *at, const char *word)
 {
-	if (!*word)
-		return put_unknown(at, column);
-	return pad(put_escaped(at, word), at, column);
+	return *word ? put_escaped(at, word) : put_char(at, '-');
 }
 
-/* A word that needs no look. */
-char *put_plain(char *at, const struct column *column, const char *word)
+/* A rule's selector as it is written; all ports are 0 to 65535. */
+char *put_ports(char *at, u16 first, u16 last)
 {
-	char *start = at;
-
-	while (*word)
-		at = put_char(at, *word++);
-	return pad(at, start, column);
+	if (!last)
+		return put_char(at, '-');
+	if (!first)
+		return put_char(at, '*');
+	at = put_decimal(at, first);
+	if (last != first)
+		at = put_decimal(put_char(at, '-'), last);
+	return at;
 }
 
-char *put_ipv4(char *at, __be32 address)
+static char *put_ipv4(char *at, __be32 address)
 {
 	const u8 *bytes = (const u8 *)&address;
 	unsigned int i;
@@ -130,27 +135,72 @@ char *put_ipv4(char *at, __be32 address)
 	return at;
 }
 
-char *put_cookie(char *at, const struct column *column, u64 cookie)
+char *put_hex(char *at, u64 value)
 {
-	char *end = at + DIV_ROUND_UP(fls64(cookie | 1), 4);
+	char *end = at + DIV_ROUND_UP(fls64(value | 1), 4);
 	char *digit = end;
 
 	do {
 		digit--;
-		*digit = "0123456789abcdef"[cookie & 15];
-		cookie >>= 4;
-	} while (cookie);
-	return pad(end, at, column);
+		*digit = "0123456789abcdef"[value & 15];
+		value >>= 4;
+	} while (value);
+	return end;
 }
 
-void put_header(struct seq_file *m, size_t size,
-		       const struct column *column, unsigned int count)
+char *put_proto(char *at, const struct sock *sk)
+{
+	static const char names[2][2][sizeof("mptcp6")] = {
+		{ "tcp", "tcp6" }, { "mptcp", "mptcp6" },
+	};
+	const char *name = names[sk_is_mptcp(sk)][sk->sk_family == AF_INET6];
+
+	while (*name)
+		at = put_char(at, *name++);
+	return at;
+}
+
+static char *put_bound_device(char *at, const struct sock *sk)
+{
+	int index = READ_ONCE(sk->sk_bound_dev_if);
+	const struct net_device *dev;
+
+	if (!index)
+		return at;
+	at = put_char(at, '%');
+	rcu_read_lock();
+	dev = dev_get_by_index_rcu(sock_net(sk), index);
+	if (dev)
+		at = put_escaped(at, dev->name);
+	else
+		at = put_decimal(at, index);
+	rcu_read_unlock();
+	return at;
+}
+
+char *put_local(char *at, const struct sock *sk)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	if (sk->sk_family == AF_INET6)
+		at += sprintf(at, "[%pI6c]", &sk->sk_v6_rcv_saddr);
+	else
+#endif
+		at = put_ipv4(at, sk->sk_rcv_saddr);
+	at = put_bound_device(at, sk);
+	return put_decimal(put_char(at, ':'), ntohs(inet_sk(sk)->inet_sport));
+}
+
+void put_header(struct seq_file *m, size_t size, const struct column *column,
+		unsigned int count)
 {
 	char *at = row_begin(m, size);
+	char *start;
 
 	if (!at)
 		return;
-	for (; count--; column++)
-		at = put_plain(at, column, column->name);
+	for (; count--; column++) {
+		start = at;
+		at = pad(put_word(at, column->name), start, column);
+	}
 	row_commit(m, row_end(at));
 }

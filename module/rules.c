@@ -28,24 +28,6 @@
 
 /* ---- rules to text ---- */
 
-/**
- * put_selector() - a rule's selector as it is written
- * @at: where
- * @selector: the selector; all ports are 0 to 65535
- *
- * Context: any.
- * Return: the end of it, without a terminating zero.
- */
-char *put_selector(char *at, struct selector selector)
-{
-	if (!selector.first)
-		return put_char(at, '*');
-	at = put_decimal(at, selector.first);
-	if (selector.last != selector.first)
-		at = put_decimal(put_char(at, '-'), selector.last);
-	return at;
-}
-
 static void put_clause(struct seq_file *m, const char *verb, int number)
 {
 	if (number >= 0)
@@ -61,10 +43,10 @@ static void put_clause(struct seq_file *m, const char *verb, int number)
  */
 void put_rule(struct seq_file *m, const struct clamp_rule *rule)
 {
-	char selector[sizeof("65535-65535")];
+	char ports[sizeof("65535-65535")];
 
-	*put_selector(selector, rule->selector) = '\0';
-	seq_puts(m, selector);
+	*put_ports(ports, rule->selector.first, rule->selector.last) = '\0';
+	seq_puts(m, ports);
 	put_clause(m, "force", rule->force);
 	put_clause(m, "somaxconn", rule->somaxconn);
 	put_clause(m, "floor", rule->floor);

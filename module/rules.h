@@ -9,7 +9,6 @@
 
 #include "clamp.h"
 
-char *put_selector(char *at, struct selector selector);
 void put_rule(struct seq_file *m, const struct clamp_rule *rule);
 int rules_take(struct net *net, const char *text, size_t length);
 void rules_refuse(struct net *net, struct clamp_rules *rules,
