@@ -189,6 +189,8 @@ readers()
 	local work=$1 count=$2 who cost
 
 	for who in "$sockets" /proc/net/tcp 'ss -ltnH' 'ss -ltnmpe'; do
+		# What it takes does not depend on the shape.
+		[[ $work != *group* || $who != *mpe ]] || continue
 		case $who in
 		/*) set -- cat "$who" ;;
 		*)
