@@ -192,7 +192,7 @@ static void listen_leave(unsigned long result, void *data)
 	if (!(int)result)
 		call_describe(&call, listen->sk, listen->granted);
 	limit_change_end(listen->change, listen->sk,
-			    (int)result ? NULL : &call);
+			 (int)result ? NULL : &call);
 	if (!(int)result)
 		trace_listenq_listen(listen->sk, &call, listen->again);
 }

@@ -252,6 +252,7 @@ void listener_walk_leave(struct listener_walk *walk, unsigned int done)
  */
 bool listener_is_there(const struct sock *sk)
 {
+	/* Whoever takes something from a socket has unhashed it before. */
 	smp_rmb();
 	return inet_sk_state_load(sk) == TCP_LISTEN &&
 	       !hlist_unhashed_lockless(&sk->sk_node);

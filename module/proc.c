@@ -2,14 +2,14 @@
 /*
  * /proc/net/listenq: one directory in every network namespace.
  *
- * Formats and parses, and decides nothing. Documentation/proc-net-listenq.rst
- * says what each column means, Documentation/clamp.rst what a rule does.
+ * Which files there are, and what stands in them; decides nothing.
+ * Documentation/proc-net-listenq.rst says what each column means,
+ * Documentation/clamp.rst what a rule does.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
-#include <linux/netdevice.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
 #include <linux/proc_fs.h>
@@ -20,7 +20,6 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 #include <linux/user_namespace.h>
-#include <net/inet_sock.h>
 #include <net/mptcp.h>
 #include <net/sock.h>
 

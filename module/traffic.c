@@ -256,7 +256,7 @@ static bool syn_enter(struct pt_regs *regs, void *data)
 		count(where, TRAFFIC_SYNCOOKIES);
 	else if (where.listener)
 		record_raise(&where.listener->traffic.synq_peak,
-			       synq_length(sk) + 1);
+			     synq_length(sk) + 1);
 	return false;
 }
 
@@ -271,7 +271,7 @@ static __always_inline void ack(const struct sock *sk)
 	listener = record_of(sk);
 	if (listener)
 		record_raise(&listener->traffic.acceptq_peak,
-			       READ_ONCE(sk->sk_ack_backlog) + 1);
+			     READ_ONCE(sk->sk_ack_backlog) + 1);
 }
 
 /* tcp_v4_syn_recv_sock(const struct sock *sk, struct sk_buff *skb, ...) */

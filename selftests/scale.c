@@ -118,7 +118,7 @@ static int member(int family, int port)
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one,
 				 sizeof(one)) ||
 	    bind(fd, &addr.sa, addr.len))
-		err(1, "a member of the group");
+		err(1, "a socket of the group");
 	lq_listen(fd, 1);
 	return fd;
 }
