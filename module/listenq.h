@@ -2,18 +2,18 @@
 /*
  * listenq: what the queues of every TCP listener hold.
  *
- * The rooms of the module and what they say to each other. No arrow runs the
- * other way:
+ * What all rooms of the module share, and those that have no header of their
+ * own. Each room calls those below it alone (Documentation/design.rst):
  *
- *	main.c	   -> all	init, exit, namespaces: the order of things
- *	proc.c	   -> traffic, clamp, listener, hook
- *					/proc/net/listenq: formats and parses,
- *					decides nothing
- *	traffic.c  -> listener, hook	hooks on the path of a connection
- *	listen.c   -> listener, hook	hooks on the path of listen()
- *	clamp.c	   -> listener		the rules, and what limit they give
- *	listener.c			the listeners and what is noted of them
- *	hook.c				probes; knows no TCP
+ *	main.c			init, exit, namespaces: the order of things
+ *	proc.c row.c rules.c	/proc/net/listenq: files, columns, grammar
+ *	clamp.c			the rules, and what limit they give
+ *	listener.c		the kernel's listening hash: walks and sweeps
+ *	listen.c traffic.c	hooks on the paths of listen() and connections
+ *	limit.c			puts limits in force and takes them back
+ *	record.c		what is noted of a listener
+ *	hook.c			probes; knows no TCP
+ *	compat.h socket.h	kernel versions; a listener's socket
  */
 #ifndef LISTENQ_H
 #define LISTENQ_H
