@@ -268,10 +268,11 @@ static const struct column sockets_columns[] = {
  * A process' number and name are for its user, as far as the user's own PID
  * namespace reaches, and for who administers the network namespace: others may
  * not see them in /proc either. As with other files, the credentials are the
- * opener's.
+ * opener's. Returns the number, 0: unknown, and forgets a name that is not to
+ * be shown.
  */
-static void caller_values(struct reader *reader, const struct cred *opener,
-			  const struct listen_call *call, union value *values)
+static pid_t show_caller(struct reader *reader, const struct cred *opener,
+			 struct listen_call *call)
 {
 	pid_t pid = 0;
 	bool known;
@@ -280,58 +281,69 @@ static void caller_values(struct reader *reader, const struct cred *opener,
 			      uid_eq(opener->fsuid, call->uid));
 	if (known)
 		pid = caller_pid(reader, call);
-	values[PID].figure = if_known(pid, pid);
-	known = known && (pid || reader->is_admin);
-	values[COMM].word = known ? call->comm : "";
+	if (!known || !(pid || reader->is_admin))
+		call->comm[0] = '\0';
+	return pid;
+}
+
+static __always_inline char *
+put_view(struct seq_file *m, char *at, const struct sock *sk,
+	 const struct listener_view *view, const struct traffic_known *known,
+	 pid_t pid)
+{
+	const bool *counts = known->counts;
+	const union value values[] = {
+		[PROTO].sk = sk,
+		[LOCAL].sk = sk,
+		[COOKIE].figure = view->cookie,
+		[INODE].figure = sock_ino(sk),
+		[UID].figure = from_kuid_munged(seq_user_ns(m), sk_uid(sk)),
+		[PID].figure = if_known(pid, pid),
+		[COMM].word = view->call.comm,
+
+		[ASKED].figure = if_known(view->call.asked_known,
+					  view->call.asked),
+		[GRANTED].figure = view->call.granted,
+		[LIMIT].figure = view->limit,
+		[RULE].ports = { view->rule.first, view->rule.last },
+
+		[ACCEPTQ].figure = view->acceptq,
+		[ACCEPTQ_PEAK].figure = if_known(known->acceptq_peak,
+						 view->acceptq_peak),
+		[ACCEPTQ_OLDEST_MS].figure = if_known(view->oldest_ms >= 0,
+						      view->oldest_ms),
+		[SYNQ].figure = view->synq,
+		[SYNQ_YOUNG].figure = view->synq_young,
+		[SYNQ_PEAK].figure = if_known(known->synq_peak, view->synq_peak),
+
+		[SINCE_MS].figure = if_known(view->recorded, view->since_ms),
+		[SYNS].figure = if_known(counts[TRAFFIC_SYNS],
+					 view->counts[TRAFFIC_SYNS]),
+		[ACCEPTS].figure = if_known(accepts_known(known, sk),
+					    view->counts[TRAFFIC_ACCEPTS]),
+		[OVERFLOWS].figure = if_known(counts[TRAFFIC_OVERFLOWS],
+					      view->counts[TRAFFIC_OVERFLOWS]),
+		[SYNQ_DROPS].figure = if_known(counts[TRAFFIC_SYNQ_DROPS],
+					       view->counts[TRAFFIC_SYNQ_DROPS]),
+		[SYNCOOKIES].figure = if_known(counts[TRAFFIC_SYNCOOKIES],
+					       view->counts[TRAFFIC_SYNCOOKIES]),
+		[SK_DROPS].figure = view->drops,
+		[SINCE_OVERFLOW_MS].figure =
+			if_known(counts[TRAFFIC_OVERFLOWS] &&
+				 view->overflowed_ms >= 0, view->overflowed_ms),
+	};
+
+	return put_row(at, sockets_columns, values, ARRAY_SIZE(values));
 }
 
 static char *put_sockets(struct seq_file *m, char *at, struct sock *sk)
 {
-	union value values[ARRAY_SIZE(sockets_columns)];
-	const struct traffic_known *known;
 	struct listener_view view;
+	pid_t pid;
 
 	listener_read(sk, &view);
-	known = known_of(m->private, sk, &view);
-
-	values[PROTO].sk = sk;
-	values[LOCAL].sk = sk;
-	values[COOKIE].figure = view.cookie;
-	values[INODE].figure = sock_ino(sk);
-	values[UID].figure = from_kuid_munged(seq_user_ns(m), sk_uid(sk));
-	caller_values(m->private, m->file->f_cred, &view.call, values);
-
-	values[ASKED].figure = if_known(view.call.asked_known, view.call.asked);
-	values[GRANTED].figure = view.call.granted;
-	values[LIMIT].figure = view.limit;
-	values[RULE].ports.first = view.rule.first;
-	values[RULE].ports.last = view.rule.last;
-
-	values[ACCEPTQ].figure = view.acceptq;
-	values[ACCEPTQ_PEAK].figure =
-		if_known(known->acceptq_peak, view.acceptq_peak);
-	values[ACCEPTQ_OLDEST_MS].figure =
-		if_known(view.oldest_ms >= 0, view.oldest_ms);
-	values[SYNQ].figure = view.synq;
-	values[SYNQ_YOUNG].figure = view.synq_young;
-	values[SYNQ_PEAK].figure = if_known(known->synq_peak, view.synq_peak);
-
-	values[SINCE_MS].figure = if_known(view.recorded, view.since_ms);
-	values[SYNS].figure = if_known(known->counts[TRAFFIC_SYNS],
-				       view.counts[TRAFFIC_SYNS]);
-	values[ACCEPTS].figure = if_known(accepts_known(known, sk),
-					  view.counts[TRAFFIC_ACCEPTS]);
-	values[OVERFLOWS].figure = if_known(known->counts[TRAFFIC_OVERFLOWS],
-					    view.counts[TRAFFIC_OVERFLOWS]);
-	values[SYNQ_DROPS].figure = if_known(known->counts[TRAFFIC_SYNQ_DROPS],
-					     view.counts[TRAFFIC_SYNQ_DROPS]);
-	values[SYNCOOKIES].figure = if_known(known->counts[TRAFFIC_SYNCOOKIES],
-					     view.counts[TRAFFIC_SYNCOOKIES]);
-	values[SK_DROPS].figure = view.drops;
-	values[SINCE_OVERFLOW_MS].figure =
-		if_known(known->counts[TRAFFIC_OVERFLOWS] &&
-			 view.overflowed_ms >= 0, view.overflowed_ms);
-	return put_row(at, sockets_columns, values, ARRAY_SIZE(values));
+	pid = show_caller(m->private, m->file->f_cred, &view.call);
+	return put_view(m, at, sk, &view, known_of(m->private, sk, &view), pid);
 }
 
 LISTENERS_FILE(sockets);

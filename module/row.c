@@ -112,8 +112,6 @@ char *put_word(char *at, const char *word)
 /* A rule's selector as it is written; all ports are 0 to 65535. */
 char *put_ports(char *at, u16 first, u16 last)
 {
-	if (!last)
-		return put_char(at, '-');
 	if (!first)
 		return put_char(at, '*');
 	at = put_decimal(at, first);
@@ -148,16 +146,16 @@ char *put_hex(char *at, u64 value)
 	return end;
 }
 
+/* Eight bytes at a time: those that are too many are written over. */
 char *put_proto(char *at, const struct sock *sk)
 {
-	static const char names[2][2][sizeof("mptcp6")] = {
+	static const char names[2][2][8] = {
 		{ "tcp", "tcp6" }, { "mptcp", "mptcp6" },
 	};
-	const char *name = names[sk_is_mptcp(sk)][sk->sk_family == AF_INET6];
+	bool mptcp = sk_is_mptcp(sk), ipv6 = sk->sk_family == AF_INET6;
 
-	while (*name)
-		at = put_char(at, *name++);
-	return at;
+	memcpy(at, names[mptcp][ipv6], 8);
+	return at + strlen("tcp") + 2 * mptcp + ipv6;
 }
 
 static char *put_bound_device(char *at, const struct sock *sk)

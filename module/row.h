@@ -122,32 +122,40 @@ static __always_inline char *put_decimal(char *at, u64 value)
 	return put_digits(at, value);
 }
 
-/* Most figures have one digit. */
-static __always_inline char *put_figure(char *at, u64 value)
+/*
+ * Most figures have one digit: the padding of those is a constant. That is half
+ * of what a reader pays for.
+ */
+static __always_inline char *put_figure(char *at, const struct column *column,
+					u64 value)
 {
-	if (unlikely(value >= 10 && value != VALUE_UNKNOWN))
-		return put_digits(at, value);
-	return put_char(at, value < 10 ? '0' + value : '-');
+	if (likely(value < 10 || value == VALUE_UNKNOWN))
+		return pad(put_char(at, value < 10 ? '0' + value : '-'), at,
+			   column);
+	return pad(put_digits(at, value), at, column);
 }
 
-static __always_inline char *put_value(char *at, enum column_kind kind,
+static __always_inline char *put_value(char *at, const struct column *column,
 				       union value value)
 {
-	switch (kind) {
+	switch (column->kind) {
 	case COLUMN_FIGURE:
-		return put_figure(at, value.figure);
+		return put_figure(at, column, value.figure);
 	case COLUMN_SIGNED:
-		return put_signed(at, value.figure);
+		return pad(put_signed(at, value.figure), at, column);
 	case COLUMN_HEX:
-		return put_hex(at, value.figure);
+		return pad(put_hex(at, value.figure), at, column);
 	case COLUMN_WORD:
-		return put_word(at, value.word);
+		return pad(put_word(at, value.word), at, column);
 	case COLUMN_PORTS:
-		return put_ports(at, value.ports.first, value.ports.last);
+		if (!value.ports.last)
+			return pad(put_char(at, '-'), at, column);
+		return pad(put_ports(at, value.ports.first, value.ports.last),
+			   at, column);
 	case COLUMN_PROTO:
-		return put_proto(at, value.sk);
+		return pad(put_proto(at, value.sk), at, column);
 	case COLUMN_LOCAL:
-		return put_local(at, value.sk);
+		return pad(put_local(at, value.sk), at, column);
 	}
 	return at;
 }
@@ -161,14 +169,10 @@ static __always_inline char *put_row(char *at, const struct column *columns,
 				     unsigned int count)
 {
 	unsigned int i;
-	char *start;
 
 #pragma GCC unroll 64
-	for (i = 0; i < count; i++) {
-		start = at;
-		at = put_value(at, columns[i].kind, values[i]);
-		at = pad(at, start, &columns[i]);
-	}
+	for (i = 0; i < count; i++)
+		at = put_value(at, &columns[i], values[i]);
 	return row_end(at);
 }
 
