@@ -10,10 +10,10 @@
  * it has let go of the bucket's lock: it is a reader under RCU meanwhile. A
  * bucket may be a long chain: an SO_REUSEPORT group is in one, and anybody can
  * make one of thousands. So a pass over it, which is what the lock is held for,
- * does as little as can be, and there are as few passes as listeners fit into
- * the batch: it takes all those in a window of cookies, which is as wide as to
- * hold that many. Going by cookies, whoever comes or goes between two passes
- * can't shift those that stay.
+ * does as little as can be, and there are about as few passes as listeners fit
+ * into the batch: each takes those in a window of cookies, which is sized to
+ * hold about that many. Because the place is a cookie, listeners that come or
+ * go do not shift the others.
  *
  * Locks, innermost last: a bucket of the kernel's listening hash (spinlock_t,
  * process context only), held for a pass alone; an accept queue's rskq_lock
@@ -25,6 +25,7 @@
 #include <linux/kernel.h>
 #include <linux/math64.h>
 #include <linux/mutex.h>
+#include <linux/random.h>
 #include <linux/rcupdate.h>
 #include <linux/sort.h>
 #include <linux/tcp.h>
@@ -57,7 +58,9 @@ static void walk_turn(struct listener_walk *walk)
 
 /*
  * The end of the window that is to hold @most listeners, going by how many the
- * one before has held.
+ * one before has held. Where those were few, that says little: there is no end
+ * then, so that the pass takes @most, if there are as many. So of two passes in
+ * a row one does, whatever cookies there are.
  */
 static u64 walk_last(const struct listener_walk *walk, unsigned int most)
 {
@@ -74,83 +77,65 @@ static u64 batch_cookie(const struct listener_walk *walk, unsigned int i)
 	return atomic64_read(&walk->batch[i]->sk_cookie);
 }
 
+/*
+ * Move the @most listeners with the smallest cookies to the front of the batch,
+ * which holds twice as many, the last of them to the end of these.
+ *
+ * Somebody who orders a chain of thousands is to gain nothing by it, so the
+ * pivots are random (C. A. R. Hoare's FIND). But the first: in a chain that is
+ * sorted, as most are, the middle is the right one, or next to it.
+ */
+static void walk_part(struct listener_walk *walk, unsigned int most)
+{
+	struct sock **batch = walk->batch;
+	int low = 0, high = 2 * most - 1;
+	int at = most, i, j;
+	u64 pivot;
+
+	while (low < high) {
+		pivot = batch_cookie(walk, at);
+		i = low;
+		j = high;
+		do {
+			while (batch_cookie(walk, i) < pivot)
+				i++;
+			while (batch_cookie(walk, j) > pivot)
+				j--;
+			if (i <= j) {
+				swap(batch[i], batch[j]);
+				i++;
+				j--;
+			}
+		} while (i <= j);
+		if (j >= (int)most - 1)
+			high = j;
+		else if (i <= (int)most - 1)
+			low = i;
+		else
+			break;
+		at = low + reciprocal_scale(get_random_u32(), high - low + 1);
+	}
+}
+
+/*
+ * The batch is full, the pass is not over: only @most of it can be among those
+ * that the pass takes. Returns the smallest cookie of the others.
+ */
+static noinline u64 walk_overflow(struct listener_walk *walk, unsigned int most)
+{
+	u64 next = U64_MAX;
+	unsigned int i;
+
+	walk_part(walk, most);
+	for (i = most; i < 2 * most; i++)
+		next = min(next, batch_cookie(walk, i));
+	return next;
+}
+
 /* It is not for the loop that walks a bucket to make room for this. */
 static noinline u64 make_cookie(const struct sock *sk)
 {
 	return socket_cookie(sk);
-}
-
-/*
- * A window has held @count listeners, which are too many: the next one is
- * narrower. Those in the batch are neighbours if the chain is sorted, and stand
- * anywhere in the window if not; going by the worse of these is soon mended.
- */
-static void walk_narrow(struct listener_walk *walk, unsigned int most,
-			unsigned int count)
-{
-	u64 low = U64_MAX, high = 0;
-	unsigned int i;
-
-	for (i = 0; i < most; i++) {
-		low = min(low, batch_cookie(walk, i));
-		high = max(high, batch_cookie(walk, i));
-	}
-	walk->span = high - low + 1;
-	walk->span -= walk->span / 8;
-	walk->held = count;
-	walk->next = walk->cookie;
-}
-
-/*
- * Take in the listeners of a bucket in one window of cookies. Others wait for
- * the lock meanwhile, so for those outside of the window there is nothing to
- * it but to compare cookies.
- */
-static void walk_window(struct listener_walk *walk,
-			struct inet_listen_hashbucket *bucket,
-			unsigned int most)
-{
-	u64 first = walk->cookie ?: 1, last = walk_last(walk, most);
-	u64 next = U64_MAX, cookie;
-	unsigned int count = 0;
-	struct sock *sk;
-
-	spin_lock(&bucket->lock);
-	for (sk = bucket_first(bucket); sk; sk = bucket_next(sk)) {
-		cookie = atomic64_read(&sk->sk_cookie);
-		if (cookie < first) {
-			if (likely(cookie))
-				continue;
-			cookie = make_cookie(sk);
-			if (cookie < first)
-				continue;
-		}
-		if (cookie > last) {
-			if (cookie < next)
-				next = cookie;
-			continue;
-		}
-		if (!listener_is_tcp(sk) ||
-		    (walk->net && !net_eq(sock_net(sk), walk->net)))
-			continue;
-		if (count < most)
-			walk->batch[count] = sk;
-		count++;
-	}
-	spin_unlock(&bucket->lock);
-
-	if (count > most) {
-		walk_narrow(walk, most, count);
-		return;
-	}
-	if (last == U64_MAX || !count) {
-		walk->span *= 2;
-	} else {
-		walk->span = last - first + 1;
-		walk->held = count;
-	}
-	walk->count = count;
-	walk->next = next;
 }
 
 static int by_cookie(const void *a, const void *b)
@@ -184,6 +169,60 @@ static void walk_sort(struct listener_walk *walk)
 	}
 }
 
+/*
+ * Take in the listeners of a bucket in one window of cookies: all of them, or
+ * the first @most. Others wait for the lock meanwhile, so for those outside of
+ * the window there is nothing to it but to compare cookies.
+ */
+static void walk_window(struct listener_walk *walk,
+			struct inet_listen_hashbucket *bucket,
+			unsigned int most)
+{
+	u64 first = walk->cookie, last = walk_last(walk, most);
+	u64 next = U64_MAX, cookie;
+	unsigned int count = 0;
+	struct sock *sk;
+
+	spin_lock(&bucket->lock);
+	for (sk = bucket_first(bucket); sk; sk = bucket_next(sk)) {
+		cookie = atomic64_read(&sk->sk_cookie);
+		if (cookie < first) {
+			if (likely(cookie))
+				continue;
+			cookie = make_cookie(sk);
+			if (cookie < first)
+				continue;
+		}
+		if (cookie > last) {
+			if (cookie < next)
+				next = cookie;
+			continue;
+		}
+		if (!listener_is_tcp(sk) ||
+		    (walk->net && !net_eq(sock_net(sk), walk->net)))
+			continue;
+		walk->batch[count++] = sk;
+		if (unlikely(count == 2 * most)) {
+			next = min(next, walk_overflow(walk, most));
+			last = batch_cookie(walk, most - 1);
+			count = most;
+		}
+	}
+	spin_unlock(&bucket->lock);
+
+	walk->count = count;
+	if (count > 1)
+		walk_sort(walk);
+	if (count > most) {
+		next = min(next, batch_cookie(walk, most));
+		last = batch_cookie(walk, most - 1);
+		walk->count = most;
+	}
+	walk->span = last - first + 1;
+	walk->held = walk->count < most / 2 ? 0 : walk->count;
+	walk->next = next;
+}
+
 /**
  * listener_walk_ends() - whether a walk is at its end
  * @walk: where
@@ -197,8 +236,8 @@ bool listener_walk_ends(const struct listener_walk *walk)
 
 /**
  * listener_walk_take() - take in the next listeners
- * @walk: where; all zero but for @walk->net to begin
- * @most: how many, at most; LISTENER_BATCH are the most there can be
+ * @walk: where
+ * @most: how many, at most, not 0; LISTENER_BATCH are the most there can be
  *
  * There may be none although the walk does not end here. They were in the
  * listening hash when this was called, and may have left it by now; their
@@ -220,8 +259,22 @@ void listener_walk_take(struct listener_walk *walk, unsigned int most)
 	}
 	walk_window(walk, &hash->lhash2[walk->bucket],
 		    min_t(unsigned int, most, LISTENER_BATCH));
-	if (walk->count > 1)
-		walk_sort(walk);
+}
+
+/**
+ * listener_walk_begin() - begin a walk
+ * @walk: where
+ * @net: whose listeners; NULL: everybody's
+ *
+ * Context: any.
+ */
+void listener_walk_begin(struct listener_walk *walk, struct net *net)
+{
+	walk->net = net;
+	walk->bucket = 0;
+	walk->cookie = 1;
+	walk->held = 0;
+	walk->count = 0;
 }
 
 /**
@@ -457,8 +510,7 @@ static struct listener_walk *sweep_begin(struct net *net)
 	static struct listener_walk walk;
 
 	mutex_lock(&sweep_mutex);
-	memset(&walk, 0, sizeof(walk));
-	walk.net = net;
+	listener_walk_begin(&walk, net);
 	return &walk;
 }
 

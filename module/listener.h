@@ -57,10 +57,10 @@ struct listener_view {
  *	larger one
  * @next: the smallest cookie behind those taken in; U64_MAX: there is none
  * @span: how wide the latest window of cookies was
- * @held: how many listeners it held; 0: there was none in this bucket
- * @count: valid entries of @batch
+ * @held: how many listeners were taken in from it; 0: too few to go by
+ * @count: how many of @batch were taken in
  * @batch: listeners by rising cookie; valid for the RCU reader that has taken
- *	them in
+ *	them in. Twice as large, for a window that holds more.
  */
 struct listener_walk {
 	struct net *net;
@@ -70,7 +70,7 @@ struct listener_walk {
 	u64 span;
 	unsigned int held;
 	unsigned int count;
-	struct sock *batch[LISTENER_BATCH];
+	struct sock *batch[2 * LISTENER_BATCH];
 };
 
 void listener_exit(void);
@@ -78,6 +78,7 @@ void listener_sweep(void);
 void listener_decide_by(limit_decide_t *by);
 unsigned long listener_unrecorded(void);
 
+void listener_walk_begin(struct listener_walk *walk, struct net *net);
 bool listener_walk_ends(const struct listener_walk *walk);
 void listener_walk_take(struct listener_walk *walk, unsigned int most);
 void listener_walk_leave(struct listener_walk *walk, unsigned int done);

@@ -140,8 +140,7 @@ static void *reader_start(struct seq_file *m, loff_t *pos)
 	if (*pos)
 		return listener_walk_ends(walk) ? NULL : reader;
 
-	memset(walk, 0, sizeof(*walk));
-	walk->net = seq_file_net(m);
+	listener_walk_begin(walk, seq_file_net(m));
 	reader->row_size = ROW_SIZE / 2;
 	reader->is_admin = file_ns_capable(m->file, walk->net->user_ns,
 					   CAP_NET_ADMIN);
