@@ -68,8 +68,10 @@ static u64 walk_last(const struct listener_walk *walk, unsigned int most)
 
 	if (!walk->held || walk->span > U64_MAX / LISTENER_BATCH)
 		return U64_MAX;
-	width = mul_u64_u32_div(walk->span, most, walk->held);
-	return width ? walk->cookie + width - 1 : walk->cookie;
+	width = max(mul_u64_u32_div(walk->span, most, walk->held), 1ULL);
+	if (width > U64_MAX - walk->cookie)
+		return U64_MAX;
+	return walk->cookie + width - 1;
 }
 
 static u64 batch_cookie(const struct listener_walk *walk, unsigned int i)
@@ -117,19 +119,25 @@ static void walk_part(struct listener_walk *walk, unsigned int most)
 	}
 }
 
+/* The listener with this cookie is for a pass behind this one. */
+static void walk_put_off(struct listener_walk *walk, u64 cookie)
+{
+	walk->more = true;
+	walk->next = min(walk->next, cookie);
+}
+
 /*
  * The batch is full, the pass is not over: only @most of it can be among those
- * that the pass takes. Returns the smallest cookie of the others.
+ * that the pass takes. Returns the largest cookie of these.
  */
 static noinline u64 walk_overflow(struct listener_walk *walk, unsigned int most)
 {
-	u64 next = U64_MAX;
 	unsigned int i;
 
 	walk_part(walk, most);
 	for (i = most; i < 2 * most; i++)
-		next = min(next, batch_cookie(walk, i));
-	return next;
+		walk_put_off(walk, batch_cookie(walk, i));
+	return batch_cookie(walk, most - 1);
 }
 
 /* It is not for the loop that walks a bucket to make room for this. */
@@ -179,7 +187,7 @@ static void walk_window(struct listener_walk *walk,
 			unsigned int most)
 {
 	u64 first = walk->cookie, last = walk_last(walk, most);
-	u64 next = U64_MAX, cookie;
+	u64 next = U64_MAX, beyond = 0, cookie;
 	unsigned int count = 0;
 	struct sock *sk;
 
@@ -196,6 +204,7 @@ static void walk_window(struct listener_walk *walk,
 		if (cookie > last) {
 			if (cookie < next)
 				next = cookie;
+			beyond = cookie;
 			continue;
 		}
 		if (!listener_is_tcp(sk) ||
@@ -203,24 +212,24 @@ static void walk_window(struct listener_walk *walk,
 			continue;
 		walk->batch[count++] = sk;
 		if (unlikely(count == 2 * most)) {
-			next = min(next, walk_overflow(walk, most));
-			last = batch_cookie(walk, most - 1);
+			last = walk_overflow(walk, most);
 			count = most;
 		}
 	}
 	spin_unlock(&bucket->lock);
 
+	if (beyond)
+		walk_put_off(walk, next);
 	walk->count = count;
 	if (count > 1)
 		walk_sort(walk);
 	if (count > most) {
-		next = min(next, batch_cookie(walk, most));
+		walk_put_off(walk, batch_cookie(walk, most));
 		last = batch_cookie(walk, most - 1);
 		walk->count = most;
 	}
 	walk->span = last - first + 1;
 	walk->held = walk->count < most / 2 ? 0 : walk->count;
-	walk->next = next;
 }
 
 /**
@@ -251,6 +260,7 @@ void listener_walk_take(struct listener_walk *walk, unsigned int most)
 	struct inet_hashinfo *hash = tcp_listening_hash();
 
 	walk->count = 0;
+	walk->more = false;
 	walk->next = U64_MAX;
 	while (bucket_empty(&hash->lhash2[walk->bucket])) {
 		if (walk->bucket == hash->lhash2_mask)
@@ -286,12 +296,12 @@ void listener_walk_begin(struct listener_walk *walk, struct net *net)
  */
 void listener_walk_leave(struct listener_walk *walk, unsigned int done)
 {
-	u64 next = done < walk->count ? batch_cookie(walk, done) : walk->next;
-
-	if (next == U64_MAX)
-		walk_turn(walk);
+	if (done < walk->count)
+		walk->cookie = batch_cookie(walk, done);
+	else if (walk->more)
+		walk->cookie = walk->next;
 	else
-		walk->cookie = next;
+		walk_turn(walk);
 }
 
 /**

@@ -55,7 +55,8 @@ struct listener_view {
  * @bucket: index of the bucket
  * @cookie: where in the bucket: at the first listener with this cookie or a
  *	larger one
- * @next: the smallest cookie behind those taken in; U64_MAX: there is none
+ * @more: whether there are others in the bucket behind those taken in
+ * @next: the smallest cookie of these; any number is a cookie but 0
  * @span: how wide the latest window of cookies was
  * @held: how many listeners were taken in from it; 0: too few to go by
  * @count: how many of @batch were taken in
@@ -66,6 +67,7 @@ struct listener_walk {
 	struct net *net;
 	unsigned int bucket;
 	u64 cookie;
+	bool more;
 	u64 next;
 	u64 span;
 	unsigned int held;
