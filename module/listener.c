@@ -53,12 +53,13 @@ static void walk_turn(struct listener_walk *walk)
 {
 	walk->bucket++;
 	walk->cookie = 1;
+	walk->end = U64_MAX;
 	walk->held = 0;
 }
 
 /*
  * The end of the window that is to hold @most listeners, going by how many the
- * one before has held. Where those were few, that says little: there is no end
+ * one before has held. Where those were few, that says little: there is none
  * then, so that the pass takes @most, if there are as many. So of two passes in
  * a row one does, whatever cookies there are.
  */
@@ -67,10 +68,10 @@ static u64 walk_last(const struct listener_walk *walk, unsigned int most)
 	u64 width;
 
 	if (!walk->held || walk->span > U64_MAX / LISTENER_BATCH)
-		return U64_MAX;
+		return walk->end;
 	width = max(mul_u64_u32_div(walk->span, most, walk->held), 1ULL);
-	if (width > U64_MAX - walk->cookie)
-		return U64_MAX;
+	if (width > walk->end - walk->cookie)
+		return walk->end;
 	return walk->cookie + width - 1;
 }
 
@@ -122,8 +123,8 @@ static void walk_part(struct listener_walk *walk, unsigned int most)
 /* The listener with this cookie is for a pass behind this one. */
 static void walk_put_off(struct listener_walk *walk, u64 cookie)
 {
-	walk->more = true;
 	walk->next = min(walk->next, cookie);
+	walk->top = max(walk->top, cookie);
 }
 
 /*
@@ -181,13 +182,18 @@ static void walk_sort(struct listener_walk *walk)
  * Take in the listeners of a bucket in one window of cookies: all of them, or
  * the first @most. Others wait for the lock meanwhile, so for those outside of
  * the window there is nothing to it but to compare cookies.
+ *
+ * The first pass over a bucket sees all who are there. Whoever comes later,
+ * with a larger cookie than any of these, is left out: there might be no end
+ * to them. That pass has had the lock before they took it, so the hooks that
+ * they met know what this walk was begun for.
  */
 static void walk_window(struct listener_walk *walk,
 			struct inet_listen_hashbucket *bucket,
 			unsigned int most)
 {
 	u64 first = walk->cookie, last = walk_last(walk, most);
-	u64 next = U64_MAX, beyond = 0, cookie;
+	u64 next = U64_MAX, top = 0, cookie;
 	unsigned int count = 0;
 	struct sock *sk;
 
@@ -204,7 +210,8 @@ static void walk_window(struct listener_walk *walk,
 		if (cookie > last) {
 			if (cookie < next)
 				next = cookie;
-			beyond = cookie;
+			if (cookie > top)
+				top = cookie;
 			continue;
 		}
 		if (!listener_is_tcp(sk) ||
@@ -218,18 +225,27 @@ static void walk_window(struct listener_walk *walk,
 	}
 	spin_unlock(&bucket->lock);
 
-	if (beyond)
+	if (top) {
 		walk_put_off(walk, next);
+		walk_put_off(walk, top);
+	}
 	walk->count = count;
 	if (count > 1)
 		walk_sort(walk);
 	if (count > most) {
 		walk_put_off(walk, batch_cookie(walk, most));
+		walk_put_off(walk, batch_cookie(walk, count - 1));
 		last = batch_cookie(walk, most - 1);
 		walk->count = most;
 	}
 	walk->span = last - first + 1;
 	walk->held = walk->count < most / 2 ? 0 : walk->count;
+
+	if (walk->end == U64_MAX && walk->top)
+		walk->end = walk->top;
+	else if (walk->end == U64_MAX && walk->count)
+		walk->end = batch_cookie(walk, walk->count - 1);
+	walk->more = walk->top && walk->next <= walk->end;
 }
 
 /**
@@ -262,6 +278,7 @@ void listener_walk_take(struct listener_walk *walk, unsigned int most)
 	walk->count = 0;
 	walk->more = false;
 	walk->next = U64_MAX;
+	walk->top = 0;
 	while (bucket_empty(&hash->lhash2[walk->bucket])) {
 		if (walk->bucket == hash->lhash2_mask)
 			return;
@@ -283,6 +300,7 @@ void listener_walk_begin(struct listener_walk *walk, struct net *net)
 	walk->net = net;
 	walk->bucket = 0;
 	walk->cookie = 1;
+	walk->end = U64_MAX;
 	walk->held = 0;
 	walk->count = 0;
 }

@@ -57,6 +57,9 @@ struct listener_view {
  *	larger one
  * @more: whether there are others in the bucket behind those taken in
  * @next: the smallest cookie of these; any number is a cookie but 0
+ * @top: the largest cookie of these; 0: there are none
+ * @end: the largest cookie in the bucket when the walk came there; U64_MAX
+ *	before the first pass
  * @span: how wide the latest window of cookies was
  * @held: how many listeners were taken in from it; 0: too few to go by
  * @count: how many of @batch were taken in
@@ -69,6 +72,8 @@ struct listener_walk {
 	u64 cookie;
 	bool more;
 	u64 next;
+	u64 top;
+	u64 end;
 	u64 span;
 	unsigned int held;
 	unsigned int count;
