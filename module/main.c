@@ -103,7 +103,7 @@ static int __init listenq_init(void)
 		goto exit_clamp;
 	err = register_pernet_subsys(&namespaces);
 	if (err)
-		goto exit_traffic;
+		goto exit_listener;
 	err = hook_init(hook_tables, ARRAY_SIZE(hook_tables));
 	if (err)
 		goto exit_namespaces;
@@ -113,8 +113,9 @@ static int __init listenq_init(void)
 exit_namespaces:
 	remove_files();
 	unregister_pernet_subsys(&namespaces);
+exit_listener:
+	/* Who has found a file has written rules, perhaps. */
 	listener_exit();
-exit_traffic:
 	traffic_exit();
 exit_clamp:
 	clamp_exit();
