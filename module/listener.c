@@ -27,6 +27,7 @@
 #include <linux/mutex.h>
 #include <linux/random.h>
 #include <linux/rcupdate.h>
+#include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/tcp.h>
 #include <linux/workqueue.h>
@@ -527,26 +528,6 @@ unsigned long listener_unrecorded(void)
 
 /* ---- the sweep ---- */
 
-/*
- * Walks that nobody reads: of one namespace's listeners, or of everybody's with
- * NULL. One at a time, since its place is larger than a stack allows for.
- */
-static DEFINE_MUTEX(sweep_mutex);
-
-static struct listener_walk *sweep_begin(struct net *net)
-{
-	static struct listener_walk walk;
-
-	mutex_lock(&sweep_mutex);
-	listener_walk_begin(&walk, net);
-	return &walk;
-}
-
-static void sweep_end(void)
-{
-	mutex_unlock(&sweep_mutex);
-}
-
 static void reset_peaks(struct sock *sk)
 {
 	struct listener *listener = record_lookup(sk, socket_cookie(sk));
@@ -562,13 +543,21 @@ static void reset_peaks(struct sock *sk)
  * listener_reset_peaks() - begin peaks anew
  * @net: whose listeners'
  *
- * Context: process context, may sleep; waits for a sweep.
+ * Whoever made the namespace may do this. So nobody waits for it but who does:
+ * it takes no lock for longer than a pass, and its memory is the caller's.
+ *
+ * Context: process context, may sleep.
+ * Return: 0 or -ENOMEM.
  */
-void listener_reset_peaks(struct net *net)
+int listener_reset_peaks(struct net *net)
 {
-	struct listener_walk *walk = sweep_begin(net);
+	struct listener_walk *walk;
 	unsigned int i;
 
+	walk = kmalloc(sizeof(*walk), GFP_KERNEL_ACCOUNT);
+	if (!walk)
+		return -ENOMEM;
+	listener_walk_begin(walk, net);
 	while (!listener_walk_ends(walk)) {
 		rcu_read_lock();
 		listener_walk_take(walk, LISTENER_BATCH);
@@ -578,7 +567,8 @@ void listener_reset_peaks(struct net *net)
 		rcu_read_unlock();
 		cond_resched();
 	}
-	sweep_end();
+	kfree(walk);
+	return 0;
 }
 
 /* Returns whether the pool ran dry before. */
@@ -606,31 +596,35 @@ static bool sweep_listener(struct sock *sk)
  */
 void listener_sweep(void)
 {
-	struct listener_walk *walk = sweep_begin(NULL);
+	/* One at a time: sweeps are numbered, and a place is large. */
+	static DEFINE_MUTEX(sweep_mutex);
+	static struct listener_walk walk;
 	bool memory = true;
 	unsigned int i;
 
+	mutex_lock(&sweep_mutex);
+	listener_walk_begin(&walk, NULL);
 	record_sweep_begin();
 	/*
 	 * Rules that were published are seen by whoever enters a bucket that
 	 * is found empty below.
 	 */
 	smp_mb();
-	while (!listener_walk_ends(walk)) {
+	while (!listener_walk_ends(&walk)) {
 		/* Without memory, the next sweep annotates the others. */
 		if (memory)
 			memory = record_fill_pool();
 		rcu_read_lock();
-		listener_walk_take(walk, LISTENER_BATCH);
-		for (i = 0; i < walk->count; i++)
-			if (sweep_listener(walk->batch[i]) && memory)
+		listener_walk_take(&walk, LISTENER_BATCH);
+		for (i = 0; i < walk.count; i++)
+			if (sweep_listener(walk.batch[i]) && memory)
 				break;
-		listener_walk_leave(walk, i);
+		listener_walk_leave(&walk, i);
 		rcu_read_unlock();
 		cond_resched();
 	}
 	record_sweep_end();
-	sweep_end();
+	mutex_unlock(&sweep_mutex);
 	queue_delayed_work(record_workqueue, &sweep_work, SWEEP_INTERVAL);
 }
 

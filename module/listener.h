@@ -94,6 +94,6 @@ void listener_read(struct sock *sk, struct listener_view *view);
 bool listener_read_waits(const struct sock *sk,
 			 unsigned long counts[TRAFFIC_WAITS],
 			 unsigned long *ms);
-void listener_reset_peaks(struct net *net);
+int listener_reset_peaks(struct net *net);
 
 #endif /* LISTENQ_LISTENER_H */

@@ -359,8 +359,7 @@ static int sockets_write(struct file *file, char *text, size_t length)
 		text[--length] = '\0';
 	if (length != strlen("reset") || strcmp(text, "reset"))
 		return -EINVAL;
-	listener_reset_peaks(net);
-	return 0;
+	return listener_reset_peaks(net);
 }
 
 /* ---- totals ---- */
