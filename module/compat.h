@@ -125,6 +125,21 @@ static inline struct inet_hashinfo *tcp_listening_hash(void)
 }
 
 /*
+ * Whether the lock of a listener's accept queue may be taken under RCU alone,
+ * by somebody who does not keep the listener from stopping. Since 6.8, and in
+ * stable releases since, it is made with the socket; before that each listen()
+ * made it anew, under the feet of whoever held it.
+ */
+static inline bool acceptq_lock_lasts(void)
+{
+#ifdef HAVE_inet_init_csk_locks
+	return true;
+#else
+	return false;
+#endif
+}
+
+/*
  * Whether a SYN takes over a socket in TIME_WAIT. From 6.10 until it was
  * taken back in 6.12's stable releases, that was noted for the CPU instead of
  * the packet.

@@ -403,6 +403,8 @@ static s64 acceptq_oldest_ms(struct sock *sk)
 	const struct request_sock *req;
 	s64 ms = -1;
 
+	if (!acceptq_lock_lasts())
+		return ms;
 	spin_lock_bh(&queue->rskq_lock);
 	req = queue->rskq_accept_head;
 	if (req)
