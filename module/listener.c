@@ -323,23 +323,6 @@ void listener_walk_leave(struct listener_walk *walk, unsigned int done)
 		walk_turn(walk);
 }
 
-/**
- * listener_is_there() - whether a listener that a walk took in still listens
- * @sk: the listener
- *
- * What was read of it before is true if it does: nothing of what rows show is
- * taken from a socket before it leaves the listening hash.
- *
- * Context: an RCU reader, the one that the walk was in.
- */
-bool listener_is_there(const struct sock *sk)
-{
-	/* Whoever takes something from a socket has unhashed it before. */
-	smp_rmb();
-	return inet_sk_state_load(sk) == TCP_LISTEN &&
-	       !hlist_unhashed_lockless(&sk->sk_node);
-}
-
 /* ---- what is known of a listener ---- */
 
 /* Whether a system call has the socket, as far as that can be told. */
@@ -347,6 +330,13 @@ static bool is_owned(const struct sock *sk)
 {
 	/* A stale answer is either "owned" or as good as the right one. */
 	return data_race(sock_owned_by_user_nocheck(sk));
+}
+
+/* Whether a listener that a walk took in listens, perhaps again. */
+static bool is_there(const struct sock *sk)
+{
+	return inet_sk_state_load(sk) == TCP_LISTEN &&
+	       !hlist_unhashed_lockless(&sk->sk_node);
 }
 
 /* A record for a listener whose listen() was not seen. */
@@ -384,7 +374,7 @@ static struct listener *record_meet(struct record_bucket *bucket,
 	struct listener *listener = record_find(bucket, sk, cookie);
 
 	if (unlikely(!listener)) {
-		if (!listener_is_there(sk) || is_owned(sk))
+		if (!is_there(sk) || is_owned(sk))
 			return NULL;
 		listener = record_found(bucket, sk, cookie);
 		if (!listener) {
@@ -466,9 +456,10 @@ void listener_read(struct sock *sk, struct listener_view *view)
 	raw_spin_lock_irqsave(&bucket->lock, flags);
 	listener = record_meet(bucket, sk, cookie, &dry);
 	/* With a record, each of its fields is written below. */
-	if (!listener)
+	if (!listener) {
 		memset(view, 0, sizeof(*view));
-
+		listener_local(sk, &view->local);
+	}
 	view->cookie = cookie;
 	view->acceptq = READ_ONCE(sk->sk_ack_backlog);
 	view->synq = synq_length(sk);
@@ -483,7 +474,7 @@ void listener_read(struct sock *sk, struct listener_view *view)
 		listen_call_forget(&view->call, view->limit);
 		view->rule = (struct selector) { };
 	}
-	view->recorded = listener;
+	view->record = listener;
 	if (listener)
 		traffic_read(listener, view);
 	raw_spin_unlock_irqrestore(&bucket->lock, flags);
@@ -493,27 +484,51 @@ void listener_read(struct sock *sk, struct listener_view *view)
 
 /**
  * listener_read_waits() - how long connections have waited for accept()
- * @sk: the listener, taken in by a walk
+ * @view: of the listener, with a record
  * @counts: where to write how many have, by &struct listener_waits
  * @ms: where to write the sum
  *
  * Context: process context, the RCU reader that the walk was in.
- * Return: false where nothing is noted of the listener, nor written.
  */
-bool listener_read_waits(const struct sock *sk,
+void listener_read_waits(const struct listener_view *view,
 			 unsigned long counts[TRAFFIC_WAITS],
 			 unsigned long *ms)
 {
-	const struct listener *listener;
+	const struct listener_waits *waits = &view->record->waits;
 	unsigned int i;
 
-	listener = record_lookup(sk, socket_cookie(sk));
-	if (!listener)
-		return false;
 	for (i = 0; i < TRAFFIC_WAITS; i++)
-		counts[i] = atomic_long_read(&listener->waits.counts[i]);
-	*ms = atomic_long_read(&listener->waits.ms);
-	return true;
+		counts[i] = atomic_long_read(&waits->counts[i]);
+	*ms = atomic_long_read(&waits->ms);
+}
+
+/**
+ * listener_is_same() - whether what was read of a listener is true
+ * @sk: the listener, taken in by a walk
+ * @view: what listener_read() has written; other fields of @sk were read behind
+ *	that
+ *
+ * All of it is where the listener listens, and has listened since. What rows
+ * show is taken from a socket when it has left the listening hash; one that is
+ * there again, elsewhere perhaps, has lost its record in between. Without a
+ * record, the place tells, as far as it can.
+ *
+ * Context: process context, the RCU reader that the walk was in.
+ */
+bool listener_is_same(const struct sock *sk, const struct listener_view *view)
+{
+	struct sockaddr_in6 local;
+
+	/* Whoever takes something from a socket has unhashed it before. */
+	smp_rmb();
+	if (!is_there(sk))
+		return false;
+	/* Whoever hashes it again has retired its record before. */
+	smp_rmb();
+	if (likely(view->record))
+		return !record_is_retired(view->record);
+	listener_local(sk, &local);
+	return !memcmp(&local, &view->local, sizeof(local));
 }
 
 /**

@@ -3,6 +3,7 @@
 #ifndef LISTENQ_LISTENER_H
 #define LISTENQ_LISTENER_H
 
+#include <linux/in6.h>
 #include <net/sock.h>
 
 #include "limit.h"
@@ -20,12 +21,13 @@
  * @call: the latest listen(). Where somebody else has changed the limit since,
  *	@call.granted is that limit, and the rest is not known.
  * @rule: the rule that acts on the listener
- * @recorded: whether the rest is known
+ * @record: what is noted of it; NULL: nothing, and the rest is not known
  * @since_ms: for how long the rest has been counted
  * @counts: by &enum traffic_count
  * @overflowed_ms: how long ago the latest overflow was; -1: there was none
  * @acceptq_peak: the most connections in the accept queue
  * @synq_peak: the most requests in the SYN queue
+ * @local: where it listens; without a record only
  */
 struct listener_view {
 	u64 cookie;
@@ -38,12 +40,14 @@ struct listener_view {
 	struct listen_call call;
 	struct selector rule;
 
-	bool recorded;
+	const struct listener *record;
 	u64 since_ms;
 	unsigned long counts[TRAFFIC_COUNTS];
 	s64 overflowed_ms;
 	unsigned int acceptq_peak;
 	unsigned int synq_peak;
+
+	struct sockaddr_in6 local;
 };
 
 /* So many listeners a walk takes in at a time, at most. */
@@ -89,11 +93,11 @@ void listener_walk_begin(struct listener_walk *walk, struct net *net);
 bool listener_walk_ends(const struct listener_walk *walk);
 void listener_walk_take(struct listener_walk *walk, unsigned int most);
 void listener_walk_leave(struct listener_walk *walk, unsigned int done);
-bool listener_is_there(const struct sock *sk);
 void listener_read(struct sock *sk, struct listener_view *view);
-bool listener_read_waits(const struct sock *sk,
+void listener_read_waits(const struct listener_view *view,
 			 unsigned long counts[TRAFFIC_WAITS],
 			 unsigned long *ms);
+bool listener_is_same(const struct sock *sk, const struct listener_view *view);
 int listener_reset_peaks(struct net *net);
 
 #endif /* LISTENQ_LISTENER_H */

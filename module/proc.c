@@ -115,7 +115,7 @@ known_of(const struct reader *reader, const struct sock *sk,
 {
 	static const struct traffic_known nothing;
 
-	if (!view->recorded)
+	if (!view->record)
 		return &nothing;
 	return sk->sk_family == AF_INET6 ? &reader->known6 : &reader->known;
 }
@@ -167,12 +167,15 @@ static void reader_stop(struct seq_file *m, void *v)
  */
 static __always_inline void
 put_listeners(struct seq_file *m,
-	      char *(*put)(struct seq_file *m, char *at, struct sock *sk))
+	      char *(*put)(struct seq_file *m, char *at, const struct sock *sk,
+			   struct listener_view *view))
 {
 	struct reader *reader = m->private;
 	struct listener_walk *walk = &reader->walk;
 	char *at = row_begin(m, ROW_SPARE);
+	struct listener_view view;
 	char *first, *next, *end;
+	struct sock *sk;
 	unsigned int i;
 
 	if (!at)
@@ -184,8 +187,10 @@ put_listeners(struct seq_file *m,
 		rcu_read_lock();
 		listener_walk_take(walk, (end - at) / reader->row_size);
 		for (i = 0; i < walk->count && end - at >= ROW_SIZE; i++) {
-			next = put(m, at, walk->batch[i]);
-			if (listener_is_there(walk->batch[i]))
+			sk = walk->batch[i];
+			listener_read(sk, &view);
+			next = put(m, at, sk, &view);
+			if (listener_is_same(sk, &view))
 				at = next;
 		}
 		listener_walk_leave(walk, i);
@@ -315,7 +320,7 @@ put_view(struct seq_file *m, char *at, const struct sock *sk,
 		[SYNQ_YOUNG].figure = view->synq_young,
 		[SYNQ_PEAK].figure = if_known(known->synq_peak, view->synq_peak),
 
-		[SINCE_MS].figure = if_known(view->recorded, view->since_ms),
+		[SINCE_MS].figure = if_known(view->record, view->since_ms),
 		[SYNS].figure = if_known(counts[TRAFFIC_SYNS],
 					 view->counts[TRAFFIC_SYNS]),
 		[ACCEPTS].figure = if_known(accepts_known(known, sk),
@@ -335,14 +340,12 @@ put_view(struct seq_file *m, char *at, const struct sock *sk,
 	return put_row(at, sockets_columns, values, ARRAY_SIZE(values));
 }
 
-static char *put_sockets(struct seq_file *m, char *at, struct sock *sk)
+static char *put_sockets(struct seq_file *m, char *at, const struct sock *sk,
+			 struct listener_view *view)
 {
-	struct listener_view view;
-	pid_t pid;
+	pid_t pid = show_caller(m->private, m->file->f_cred, &view->call);
 
-	listener_read(sk, &view);
-	pid = show_caller(m->private, m->file->f_cred, &view.call);
-	return put_view(m, at, sk, &view, known_of(m->private, sk, &view), pid);
+	return put_view(m, at, sk, view, known_of(m->private, sk, view), pid);
 }
 
 LISTENERS_FILE(sockets);
@@ -413,24 +416,24 @@ static const struct column waits_columns[WAITS_COLUMNS] = {
 	{ "more", 0 },
 };
 
-static char *put_waits(struct seq_file *m, char *at, struct sock *sk)
+static char *put_waits(struct seq_file *m, char *at, const struct sock *sk,
+		       struct listener_view *view)
 {
 	unsigned long counts[TRAFFIC_WAITS] = { };
 	union value values[WAITS_COLUMNS];
 	unsigned long count = 0, ms = 0;
-	struct listener_view view;
 	unsigned int i;
 	bool known;
 
-	listener_read(sk, &view);
-	known = accepts_known(known_of(m->private, sk, &view), sk) &&
-		listener_read_waits(sk, counts, &ms);
+	known = accepts_known(known_of(m->private, sk, view), sk);
+	if (known)
+		listener_read_waits(view, counts, &ms);
 
 	for (i = 0; i < TRAFFIC_WAITS; i++) {
 		values[WAITS_FIRST + i].figure = if_known(known, counts[i]);
 		count += counts[i];
 	}
-	values[WAITS_COOKIE].figure = view.cookie;
+	values[WAITS_COOKIE].figure = view->cookie;
 	values[WAITS_LOCAL].sk = sk;
 	values[WAITS_COUNT].figure = if_known(known, count);
 	values[WAITS_SUM_MS].figure = if_known(known, ms);

@@ -157,7 +157,7 @@ static bool is_record_of(const struct listener *listener,
 			 const struct sock *sk, u64 cookie)
 {
 	return listener->sk == sk && listener->cookie == cookie &&
-	       !READ_ONCE(listener->retired);
+	       !record_is_retired(listener);
 }
 
 /**

@@ -202,6 +202,17 @@ static inline struct listener *record_of(const struct sock *sk)
 }
 
 /**
+ * record_is_retired() - whether a listener has ceased to listen, or begun anew
+ * @listener: its record
+ *
+ * Context: any, the RCU reader that has looked the record up.
+ */
+static inline bool record_is_retired(const struct listener *listener)
+{
+	return READ_ONCE(listener->retired);
+}
+
+/**
  * record_raise() - keep the highest of some values
  * @peak: where
  * @value: one of them
