@@ -341,16 +341,26 @@ static bool is_there(const struct sock *sk)
 
 /* A record for a listener whose listen() was not seen. */
 static noinline struct listener *record_found(struct record_bucket *bucket,
-					      struct sock *sk, u64 cookie)
+					      struct sock *sk, u64 cookie,
+					      bool *dry)
 {
 	struct listener *listener = record_add(bucket, sk, cookie);
 	struct listen_call call;
 
-	if (!listener)
+	if (!listener) {
+		*dry = true;
 		return NULL;
-	atomic_long_inc(&unrecorded);
+	}
 	listen_call_forget(&call, READ_ONCE(sk->sk_max_ack_backlog));
 	record_set_call(listener, &call);
+
+	/* It may have stopped, and its end looked for a record, before this. */
+	smp_mb();
+	if (!is_there(sk)) {
+		record_retire(listener);
+		return NULL;
+	}
+	atomic_long_inc(&unrecorded);
 	return listener;
 }
 
@@ -376,11 +386,9 @@ static struct listener *record_meet(struct record_bucket *bucket,
 	if (unlikely(!listener)) {
 		if (!is_there(sk) || is_owned(sk))
 			return NULL;
-		listener = record_found(bucket, sk, cookie);
-		if (!listener) {
-			*dry = true;
+		listener = record_found(bucket, sk, cookie, dry);
+		if (!listener)
 			return NULL;
-		}
 	}
 	record_met(listener);
 	limit_decide(listener, sk);

@@ -220,11 +220,16 @@ void record_set_call(struct listener *listener, const struct listen_call *call)
 	listener->decision.limit = call->granted;
 }
 
-/*
- * Any context. Takes no lock: the record leaves its bucket when upkeep() gets
- * to it, and until then nobody finds it. One record is not worth a work item.
+/**
+ * record_retire() - take a record out of use
+ * @listener: the record; the caller is an RCU reader
+ *
+ * It leaves its bucket when upkeep() gets to it, and until then nobody finds
+ * it. One record is not worth a work item.
+ *
+ * Context: any, an NMI too: takes no lock.
  */
-static void record_retire(struct listener *listener)
+void record_retire(struct listener *listener)
 {
 	if (xchg(&listener->retired, 1))
 		return;
@@ -344,6 +349,8 @@ void record_end(const struct sock *sk)
 {
 	struct listener *listener;
 
+	/* Out of the hash before we look: who adds a record looks there next. */
+	smp_mb();
 	listener = record_find(record_bucket(sk), sk, socket_cookie(sk));
 	if (listener)
 		record_retire(listener);

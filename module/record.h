@@ -179,6 +179,7 @@ struct listener *record_find(struct record_bucket *bucket,
 struct listener *record_add(struct record_bucket *bucket, const struct sock *sk,
 			    u64 cookie);
 void record_set_call(struct listener *listener, const struct listen_call *call);
+void record_retire(struct listener *listener);
 
 struct listener *record_lookup(const struct sock *sk, u64 cookie);
 void record_copy_call(struct listener *listener, struct listen_call *call);
