@@ -3,17 +3,7 @@
  * listenq: what the queues of every TCP listener hold.
  *
  * What all rooms of the module share, and those that have no header of their
- * own. Each room calls those below it alone (Documentation/design.rst):
- *
- *	main.c			init, exit, namespaces: the order of things
- *	proc.c row.c rules.c	/proc/net/listenq: files, columns, grammar
- *	clamp.c			the rules, and what limit they give
- *	listener.c		the kernel's listening hash: walks and sweeps
- *	listen.c traffic.c	hooks on the paths of listen() and connections
- *	limit.c			puts limits in force and takes them back
- *	record.c		what is noted of a listener
- *	hook.c			probes; knows no TCP
- *	compat.h socket.h	kernel versions; a listener's socket
+ * own. Documentation/design.rst says which rooms there are, and who calls whom.
  */
 #ifndef LISTENQ_H
 #define LISTENQ_H
