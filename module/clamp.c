@@ -17,6 +17,8 @@
 #include "clamp.h"
 #include "compat.h"
 #include "listenq.h"
+#include "record.h"
+#include "sweep.h"
 
 /**
  * struct clamp_net - what a network namespace has
@@ -299,7 +301,7 @@ void clamp_publish(struct net *net, struct clamp_rules *rules)
 	mutex_unlock(&clamp->edit);
 	if (old)
 		kfree_rcu(old, rcu);
-	listener_sweep();
+	sweep_listeners();
 }
 
 /**
@@ -410,7 +412,7 @@ void clamp_exit(void)
  */
 void clamp_start(void)
 {
-	listener_decide_by(clamp_decide);
+	sweep_decide_by(clamp_decide);
 }
 
 /**
@@ -423,5 +425,5 @@ void clamp_start(void)
  */
 void clamp_stop(void)
 {
-	listener_decide_by(NULL);
+	sweep_decide_by(NULL);
 }

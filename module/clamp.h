@@ -6,7 +6,7 @@
 #include <linux/rcupdate.h>
 #include <net/net_namespace.h>
 
-#include "listener.h"
+#include "record.h"
 
 /* How many rules a namespace may have. */
 #define CLAMP_RULES_MAX 1024

@@ -10,6 +10,7 @@
 
 #include <linux/kprobes.h>
 #include <linux/proc_fs.h>
+#include <linux/stringify.h>
 #include <linux/version.h>
 #include <net/inet_connection_sock.h>
 #include <net/inet_hashtables.h>
@@ -40,6 +41,9 @@
 #ifndef CONFIG_PROC_FS
 #error "listenq needs a kernel with CONFIG_PROC_FS=y"
 #endif
+
+/* Unroll the loop that follows. 6.15 has this, by another name. */
+#define unroll_loop(count) _Pragma(__stringify(GCC unroll count))
 
 /* 5.11 moved the return probe out of its instance. */
 #ifndef HAVE_get_kretprobe

@@ -17,8 +17,8 @@
  * Return: false if there is nothing new to decide.
  */
 typedef bool limit_decide_t(const struct sock *sk,
-			       const struct listen_call *call,
-			       struct listener_decision *decision);
+			    const struct listen_call *call,
+			    struct listener_decision *decision);
 
 struct limit_change;
 

@@ -16,23 +16,6 @@
 
 #define LISTENQ_VERSION "0.1.0"
 
-/*
- * Words may hold anything: a process can name itself with an escape sequence
- * or a line of its own. What isn't printable ASCII, a blank or a backslash
- * goes out in octal.
- */
-static inline bool is_plain(char c)
-{
-	return c > ' ' && c <= '~' && c != '\\';
-}
-
-#define OCTAL_FORMAT "\\%03o"
-
-static inline const char *word_format(char c)
-{
-	return is_plain(c) ? "%c" : OCTAL_FORMAT;
-}
-
 /**
  * net_generic_atomic() - net_generic() where preemption is off
  * @net: the namespace

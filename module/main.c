@@ -15,8 +15,9 @@
 
 #include "clamp.h"
 #include "hook.h"
-#include "listener.h"
 #include "listenq.h"
+#include "record.h"
+#include "sweep.h"
 #include "traffic.h"
 
 static unsigned int somaxconn;
@@ -103,7 +104,7 @@ static int __init listenq_init(void)
 		goto exit_clamp;
 	err = register_pernet_subsys(&namespaces);
 	if (err)
-		goto exit_listener;
+		goto exit_sweep;
 	err = hook_init(hook_tables, ARRAY_SIZE(hook_tables));
 	if (err)
 		goto exit_namespaces;
@@ -113,9 +114,9 @@ static int __init listenq_init(void)
 exit_namespaces:
 	remove_files();
 	unregister_pernet_subsys(&namespaces);
-exit_listener:
+exit_sweep:
 	/* Who has found a file has written rules, perhaps. */
-	listener_exit();
+	sweep_exit();
 	traffic_exit();
 exit_clamp:
 	clamp_exit();
@@ -130,7 +131,7 @@ static void __exit listenq_exit(void)
 	hook_exit();
 	remove_files();
 	unregister_pernet_subsys(&namespaces);
-	listener_exit();
+	sweep_exit();
 	traffic_exit();
 	clamp_exit();
 	record_exit();

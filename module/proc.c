@@ -9,18 +9,12 @@
 #include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/kernel.h>
-#include <linux/mm.h>
-#include <linux/pid.h>
-#include <linux/pid_namespace.h>
 #include <linux/proc_fs.h>
-#include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/seq_file_net.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
-#include <linux/user_namespace.h>
-#include <net/mptcp.h>
 #include <net/sock.h>
 
 #include "clamp.h"
@@ -28,201 +22,12 @@
 #include "hook.h"
 #include "listener.h"
 #include "listenq.h"
+#include "reader.h"
 #include "row.h"
 #include "rules.h"
 #include "socket.h"
+#include "sweep.h"
 #include "traffic.h"
-
-/*
- * What a file of listeners holds at a time, however little its reader takes:
- * to resume in a bucket of thousands costs a pass over it.
- */
-#define READ_SIZE 65536
-
-/* For so little it takes no further pass. */
-#define ROW_SPARE (READ_SIZE / 8)
-
-/* ---- files of listeners ---- */
-
-/**
- * struct reader - somebody who has a file of listeners open
- * @p: the namespace; seq_file_net() wants it first
- * @is_admin: whether the opener has CAP_NET_ADMIN over the namespace
- * @known: which figures of IPv4's listeners have all their hooks
- * @known6: the same of IPv6's
- * @walk: where the reader is
- * @row_size: what a row has taken on average, in bytes
- * @caller: the process that was looked up last in this read, in the initial
- *	PID namespace; 0: none was
- * @caller_started: when it started
- * @caller_pid: its number as the reader's PID namespace sees it, 0: it doesn't
- */
-struct reader {
-	struct seq_net_private p;
-	bool is_admin;
-	struct traffic_known known;
-	struct traffic_known known6;
-	struct listener_walk walk;
-	unsigned int row_size;
-	pid_t caller;
-	u64 caller_started;
-	pid_t caller_pid;
-};
-
-/*
- * The caller's number as the reader's PID namespace sees it; 0 where it does
- * not. A record pins no process, so the number is looked up: it may be
- * nobody's by now, which leaves the initial namespace's as it was, or that of
- * another process or thread, which must not be taken for the caller.
- */
-static pid_t find_caller(const struct listen_call *call)
-{
-	struct pid_namespace *ns = task_active_pid_ns(current);
-	const struct task_struct *task;
-	struct pid *pid;
-	pid_t nr;
-
-	rcu_read_lock();
-	pid = find_pid_ns(call->pid, &init_pid_ns);
-	task = pid_task(pid, PIDTYPE_TGID);
-	if (task && task->start_time == call->started)
-		nr = pid_nr_ns(pid, ns);
-	else if (!pid_task(pid, PIDTYPE_PID))
-		nr = ns == &init_pid_ns ? call->pid : 0;
-	else
-		nr = 0;
-	rcu_read_unlock();
-	return nr;
-}
-
-/* A process may have many listeners: the one that was found last is kept. */
-static pid_t caller_pid(struct reader *reader,
-			const struct listen_call *call)
-{
-	if (reader->caller != call->pid ||
-	    reader->caller_started != call->started) {
-		reader->caller = call->pid;
-		reader->caller_started = call->started;
-		reader->caller_pid = find_caller(call);
-	}
-	return reader->caller_pid;
-}
-
-/* Which figures of a listener are known. */
-static const struct traffic_known *
-known_of(const struct reader *reader, const struct sock *sk,
-	 const struct listener_view *view)
-{
-	static const struct traffic_known nothing;
-
-	if (!view->record)
-		return &nothing;
-	return sk->sk_family == AF_INET6 ? &reader->known6 : &reader->known;
-}
-
-/* An MPTCP socket is accepted where its subflow is not seen. */
-static bool accepts_known(const struct traffic_known *known,
-			  const struct sock *sk)
-{
-	return known->counts[TRAFFIC_ACCEPTS] && !sk_is_mptcp(sk);
-}
-
-/*
- * What seq_file takes for a record is the header, or as many rows as fit into
- * the file's buffer: no listener is in anybody's hands between two of them.
- */
-static void *reader_start(struct seq_file *m, loff_t *pos)
-{
-	struct reader *reader = m->private;
-	struct listener_walk *walk = &reader->walk;
-
-	reader->caller = 0;
-	if (*pos)
-		return listener_walk_ends(walk) ? NULL : reader;
-
-	listener_walk_begin(walk, seq_file_net(m));
-	reader->row_size = ROW_SIZE / 2;
-	reader->is_admin = file_ns_capable(m->file, walk->net->user_ns,
-					   CAP_NET_ADMIN);
-	reader->known = traffic_known(AF_INET);
-	reader->known6 = traffic_known(AF_INET6);
-	return SEQ_START_TOKEN;
-}
-
-static void *reader_next(struct seq_file *m, void *v, loff_t *pos)
-{
-	struct reader *reader = m->private;
-
-	++*pos;
-	return listener_walk_ends(&reader->walk) ? NULL : reader;
-}
-
-static void reader_stop(struct seq_file *m, void *v)
-{
-}
-
-/*
- * Rows, until the buffer is full but for a few. A listener that is gone by now
- * has none.
- */
-static __always_inline void
-put_listeners(struct seq_file *m,
-	      char *(*put)(struct seq_file *m, char *at, const struct sock *sk,
-			   struct listener_view *view))
-{
-	struct reader *reader = m->private;
-	struct listener_walk *walk = &reader->walk;
-	char *at = row_begin(m, ROW_SPARE);
-	struct listener_view view;
-	char *first, *next, *end;
-	struct sock *sk;
-	unsigned int i;
-
-	if (!at)
-		return;
-	end = at + seq_get_buf(m, &first);
-	record_fill_pool();
-	while (end - at >= ROW_SPARE && !listener_walk_ends(walk)) {
-		first = at;
-		rcu_read_lock();
-		listener_walk_take(walk, (end - at) / reader->row_size);
-		for (i = 0; i < walk->count && end - at >= ROW_SIZE; i++) {
-			sk = walk->batch[i];
-			listener_read(sk, &view);
-			next = put(m, at, sk, &view);
-			if (listener_is_same(sk, &view))
-				at = next;
-		}
-		listener_walk_leave(walk, i);
-		rcu_read_unlock();
-		if (at > first)
-			reader->row_size = (at - first) / i + 1;
-		cond_resched();
-	}
-	row_commit(m, at);
-}
-
-/*
- * A file of listeners is a table of its columns, new ones only ever appended,
- * and a function that puts a listener's row.
- */
-#define LISTENERS_FILE(name)						\
-static int name##_show(struct seq_file *m, void *v)			\
-{									\
-	if (v == SEQ_START_TOKEN)					\
-		put_header(m, READ_SIZE, name##_columns,		\
-			   ARRAY_SIZE(name##_columns));			\
-	else								\
-		put_listeners(m, put_##name);				\
-	return 0;							\
-}									\
-									\
-static const struct seq_operations name##_ops = {			\
-	.start	= reader_start,						\
-	.next	= reader_next,						\
-	.stop	= reader_stop,						\
-	.show	= name##_show,						\
-}
 
 static s64 if_known(bool known, s64 figure)
 {
@@ -232,63 +37,43 @@ static s64 if_known(bool known, s64 figure)
 /* ---- sockets ---- */
 
 enum {
-	PROTO, LOCAL, COOKIE, INODE, UID, PID, COMM,
-	ASKED, GRANTED, LIMIT, RULE,
-	ACCEPTQ, ACCEPTQ_PEAK, ACCEPTQ_OLDEST_MS,
-	SYNQ, SYNQ_YOUNG, SYNQ_PEAK,
-	SINCE_MS, SYNS, ACCEPTS, OVERFLOWS, SYNQ_DROPS, SYNCOOKIES, SK_DROPS,
-	SINCE_OVERFLOW_MS,
+	SOCKETS_PROTO, SOCKETS_LOCAL, SOCKETS_COOKIE, SOCKETS_INODE,
+	SOCKETS_UID, SOCKETS_PID, SOCKETS_COMM,
+	SOCKETS_ASKED, SOCKETS_GRANTED, SOCKETS_LIMIT, SOCKETS_RULE,
+	SOCKETS_ACCEPTQ, SOCKETS_ACCEPTQ_PEAK, SOCKETS_ACCEPTQ_OLDEST_MS,
+	SOCKETS_SYNQ, SOCKETS_SYNQ_YOUNG, SOCKETS_SYNQ_PEAK,
+	SOCKETS_SINCE_MS, SOCKETS_SYNS, SOCKETS_ACCEPTS, SOCKETS_OVERFLOWS,
+	SOCKETS_SYNQ_DROPS, SOCKETS_SYNCOOKIES, SOCKETS_SK_DROPS,
+	SOCKETS_SINCE_OVERFLOW_MS,
 };
 
 static const struct column sockets_columns[] = {
-	[PROTO]			= { "proto", 7, COLUMN_PROTO },
-	[LOCAL]			= { "local", 22, COLUMN_LOCAL },
-	[COOKIE]		= { "cookie", 7, COLUMN_HEX },
-	[INODE]			= { "inode", 8 },
-	[UID]			= { "uid", 6 },
-	[PID]			= { "pid", 8 },
-	[COMM]			= { "comm", 16, COLUMN_WORD },
-	[ASKED]			= { "asked", 11, COLUMN_SIGNED },
-	[GRANTED]		= { "granted", 8 },
-	[LIMIT]			= { "limit", 6 },
-	[RULE]			= { "rule", 12, COLUMN_PORTS },
-	[ACCEPTQ]		= { "acceptq", 8 },
-	[ACCEPTQ_PEAK]		= { "acceptq_peak", 13 },
-	[ACCEPTQ_OLDEST_MS]	= { "acceptq_oldest_ms", 18 },
-	[SYNQ]			= { "synq", 5 },
-	[SYNQ_YOUNG]		= { "synq_young", 11 },
-	[SYNQ_PEAK]		= { "synq_peak", 10 },
-	[SINCE_MS]		= { "since_ms", 9 },
-	[SYNS]			= { "syns", 9 },
-	[ACCEPTS]		= { "accepts", 9 },
-	[OVERFLOWS]		= { "overflows", 10 },
-	[SYNQ_DROPS]		= { "synq_drops", 11 },
-	[SYNCOOKIES]		= { "syncookies", 11 },
-	[SK_DROPS]		= { "sk_drops", 9 },
-	[SINCE_OVERFLOW_MS]	= { "since_overflow_ms", 0 },
+	[SOCKETS_PROTO]			= { "proto", 7, COLUMN_PROTO },
+	[SOCKETS_LOCAL]			= { "local", 22, COLUMN_LOCAL },
+	[SOCKETS_COOKIE]		= { "cookie", 7, COLUMN_HEX },
+	[SOCKETS_INODE]			= { "inode", 8 },
+	[SOCKETS_UID]			= { "uid", 6 },
+	[SOCKETS_PID]			= { "pid", 8 },
+	[SOCKETS_COMM]			= { "comm", 16, COLUMN_WORD },
+	[SOCKETS_ASKED]			= { "asked", 11, COLUMN_SIGNED },
+	[SOCKETS_GRANTED]		= { "granted", 8 },
+	[SOCKETS_LIMIT]			= { "limit", 6 },
+	[SOCKETS_RULE]			= { "rule", 12, COLUMN_PORTS },
+	[SOCKETS_ACCEPTQ]		= { "acceptq", 8 },
+	[SOCKETS_ACCEPTQ_PEAK]		= { "acceptq_peak", 13 },
+	[SOCKETS_ACCEPTQ_OLDEST_MS]	= { "acceptq_oldest_ms", 18 },
+	[SOCKETS_SYNQ]			= { "synq", 5 },
+	[SOCKETS_SYNQ_YOUNG]		= { "synq_young", 11 },
+	[SOCKETS_SYNQ_PEAK]		= { "synq_peak", 10 },
+	[SOCKETS_SINCE_MS]		= { "since_ms", 9 },
+	[SOCKETS_SYNS]			= { "syns", 9 },
+	[SOCKETS_ACCEPTS]		= { "accepts", 9 },
+	[SOCKETS_OVERFLOWS]		= { "overflows", 10 },
+	[SOCKETS_SYNQ_DROPS]		= { "synq_drops", 11 },
+	[SOCKETS_SYNCOOKIES]		= { "syncookies", 11 },
+	[SOCKETS_SK_DROPS]		= { "sk_drops", 9 },
+	[SOCKETS_SINCE_OVERFLOW_MS]	= { "since_overflow_ms", 0 },
 };
-
-/*
- * A process' number and name are for its user, as far as the user's own PID
- * namespace reaches, and for who administers the network namespace: others may
- * not see them in /proc either. As with other files, the credentials are the
- * opener's. Returns the number, 0: unknown, and forgets a name that is not to
- * be shown.
- */
-static pid_t show_caller(struct reader *reader, const struct cred *opener,
-			 struct listen_call *call)
-{
-	pid_t pid = 0;
-	bool known;
-
-	known = call->pid && (reader->is_admin ||
-			      uid_eq(opener->fsuid, call->uid));
-	if (known)
-		pid = caller_pid(reader, call);
-	if (!known || !(pid || reader->is_admin))
-		call->comm[0] = '\0';
-	return pid;
-}
 
 static __always_inline char *
 put_view(struct seq_file *m, char *at, const struct sock *sk,
@@ -297,42 +82,50 @@ put_view(struct seq_file *m, char *at, const struct sock *sk,
 {
 	const bool *counts = known->counts;
 	const union value values[] = {
-		[PROTO].sk = sk,
-		[LOCAL].sk = sk,
-		[COOKIE].figure = view->cookie,
-		[INODE].figure = sock_ino(sk),
-		[UID].figure = from_kuid_munged(seq_user_ns(m), sk_uid(sk)),
-		[PID].figure = if_known(pid, pid),
-		[COMM].word = view->call.comm,
+		[SOCKETS_PROTO].sk = sk,
+		[SOCKETS_LOCAL].sk = sk,
+		[SOCKETS_COOKIE].figure = view->cookie,
+		[SOCKETS_INODE].figure = sock_ino(sk),
+		[SOCKETS_UID].figure =
+			from_kuid_munged(seq_user_ns(m), sk_uid(sk)),
+		[SOCKETS_PID].figure = if_known(pid, pid),
+		[SOCKETS_COMM].word = view->call.comm,
 
-		[ASKED].figure = if_known(view->call.asked_known,
-					  view->call.asked),
-		[GRANTED].figure = view->call.granted,
-		[LIMIT].figure = view->limit,
-		[RULE].ports = { view->rule.first, view->rule.last },
+		[SOCKETS_ASKED].figure =
+			if_known(view->call.asked_known, view->call.asked),
+		[SOCKETS_GRANTED].figure = view->call.granted,
+		[SOCKETS_LIMIT].figure = view->limit,
+		[SOCKETS_RULE].ports = { view->rule.first, view->rule.last },
 
-		[ACCEPTQ].figure = view->acceptq,
-		[ACCEPTQ_PEAK].figure = if_known(known->acceptq_peak,
-						 view->acceptq_peak),
-		[ACCEPTQ_OLDEST_MS].figure = if_known(view->oldest_ms >= 0,
-						      view->oldest_ms),
-		[SYNQ].figure = view->synq,
-		[SYNQ_YOUNG].figure = view->synq_young,
-		[SYNQ_PEAK].figure = if_known(known->synq_peak, view->synq_peak),
+		[SOCKETS_ACCEPTQ].figure = view->acceptq,
+		[SOCKETS_ACCEPTQ_PEAK].figure =
+			if_known(known->acceptq_peak, view->acceptq_peak),
+		[SOCKETS_ACCEPTQ_OLDEST_MS].figure =
+			if_known(view->oldest_ms >= 0, view->oldest_ms),
+		[SOCKETS_SYNQ].figure = view->synq,
+		[SOCKETS_SYNQ_YOUNG].figure = view->synq_young,
+		[SOCKETS_SYNQ_PEAK].figure =
+			if_known(known->synq_peak, view->synq_peak),
 
-		[SINCE_MS].figure = if_known(view->record, view->since_ms),
-		[SYNS].figure = if_known(counts[TRAFFIC_SYNS],
-					 view->counts[TRAFFIC_SYNS]),
-		[ACCEPTS].figure = if_known(accepts_known(known, sk),
-					    view->counts[TRAFFIC_ACCEPTS]),
-		[OVERFLOWS].figure = if_known(counts[TRAFFIC_OVERFLOWS],
-					      view->counts[TRAFFIC_OVERFLOWS]),
-		[SYNQ_DROPS].figure = if_known(counts[TRAFFIC_SYNQ_DROPS],
-					       view->counts[TRAFFIC_SYNQ_DROPS]),
-		[SYNCOOKIES].figure = if_known(counts[TRAFFIC_SYNCOOKIES],
-					       view->counts[TRAFFIC_SYNCOOKIES]),
-		[SK_DROPS].figure = view->drops,
-		[SINCE_OVERFLOW_MS].figure =
+		[SOCKETS_SINCE_MS].figure =
+			if_known(view->record, view->since_ms),
+		[SOCKETS_SYNS].figure =
+			if_known(counts[TRAFFIC_SYNS],
+				 view->counts[TRAFFIC_SYNS]),
+		[SOCKETS_ACCEPTS].figure =
+			if_known(accepts_known(known, sk),
+				 view->counts[TRAFFIC_ACCEPTS]),
+		[SOCKETS_OVERFLOWS].figure =
+			if_known(counts[TRAFFIC_OVERFLOWS],
+				 view->counts[TRAFFIC_OVERFLOWS]),
+		[SOCKETS_SYNQ_DROPS].figure =
+			if_known(counts[TRAFFIC_SYNQ_DROPS],
+				 view->counts[TRAFFIC_SYNQ_DROPS]),
+		[SOCKETS_SYNCOOKIES].figure =
+			if_known(counts[TRAFFIC_SYNCOOKIES],
+				 view->counts[TRAFFIC_SYNCOOKIES]),
+		[SOCKETS_SK_DROPS].figure = view->drops,
+		[SOCKETS_SINCE_OVERFLOW_MS].figure =
 			if_known(counts[TRAFFIC_OVERFLOWS] &&
 				 view->overflowed_ms >= 0, view->overflowed_ms),
 	};
@@ -343,7 +136,7 @@ put_view(struct seq_file *m, char *at, const struct sock *sk,
 static char *put_sockets(struct seq_file *m, char *at, const struct sock *sk,
 			 struct listener_view *view)
 {
-	pid_t pid = show_caller(m->private, m->file->f_cred, &view->call);
+	pid_t pid = reader_caller(m->private, m->file->f_cred, &view->call);
 
 	return put_view(m, at, sk, view, known_of(m->private, sk, view), pid);
 }
@@ -362,7 +155,7 @@ static int sockets_write(struct file *file, char *text, size_t length)
 		text[--length] = '\0';
 	if (length != strlen("reset") || strcmp(text, "reset"))
 		return -EINVAL;
-	return listener_reset_peaks(net);
+	return sweep_reset_peaks(net);
 }
 
 /* ---- totals ---- */

@@ -9,7 +9,6 @@
 #include <net/mptcp.h>
 #include <net/sock.h>
 
-#include "listenq.h"
 #include "row.h"
 
 /*

@@ -16,6 +16,8 @@
 #include <linux/types.h>
 #include <net/sock.h>
 
+#include "compat.h"
+
 /**
  * enum column_kind - how a column's values are printed
  * @COLUMN_FIGURE: decimal; VALUE_UNKNOWN is `-`
@@ -66,6 +68,23 @@ union value {
 };
 
 #define VALUE_UNKNOWN S64_MAX
+
+/*
+ * Words may hold anything: a process can name itself with an escape sequence
+ * or a line of its own. What isn't printable ASCII, a blank or a backslash
+ * goes out in octal.
+ */
+static inline bool is_plain(char c)
+{
+	return c > ' ' && c <= '~' && c != '\\';
+}
+
+#define OCTAL_FORMAT "\\%03o"
+
+static inline const char *word_format(char c)
+{
+	return is_plain(c) ? "%c" : OCTAL_FORMAT;
+}
 
 /*
  * No row is longer, with what pads it: an address with a device's name, both
@@ -170,7 +189,7 @@ static __always_inline char *put_row(char *at, const struct column *columns,
 {
 	unsigned int i;
 
-#pragma GCC unroll 64
+	unroll_loop(64)
 	for (i = 0; i < count; i++)
 		at = put_value(at, &columns[i], values[i]);
 	return row_end(at);

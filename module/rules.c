@@ -22,7 +22,6 @@
 #include <net/net_namespace.h>
 
 #include "clamp.h"
-#include "listenq.h"
 #include "row.h"
 #include "rules.h"
 

@@ -30,6 +30,7 @@
 #include "compat.h"
 #include "listenq.h"
 #include "record.h"
+#include "row.h"
 #include "socket.h"
 #include "trace.h"
 #include "traffic.h"
