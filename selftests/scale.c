@@ -8,11 +8,13 @@
 #include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,8 +109,8 @@ static int not_once(const struct lq_table *table, const int *fds, int count)
 	return bad;
 }
 
-/* A member of the SO_REUSEPORT group at @port; 0: the first of a new one. */
-static int member(int family, int port)
+/* Bound to the port of an SO_REUSEPORT group; 0: the first of a new one. */
+static int joined(int family, int port)
 {
 	struct lq_addr addr = lq_addr(family, family == AF_INET ?
 				      "127.0.0.1" : "::1", port);
@@ -119,6 +121,13 @@ static int member(int family, int port)
 				 sizeof(one)) ||
 	    bind(fd, &addr.sa, addr.len))
 		err(1, "a socket of the group");
+	return fd;
+}
+
+static int member(int family, int port)
+{
+	int fd = joined(family, port);
+
 	lq_listen(fd, 1);
 	return fd;
 }
@@ -272,6 +281,79 @@ TEST_F_TIMEOUT(many, reuseport_group, 120)
 	EXPECT_EQ(0, not_once(table, self->fds, GROUP / 2));
 	lq_free(table);
 	close_many(self->fds, GROUP / 2);
+}
+
+/* Cookies that nobody has. */
+static void burn_cookies(int count)
+{
+	while (count--) {
+		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+		if (fd < 0)
+			err(1, "socket");
+		lq_cookie(fd);
+		close(fd);
+	}
+}
+
+static long long ms_to_read(const char *path)
+{
+	long long start = lq_now_ms();
+	static char buffer[65536];
+	ssize_t got;
+
+	for (int i = 0; i < 3; i++) {
+		int fd = open(path, O_RDONLY);
+
+		if (fd < 0)
+			err(1, "%s", path);
+		while ((got = read(fd, buffer, sizeof(buffer))) > 0)
+			;
+		if (got < 0)
+			err(1, "%s", path);
+		close(fd);
+	}
+	return lq_now_ms() - start;
+}
+
+/*
+ * Whoever makes a group chooses cookies and order: lots of neighbours, with gaps
+ * that widen behind each, and those among the gaps first in the bucket.
+ */
+TEST_F_TIMEOUT(many, reuseport_group_with_gaps, 120)
+{
+	static bool late[MOST];
+	struct lq_table *table;
+	int n = 0, port = 0;
+	cpu_set_t here;
+
+	CPU_ZERO(&here);
+	CPU_SET(sched_getcpu(), &here);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(here), &here));
+	while (n < GROUP) {
+		for (int i = 0; i < 419 && n < GROUP; i++, n++) {
+			self->fds[n] = joined(AF_INET, port);
+			lq_cookie(self->fds[n]);
+			port = lq_port(self->fds[n]);
+		}
+		for (int gap = 20; gap < 400 && n < GROUP; gap += gap / 3) {
+			burn_cookies(gap);
+			self->fds[n] = joined(AF_INET, port);
+			lq_cookie(self->fds[n]);
+			late[n++] = true;
+		}
+	}
+	for (int turn = 0; turn < 2; turn++)
+		for (int i = 0; i < GROUP; i++)
+			if (late[i] == turn)
+				lq_listen(self->fds[i], 1);
+
+	table = lq_read(LQ_SOCKETS);
+	EXPECT_EQ(GROUP, table->nrows);
+	EXPECT_EQ(0, not_once(table, self->fds, GROUP));
+	lq_free(table);
+	EXPECT_LT(ms_to_read(LQ_SOCKETS), ms_to_read("/proc/net/tcp"));
+	close_many(self->fds, GROUP);
 }
 
 /* Each namespace has as many listeners as its number says. */
