@@ -7,6 +7,7 @@
 #ifndef LISTENQ_READER_H
 #define LISTENQ_READER_H
 
+#include <linux/build_bug.h>
 #include <linux/cred.h>
 #include <linux/kernel.h>
 #include <linux/rcupdate.h>
@@ -28,7 +29,7 @@
  */
 #define READ_SIZE 65536
 
-/* For so little it takes no further pass. */
+/* Stop filling when less than this is free: a pass would yield few rows. */
 #define ROW_SPARE (READ_SIZE / 8)
 
 /**
@@ -55,6 +56,9 @@ struct reader {
 	u64 caller_started;
 	pid_t caller_pid;
 };
+
+/* With the next listener more, it would take twice the memory. */
+static_assert(sizeof(struct reader) <= 8192);
 
 void *reader_start(struct seq_file *m, loff_t *pos);
 void *reader_next(struct seq_file *m, void *v, loff_t *pos);

@@ -136,7 +136,7 @@ struct listener_traffic {
  *
  * A record: it annotates a socket that the kernel's listening hash holds. It
  * pins nothing. Losing one costs a `-`, keeping one too long costs its bytes
- * until the next sweep.
+ * until a sweep, which spares it once.
  */
 struct listener {
 	struct hlist_node node;

@@ -29,9 +29,9 @@
 #include "socket.h"
 #include "walk.h"
 
-static void walk_turn(struct listener_walk *walk)
+static void walk_turn(struct listener_walk *walk, unsigned int bucket)
 {
-	walk->bucket++;
+	walk->bucket = bucket;
 	walk->cookie = 1;
 	walk->end = U64_MAX;
 	walk->held = 0;
@@ -121,7 +121,7 @@ static noinline u64 walk_overflow(struct listener_walk *walk, unsigned int most)
 	return batch_cookie(walk, most - 1);
 }
 
-/* It is not for the loop that walks a bucket to make room for this. */
+/* noinline: keeps the register pressure of a rare call out of the loop. */
 static noinline u64 make_cookie(const struct sock *sk)
 {
 	return socket_cookie(sk);
@@ -177,6 +177,8 @@ static void walk_window(struct listener_walk *walk,
 	unsigned int count = 0;
 	struct sock *sk;
 
+	walk->next = U64_MAX;
+	walk->top = 0;
 	spin_lock(&bucket->lock);
 	for (sk = bucket_first(bucket); sk; sk = bucket_next(sk)) {
 		cookie = atomic64_read(&sk->sk_cookie);
@@ -254,17 +256,13 @@ bool listener_walk_ends(const struct listener_walk *walk)
 void listener_walk_take(struct listener_walk *walk, unsigned int most)
 {
 	struct inet_hashinfo *hash = tcp_listening_hash();
+	unsigned int bucket = walk->bucket;
 
-	walk->count = 0;
-	walk->more = false;
-	walk->next = U64_MAX;
-	walk->top = 0;
-	while (bucket_empty(&hash->lhash2[walk->bucket])) {
-		if (walk->bucket == hash->lhash2_mask)
-			return;
-		walk_turn(walk);
-	}
-	walk_window(walk, &hash->lhash2[walk->bucket],
+	while (bucket < hash->lhash2_mask && bucket_empty(&hash->lhash2[bucket]))
+		bucket++;
+	if (bucket != walk->bucket)
+		walk_turn(walk, bucket);
+	walk_window(walk, &hash->lhash2[bucket],
 		    min_t(unsigned int, most, LISTENER_BATCH));
 }
 
@@ -278,11 +276,8 @@ void listener_walk_take(struct listener_walk *walk, unsigned int most)
 void listener_walk_begin(struct listener_walk *walk, struct net *net)
 {
 	walk->net = net;
-	walk->bucket = 0;
-	walk->cookie = 1;
-	walk->end = U64_MAX;
-	walk->held = 0;
 	walk->count = 0;
+	walk_turn(walk, 0);
 }
 
 /**
@@ -299,5 +294,6 @@ void listener_walk_leave(struct listener_walk *walk, unsigned int done)
 	else if (walk->more)
 		walk->cookie = walk->next;
 	else
-		walk_turn(walk);
+		walk_turn(walk, walk->bucket + 1);
+	walk->count = 0;
 }

@@ -7,7 +7,10 @@
 #include <net/net_namespace.h>
 #include <net/sock.h>
 
-/* So many listeners a walk takes in at a time, at most. */
+/*
+ * So many listeners a walk takes in at a time, at most: as many as a file's
+ * buffer of 64 kB has rows, more or less.
+ */
 #define LISTENER_BATCH 400
 
 /**
