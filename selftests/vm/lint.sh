@@ -58,8 +58,8 @@ checkpatch()
 }
 
 # compat.h alone exists to ask for the kernel's version, and names what compilers
-# have (_Pragma()); a tracepoint's macro has
-# a layout of its own; the tool and its test have no kernel headers.
+# have (_Pragma()); a tracepoint's macro has a layout of its own; the tool and its
+# test have no kernel headers.
 style()
 {
 	local status=0
