@@ -14,8 +14,11 @@
 #include <net/inet_sock.h>
 #include <net/net_namespace.h>
 
+#include "clamp.h"
 #include "compat.h"
 #include "listenq.h"
+#include "record.h"
+#include "sweep.h"
 
 /**
  * struct clamp_net - what a network namespace has
@@ -95,12 +98,17 @@ static unsigned int rule_limit(const struct clamp_rule *rule,
 static bool clamp_decide(const struct sock *sk, const struct listen_call *call,
 			 struct listener_decision *decision)
 {
+	const struct net *net = sock_net(sk);
 	const struct clamp_rule *rule;
 	struct clamp_rules *rules;
 	struct clamp_net *clamp;
 
-	/* Met in a namespace that is still being made, it has none yet. */
-	clamp = net_generic_atomic(sock_net(sk), clamp_net_id);
+	/*
+	 * Met in a namespace that is still being made, it has none yet. In one
+	 * that is going they may be gone: between its last reference and that is
+	 * a grace period (net/core/net_namespace.c, cleanup_net()).
+	 */
+	clamp = check_net(net) ? net_generic_atomic(net, clamp_net_id) : NULL;
 	rules = clamp ? rcu_dereference_sched(clamp->rules) : NULL;
 	if (decision->serial == (rules ? rules->serial : 0))
 		return false;
@@ -293,7 +301,7 @@ void clamp_publish(struct net *net, struct clamp_rules *rules)
 	mutex_unlock(&clamp->edit);
 	if (old)
 		kfree_rcu(old, rcu);
-	listener_sweep();
+	sweep_listeners();
 }
 
 /**
@@ -356,7 +364,7 @@ static int clamp_net_init(struct net *net)
 	return 0;
 }
 
-/* A sweep may meet a listener of the kernel's own that is yet to be closed. */
+/* Whoever meets a listener of the kernel's own there does not look any more. */
 static void clamp_net_exit(struct net *net)
 {
 	struct clamp_net *clamp = clamp_net(net);
@@ -404,7 +412,7 @@ void clamp_exit(void)
  */
 void clamp_start(void)
 {
-	listener_decide_by(clamp_decide);
+	sweep_decide_by(clamp_decide);
 }
 
 /**
@@ -417,5 +425,5 @@ void clamp_start(void)
  */
 void clamp_stop(void)
 {
-	listener_decide_by(NULL);
+	sweep_decide_by(NULL);
 }

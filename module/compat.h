@@ -11,6 +11,7 @@
 #include <linux/kconfig.h>
 #include <linux/kprobes.h>
 #include <linux/proc_fs.h>
+#include <linux/stringify.h>
 #include <linux/version.h>
 #include <net/inet_connection_sock.h>
 #include <net/inet_hashtables.h>
@@ -48,6 +49,9 @@
  * a probe: a compiler or a module of the kernel's may have taken it away.
  */
 #define KERNEL_HAS(function)	__is_defined(HAVE_##function)
+
+/* Unroll the loop that follows. 6.15 has this, by another name. */
+#define unroll_loop(count) _Pragma(__stringify(GCC unroll count))
 
 /* 5.11 moved the return probe out of its instance. */
 #ifndef HAVE_get_kretprobe
@@ -129,6 +133,21 @@ static inline struct inet_hashinfo *tcp_listening_hash(void)
 	return &tcp_hashinfo;
 #else
 	return init_net.ipv4.tcp_death_row.hashinfo;
+#endif
+}
+
+/*
+ * Whether the lock of a listener's accept queue may be taken under RCU alone,
+ * by somebody who does not keep the listener from stopping. Since 6.8, and in
+ * stable releases since, it is made with the socket; before that each listen()
+ * made it anew, under the feet of whoever held it.
+ */
+static inline bool acceptq_lock_lasts(void)
+{
+#ifdef HAVE_inet_init_csk_locks
+	return true;
+#else
+	return false;
 #endif
 }
 

@@ -15,7 +15,7 @@
 #include <linux/string.h>
 
 #include "compat.h"
-#include "listenq.h"
+#include "hook.h"
 
 /**
  * struct probe - a hook and what became of it

@@ -26,7 +26,10 @@
 #include <net/sock.h>
 
 #include "compat.h"
+#include "limit.h"
 #include "listenq.h"
+#include "record.h"
+#include "socket.h"
 #include "trace.h"
 
 /*
@@ -151,7 +154,7 @@ struct listen_data {
 	struct sock *sk;
 	unsigned int granted;
 	bool again;
-	struct listener_change *change;
+	struct limit_change *change;
 };
 
 static bool listen_enter(struct listen_data *listen, struct sock *sk,
@@ -162,7 +165,7 @@ static bool listen_enter(struct listen_data *listen, struct sock *sk,
 	listen->sk = sk;
 	listen->granted = (unsigned int)granted;
 	listen->again = inet_sk_state_load(sk) == TCP_LISTEN;
-	listen->change = listener_change_begin(sk, listen->granted);
+	listen->change = limit_change_begin(sk, listen->granted);
 	return listen->change;
 }
 
@@ -188,8 +191,8 @@ static void listen_leave(unsigned long result, void *data)
 
 	if (!(int)result)
 		call_describe(&call, listen->sk, listen->granted);
-	listener_change_end(listen->change, listen->sk,
-			    (int)result ? NULL : &call);
+	limit_change_end(listen->change, listen->sk,
+			 (int)result ? NULL : &call);
 	if (!(int)result)
 		trace_listenq_listen(listen->sk, &call, listen->again);
 }
@@ -221,13 +224,13 @@ static void start_leave(unsigned long result, void *data)
 	if ((int)result)
 		return;
 	call_describe(&call, start->sk, start->granted);
-	listener_begin(start->sk, &call);
+	record_begin(start->sk, &call);
 }
 
 /* inet_csk_listen_stop(struct sock *sk) */
 static bool stop_enter(struct pt_regs *regs, void *data)
 {
-	listener_end((void *)regs_get_kernel_argument(regs, 0));
+	record_end((void *)regs_get_kernel_argument(regs, 0));
 	return false;
 }
 

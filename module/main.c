@@ -13,7 +13,12 @@
 #include <linux/rculist.h>
 #include <net/net_namespace.h>
 
+#include "clamp.h"
+#include "hook.h"
 #include "listenq.h"
+#include "record.h"
+#include "sweep.h"
+#include "traffic.h"
 
 static unsigned int somaxconn;
 module_param(somaxconn, uint, 0444);
@@ -88,18 +93,18 @@ static int __init listenq_init(void)
 		       somaxconn, INT_MAX);
 		return -ERANGE;
 	}
-	err = listener_init();
+	err = record_init();
 	if (err)
 		return err;
 	err = clamp_init(somaxconn);
 	if (err)
-		goto exit_listener;
+		goto exit_record;
 	err = traffic_init(&log_interval);
 	if (err)
 		goto exit_clamp;
 	err = register_pernet_subsys(&namespaces);
 	if (err)
-		goto exit_traffic;
+		goto exit_sweep;
 	err = hook_init(hook_tables, ARRAY_SIZE(hook_tables));
 	if (err)
 		goto exit_namespaces;
@@ -109,12 +114,14 @@ static int __init listenq_init(void)
 exit_namespaces:
 	remove_files();
 	unregister_pernet_subsys(&namespaces);
-exit_traffic:
+exit_sweep:
+	/* Who has found a file has written rules, perhaps. */
+	sweep_exit();
 	traffic_exit();
 exit_clamp:
 	clamp_exit();
-exit_listener:
-	listener_exit();
+exit_record:
+	record_exit();
 	return err;
 }
 
@@ -124,9 +131,10 @@ static void __exit listenq_exit(void)
 	hook_exit();
 	remove_files();
 	unregister_pernet_subsys(&namespaces);
+	sweep_exit();
 	traffic_exit();
 	clamp_exit();
-	listener_exit();
+	record_exit();
 }
 
 module_init(listenq_init);

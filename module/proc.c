@@ -2,581 +2,146 @@
 /*
  * /proc/net/listenq: one directory in every network namespace.
  *
- * Formats and parses, and decides nothing. Documentation/proc-net-listenq.rst
- * says what each column means, Documentation/clamp.rst what a rule does.
+ * Which files there are, and what stands in them; decides nothing.
+ * Documentation/proc-net-listenq.rst says what each column means,
+ * Documentation/clamp.rst what a rule does.
  */
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
 #include <linux/capability.h>
 #include <linux/cred.h>
-#include <linux/ctype.h>
-#include <linux/err.h>
-#include <linux/jiffies.h>
 #include <linux/kernel.h>
-#include <linux/math64.h>
-#include <linux/mm.h>
-#include <linux/netdevice.h>
-#include <linux/pid.h>
-#include <linux/pid_namespace.h>
 #include <linux/proc_fs.h>
-#include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/seq_file_net.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
-#include <linux/user_namespace.h>
-#include <net/inet_sock.h>
-#include <net/mptcp.h>
 #include <net/sock.h>
 
+#include "clamp.h"
 #include "compat.h"
+#include "hook.h"
+#include "listener.h"
 #include "listenq.h"
+#include "reader.h"
+#include "row.h"
+#include "rules.h"
+#include "socket.h"
+#include "sweep.h"
+#include "traffic.h"
 
-/* ---- rows ---- */
-
-/*
- * A row is written where the file keeps its text, value by value: each
- * function writes at @at and returns where the next one goes on. Formats that
- * are parsed for each value would be most of what a reader pays for.
- */
-
-/* What a column's values are set apart by, and padded to. */
-struct column {
-	const char *name;
-	unsigned int width;
-};
-
-/*
- * No row is longer, with what pads it: an address with a device's name, both
- * that and the process' in octal, and all numbers at their longest make 531.
- */
-#define ROW_SIZE 640
-
-/* What a file of listeners holds at a time: to resume a walk costs as well. */
-#define READ_SIZE 16384
-
-/*
- * Where to write a row, if there are @size bytes for it. With NULL the reader
- * has to take what there is, or, where that is nothing, the file gets twice
- * the room (fs/seq_file.c, seq_read_iter()).
- */
-static char *row_begin(struct seq_file *m, size_t size)
+static s64 if_known(bool known, s64 figure)
 {
-	char *at;
-
-	if (seq_get_buf(m, &at) >= size)
-		return at;
-	seq_commit(m, -1);
-	return NULL;
-}
-
-/* A blank is behind each value. */
-static void row_end(struct seq_file *m, char *at)
-{
-	char *row;
-
-	at[-1] = '\n';
-	seq_get_buf(m, &row);
-	seq_commit(m, at - row);
-}
-
-static __always_inline char *put_char(char *at, char c)
-{
-	*at = c;
-	return at + 1;
-}
-
-/*
- * A blank, and what is missing to the width of the column, behind a value
- * from @start to @at. Eight blanks at a time: those that are too many are
- * written over.
- */
-static __always_inline char *pad(char *at, const char *start,
-				 const struct column *column)
-{
-	int missing = max_t(int, column->width - (at - start), 1);
-	int i;
-
-	for (i = 0; i < missing; i += 8)
-		memset(at + i, ' ', 8);
-	return at + missing;
-}
-
-/* A number below 100, with both digits. */
-static __always_inline char *put_pair(char *at, unsigned int value)
-{
-	static const char pairs[][2] = {
-		"00", "01", "02", "03", "04", "05", "06", "07", "08", "09",
-		"10", "11", "12", "13", "14", "15", "16", "17", "18", "19",
-		"20", "21", "22", "23", "24", "25", "26", "27", "28", "29",
-		"30", "31", "32", "33", "34", "35", "36", "37", "38", "39",
-		"40", "41", "42", "43", "44", "45", "46", "47", "48", "49",
-		"50", "51", "52", "53", "54", "55", "56", "57", "58", "59",
-		"60", "61", "62", "63", "64", "65", "66", "67", "68", "69",
-		"70", "71", "72", "73", "74", "75", "76", "77", "78", "79",
-		"80", "81", "82", "83", "84", "85", "86", "87", "88", "89",
-		"90", "91", "92", "93", "94", "95", "96", "97", "98", "99",
-	};
-
-	memcpy(at, pairs[value], 2);
-	return at + 2;
-}
-
-static char *put_digits(char *at, u64 value);
-
-static __always_inline char *put_decimal(char *at, u64 value)
-{
-	if (value < 10)
-		return put_char(at, '0' + value);
-	return put_digits(at, value);
-}
-
-/* A number from 10 on. */
-static noinline char *put_digits(char *at, u64 value)
-{
-	unsigned int low;
-	u64 high;
-
-	if (value >= 10000) {
-		high = div_u64(value, 10000);
-		low = value - 10000 * high;
-		at = put_decimal(at, high);
-		at = put_pair(at, low / 100);
-		return put_pair(at, low % 100);
-	}
-	low = value;
-	if (low >= 1000)
-		at = put_pair(at, low / 100);
-	else if (low >= 100)
-		at = put_char(at, '0' + low / 100);
-	return put_pair(at, low % 100);
-}
-
-/* A figure, or that it is not known. Most have one digit. */
-static __always_inline char *put_if(char *at, const struct column *column,
-				    bool known, u64 value)
-{
-	if (likely(!known || value < 10))
-		return pad(put_char(at, known ? '0' + value : '-'), at, column);
-	return pad(put_digits(at, value), at, column);
-}
-
-static __always_inline char *put_unsigned(char *at, const struct column *column,
-					  u64 value)
-{
-	return put_if(at, column, true, value);
-}
-
-static __always_inline char *put_unknown(char *at, const struct column *column)
-{
-	return put_if(at, column, false, 0);
-}
-
-static char *put_signed(char *at, const struct column *column, s64 value)
-{
-	char *start = at;
-
-	if (value < 0)
-		at = put_char(at, '-');
-	return pad(put_decimal(at, abs(value)), start, column);
-}
-
-static char *put_octal(char *at, char c)
-{
-	return at + sprintf(at, OCTAL_FORMAT, (unsigned char)c);
-}
-
-/* A word; one that would read as "not known" is escaped as well. */
-static char *put_escaped(char *at, const char *word)
-{
-	if (word[0] == '-' && !word[1])
-		return put_octal(at, *word);
-	for (; *word; word++)
-		if (likely(is_plain(*word)))
-			at = put_char(at, *word);
-		else
-			at = put_octal(at, *word);
-	return at;
-}
-
-static char *put_word(char *at, const struct column *column, const char *word)
-{
-	if (!*word)
-		return put_unknown(at, column);
-	return pad(put_escaped(at, word), at, column);
-}
-
-/* A word that needs no look. */
-static char *put_plain(char *at, const struct column *column, const char *word)
-{
-	char *start = at;
-
-	while (*word)
-		at = put_char(at, *word++);
-	return pad(at, start, column);
-}
-
-/* A rule's selector as it is written; all ports are 0 to 65535. */
-static char *put_selector(char *at, struct selector selector)
-{
-	if (!selector.first)
-		return put_char(at, '*');
-	at = put_decimal(at, selector.first);
-	if (selector.last != selector.first)
-		at = put_decimal(put_char(at, '-'), selector.last);
-	return at;
-}
-
-static void put_header(struct seq_file *m, size_t size,
-		       const struct column *column, unsigned int count)
-{
-	char *at = row_begin(m, size);
-
-	if (!at)
-		return;
-	for (; count--; column++)
-		at = put_plain(at, column, column->name);
-	row_end(m, at);
+	return known ? figure : VALUE_UNKNOWN;
 }
 
 /* ---- sockets ---- */
 
-enum sockets_column {
-	PROTO, LOCAL, COOKIE, INODE, UID, PID, COMM,
-	ASKED, GRANTED, LIMIT, RULE,
-	ACCEPTQ, ACCEPTQ_PEAK, ACCEPTQ_OLDEST_MS,
-	SYNQ, SYNQ_YOUNG, SYNQ_PEAK,
-	SINCE_MS, SYNS, ACCEPTS, OVERFLOWS, SYNQ_DROPS, SYNCOOKIES, SK_DROPS,
-	SINCE_OVERFLOW_MS,
+enum {
+	SOCKETS_PROTO, SOCKETS_LOCAL, SOCKETS_COOKIE, SOCKETS_INODE,
+	SOCKETS_UID, SOCKETS_PID, SOCKETS_COMM,
+	SOCKETS_ASKED, SOCKETS_GRANTED, SOCKETS_LIMIT, SOCKETS_RULE,
+	SOCKETS_ACCEPTQ, SOCKETS_ACCEPTQ_PEAK, SOCKETS_ACCEPTQ_OLDEST_MS,
+	SOCKETS_SYNQ, SOCKETS_SYNQ_YOUNG, SOCKETS_SYNQ_PEAK,
+	SOCKETS_SINCE_MS, SOCKETS_SYNS, SOCKETS_ACCEPTS, SOCKETS_OVERFLOWS,
+	SOCKETS_SYNQ_DROPS, SOCKETS_SYNCOOKIES, SOCKETS_SK_DROPS,
+	SOCKETS_SINCE_OVERFLOW_MS,
 };
 
-/* New ones are only ever appended. */
-static const struct column columns[] = {
-	[PROTO]			= { "proto", 7 },
-	[LOCAL]			= { "local", 22 },
-	[COOKIE]		= { "cookie", 7 },
-	[INODE]			= { "inode", 8 },
-	[UID]			= { "uid", 6 },
-	[PID]			= { "pid", 8 },
-	[COMM]			= { "comm", 16 },
-	[ASKED]			= { "asked", 11 },
-	[GRANTED]		= { "granted", 8 },
-	[LIMIT]			= { "limit", 6 },
-	[RULE]			= { "rule", 12 },
-	[ACCEPTQ]		= { "acceptq", 8 },
-	[ACCEPTQ_PEAK]		= { "acceptq_peak", 13 },
-	[ACCEPTQ_OLDEST_MS]	= { "acceptq_oldest_ms", 18 },
-	[SYNQ]			= { "synq", 5 },
-	[SYNQ_YOUNG]		= { "synq_young", 11 },
-	[SYNQ_PEAK]		= { "synq_peak", 10 },
-	[SINCE_MS]		= { "since_ms", 9 },
-	[SYNS]			= { "syns", 9 },
-	[ACCEPTS]		= { "accepts", 9 },
-	[OVERFLOWS]		= { "overflows", 10 },
-	[SYNQ_DROPS]		= { "synq_drops", 11 },
-	[SYNCOOKIES]		= { "syncookies", 11 },
-	[SK_DROPS]		= { "sk_drops", 9 },
-	[SINCE_OVERFLOW_MS]	= { "since_overflow_ms", 0 },
+static const struct column sockets_columns[] = {
+	[SOCKETS_PROTO]			= { "proto", 7, COLUMN_PROTO },
+	[SOCKETS_LOCAL]			= { "local", 22, COLUMN_LOCAL },
+	[SOCKETS_COOKIE]		= { "cookie", 7, COLUMN_HEX },
+	[SOCKETS_INODE]			= { "inode", 8 },
+	[SOCKETS_UID]			= { "uid", 6 },
+	[SOCKETS_PID]			= { "pid", 8 },
+	[SOCKETS_COMM]			= { "comm", 16, COLUMN_WORD },
+	[SOCKETS_ASKED]			= { "asked", 11, COLUMN_SIGNED },
+	[SOCKETS_GRANTED]		= { "granted", 8 },
+	[SOCKETS_LIMIT]			= { "limit", 6 },
+	[SOCKETS_RULE]			= { "rule", 12, COLUMN_PORTS },
+	[SOCKETS_ACCEPTQ]		= { "acceptq", 8 },
+	[SOCKETS_ACCEPTQ_PEAK]		= { "acceptq_peak", 13 },
+	[SOCKETS_ACCEPTQ_OLDEST_MS]	= { "acceptq_oldest_ms", 18 },
+	[SOCKETS_SYNQ]			= { "synq", 5 },
+	[SOCKETS_SYNQ_YOUNG]		= { "synq_young", 11 },
+	[SOCKETS_SYNQ_PEAK]		= { "synq_peak", 10 },
+	[SOCKETS_SINCE_MS]		= { "since_ms", 9 },
+	[SOCKETS_SYNS]			= { "syns", 9 },
+	[SOCKETS_ACCEPTS]		= { "accepts", 9 },
+	[SOCKETS_OVERFLOWS]		= { "overflows", 10 },
+	[SOCKETS_SYNQ_DROPS]		= { "synq_drops", 11 },
+	[SOCKETS_SYNCOOKIES]		= { "syncookies", 11 },
+	[SOCKETS_SK_DROPS]		= { "sk_drops", 9 },
+	[SOCKETS_SINCE_OVERFLOW_MS]	= { "since_overflow_ms", 0 },
 };
 
-/**
- * struct sockets_reader - somebody who has a file of listeners open
- * @p: the namespace; seq_file_net() wants it first
- * @is_admin: whether the opener has CAP_NET_ADMIN over the namespace
- * @known: which figures of IPv4's listeners have all their hooks
- * @known6: the same of IPv6's
- * @walk: where the reader is
- * @pos: the row that @walk is at, the header's being 0
- * @caller: the process that was looked up last in this read, in the initial
- *	PID namespace; 0: none was
- * @caller_started: when it started
- * @caller_pid: its number as the reader's PID namespace sees it, 0: it doesn't
- */
-struct sockets_reader {
-	struct seq_net_private p;
-	bool is_admin;
-	struct traffic_known known;
-	struct traffic_known known6;
-	struct listener_walk walk;
-	loff_t pos;
-	pid_t caller;
-	u64 caller_started;
-	pid_t caller_pid;
-};
-
-/* All are as long, padded: no need to look for their ends. */
-static char *put_proto(char *at, const struct sock *sk)
+static __always_inline char *
+put_view(struct seq_file *m, char *at, const struct sock *sk,
+	 const struct listener_view *view, const struct traffic_known *known,
+	 pid_t pid)
 {
-	static const char names[2][2][8] = {
-		{ "tcp    ", "tcp6   " }, { "mptcp  ", "mptcp6 " },
+	const bool *counts = known->counts;
+	const union value values[] = {
+		[SOCKETS_PROTO].sk = sk,
+		[SOCKETS_LOCAL].sk = sk,
+		[SOCKETS_COOKIE].figure = view->cookie,
+		[SOCKETS_INODE].figure = sock_ino(sk),
+		[SOCKETS_UID].figure =
+			from_kuid_munged(seq_user_ns(m), sk_uid(sk)),
+		[SOCKETS_PID].figure = if_known(pid, pid),
+		[SOCKETS_COMM].word = view->call.comm,
+
+		[SOCKETS_ASKED].figure =
+			if_known(view->call.asked_known, view->call.asked),
+		[SOCKETS_GRANTED].figure = view->call.granted,
+		[SOCKETS_LIMIT].figure = view->limit,
+		[SOCKETS_RULE].ports = { view->rule.first, view->rule.last },
+
+		[SOCKETS_ACCEPTQ].figure = view->acceptq,
+		[SOCKETS_ACCEPTQ_PEAK].figure =
+			if_known(known->acceptq_peak, view->acceptq_peak),
+		[SOCKETS_ACCEPTQ_OLDEST_MS].figure =
+			if_known(view->oldest_ms >= 0, view->oldest_ms),
+		[SOCKETS_SYNQ].figure = view->synq,
+		[SOCKETS_SYNQ_YOUNG].figure = view->synq_young,
+		[SOCKETS_SYNQ_PEAK].figure =
+			if_known(known->synq_peak, view->synq_peak),
+
+		[SOCKETS_SINCE_MS].figure =
+			if_known(view->record, view->since_ms),
+		[SOCKETS_SYNS].figure =
+			if_known(counts[TRAFFIC_SYNS],
+				 view->counts[TRAFFIC_SYNS]),
+		[SOCKETS_ACCEPTS].figure =
+			if_known(accepts_known(known, sk),
+				 view->counts[TRAFFIC_ACCEPTS]),
+		[SOCKETS_OVERFLOWS].figure =
+			if_known(counts[TRAFFIC_OVERFLOWS],
+				 view->counts[TRAFFIC_OVERFLOWS]),
+		[SOCKETS_SYNQ_DROPS].figure =
+			if_known(counts[TRAFFIC_SYNQ_DROPS],
+				 view->counts[TRAFFIC_SYNQ_DROPS]),
+		[SOCKETS_SYNCOOKIES].figure =
+			if_known(counts[TRAFFIC_SYNCOOKIES],
+				 view->counts[TRAFFIC_SYNCOOKIES]),
+		[SOCKETS_SK_DROPS].figure = view->drops,
+		[SOCKETS_SINCE_OVERFLOW_MS].figure =
+			if_known(counts[TRAFFIC_OVERFLOWS] &&
+				 view->overflowed_ms >= 0, view->overflowed_ms),
 	};
 
-	memcpy(at, names[sk_is_mptcp(sk)][sk->sk_family == AF_INET6], 8);
-	return at + columns[PROTO].width;
+	return put_row(at, sockets_columns, values, ARRAY_SIZE(values));
 }
 
-static char *put_bound_device(char *at, const struct sock *sk)
+static char *put_sockets(struct seq_file *m, char *at, const struct sock *sk,
+			 struct listener_view *view)
 {
-	int index = READ_ONCE(sk->sk_bound_dev_if);
-	const struct net_device *dev;
+	pid_t pid = reader_caller(m->private, m->file->f_cred, &view->call);
 
-	if (!index)
-		return at;
-	at = put_char(at, '%');
-	rcu_read_lock();
-	dev = dev_get_by_index_rcu(sock_net(sk), index);
-	if (dev)
-		at = put_escaped(at, dev->name);
-	else
-		at = put_decimal(at, index);
-	rcu_read_unlock();
-	return at;
+	return put_view(m, at, sk, view, known_of(m->private, sk, view), pid);
 }
 
-static char *put_ipv4(char *at, __be32 address)
-{
-	const u8 *bytes = (const u8 *)&address;
-	unsigned int i;
-
-	for (i = 0; i < sizeof(address); i++) {
-		if (i)
-			at = put_char(at, '.');
-		at = put_decimal(at, bytes[i]);
-	}
-	return at;
-}
-
-static char *put_local(char *at, const struct column *column,
-		       const struct sock *sk)
-{
-	char *start = at;
-
-#if IS_ENABLED(CONFIG_IPV6)
-	if (sk->sk_family == AF_INET6)
-		at += sprintf(at, "[%pI6c]", &sk->sk_v6_rcv_saddr);
-	else
-#endif
-		at = put_ipv4(at, sk->sk_rcv_saddr);
-	at = put_bound_device(at, sk);
-	at = put_decimal(put_char(at, ':'), ntohs(inet_sk(sk)->inet_sport));
-	return pad(at, start, column);
-}
-
-static char *put_cookie(char *at, const struct column *column, u64 cookie)
-{
-	char *end = at + DIV_ROUND_UP(fls64(cookie | 1), 4);
-	char *digit = end;
-
-	do {
-		digit--;
-		*digit = "0123456789abcdef"[cookie & 15];
-		cookie >>= 4;
-	} while (cookie);
-	return pad(end, at, column);
-}
-
-/*
- * The caller's number as the reader's PID namespace sees it; 0 where it does
- * not. A record pins no process, so the number is looked up: it may be
- * nobody's by now, which leaves the initial namespace's as it was, or that of
- * another process or thread, which must not be taken for the caller.
- */
-static pid_t find_caller(const struct listen_call *call)
-{
-	struct pid_namespace *ns = task_active_pid_ns(current);
-	const struct task_struct *task;
-	struct pid *pid;
-	pid_t nr;
-
-	rcu_read_lock();
-	pid = find_pid_ns(call->pid, &init_pid_ns);
-	task = pid_task(pid, PIDTYPE_TGID);
-	if (task && task->start_time == call->started)
-		nr = pid_nr_ns(pid, ns);
-	else if (!pid_task(pid, PIDTYPE_PID))
-		nr = ns == &init_pid_ns ? call->pid : 0;
-	else
-		nr = 0;
-	rcu_read_unlock();
-	return nr;
-}
-
-/* A process may have many listeners: the one that was found last is kept. */
-static pid_t caller_pid(struct sockets_reader *reader,
-			const struct listen_call *call)
-{
-	if (reader->caller != call->pid ||
-	    reader->caller_started != call->started) {
-		reader->caller = call->pid;
-		reader->caller_started = call->started;
-		reader->caller_pid = find_caller(call);
-	}
-	return reader->caller_pid;
-}
-
-/*
- * A process' number and name are for its user, as far as the user's own PID
- * namespace reaches, and for who administers the network namespace: others may
- * not see them in /proc either. As with other files, the credentials are the
- * opener's.
- */
-static char *put_caller(char *at, struct sockets_reader *reader,
-			const struct cred *opener,
-			const struct listen_call *call)
-{
-	pid_t pid = 0;
-	bool known;
-
-	known = call->pid && (reader->is_admin ||
-			      uid_eq(opener->fsuid, call->uid));
-	if (known)
-		pid = caller_pid(reader, call);
-	at = put_if(at, &columns[PID], pid, pid);
-	known = known && (pid || reader->is_admin);
-	return put_word(at, &columns[COMM], known ? call->comm : "");
-}
-
-static char *put_rule_column(char *at, struct selector rule)
-{
-	if (!rule.last)
-		return put_unknown(at, &columns[RULE]);
-	return pad(put_selector(at, rule), at, &columns[RULE]);
-}
-
-/* Which figures of a listener are known. */
-static const struct traffic_known *
-known_of(const struct sockets_reader *reader, const struct sock *sk,
-	 const struct listener_view *view)
-{
-	static const struct traffic_known nothing;
-
-	if (!view->recorded)
-		return &nothing;
-	return sk->sk_family == AF_INET6 ? &reader->known6 : &reader->known;
-}
-
-/* An MPTCP socket is accepted where its subflow is not seen. */
-static bool accepts_known(const struct traffic_known *known,
-			  const struct sock *sk)
-{
-	return known->counts[TRAFFIC_ACCEPTS] && !sk_is_mptcp(sk);
-}
-
-static void put_listener(struct seq_file *m, struct sock *sk)
-{
-	char *at = row_begin(m, ROW_SIZE);
-	const struct traffic_known *known;
-	struct listener_view view;
-
-	if (!at)
-		return;
-	listener_read(sk, &view);
-	known = known_of(m->private, sk, &view);
-
-	at = put_proto(at, sk);
-	at = put_local(at, &columns[LOCAL], sk);
-	at = put_cookie(at, &columns[COOKIE], view.cookie);
-	at = put_unsigned(at, &columns[INODE], sock_ino(sk));
-	at = put_unsigned(at, &columns[UID],
-			  from_kuid_munged(seq_user_ns(m), sk_uid(sk)));
-	at = put_caller(at, m->private, m->file->f_cred, &view.call);
-
-	if (view.call.asked_known)
-		at = put_signed(at, &columns[ASKED], view.call.asked);
-	else
-		at = put_unknown(at, &columns[ASKED]);
-	at = put_unsigned(at, &columns[GRANTED], view.call.granted);
-	at = put_unsigned(at, &columns[LIMIT], view.limit);
-	at = put_rule_column(at, view.rule);
-
-	at = put_unsigned(at, &columns[ACCEPTQ], view.acceptq);
-	at = put_if(at, &columns[ACCEPTQ_PEAK], known->acceptq_peak,
-		    view.acceptq_peak);
-	at = put_if(at, &columns[ACCEPTQ_OLDEST_MS], view.oldest_ms >= 0,
-		    view.oldest_ms);
-	at = put_unsigned(at, &columns[SYNQ], view.synq);
-	at = put_unsigned(at, &columns[SYNQ_YOUNG], view.synq_young);
-	at = put_if(at, &columns[SYNQ_PEAK], known->synq_peak, view.synq_peak);
-
-	at = put_if(at, &columns[SINCE_MS], view.recorded, view.since_ms);
-	at = put_if(at, &columns[SYNS], known->counts[TRAFFIC_SYNS],
-		    view.counts[TRAFFIC_SYNS]);
-	at = put_if(at, &columns[ACCEPTS], accepts_known(known, sk),
-		    view.counts[TRAFFIC_ACCEPTS]);
-	at = put_if(at, &columns[OVERFLOWS], known->counts[TRAFFIC_OVERFLOWS],
-		    view.counts[TRAFFIC_OVERFLOWS]);
-	at = put_if(at, &columns[SYNQ_DROPS],
-		    known->counts[TRAFFIC_SYNQ_DROPS],
-		    view.counts[TRAFFIC_SYNQ_DROPS]);
-	at = put_if(at, &columns[SYNCOOKIES],
-		    known->counts[TRAFFIC_SYNCOOKIES],
-		    view.counts[TRAFFIC_SYNCOOKIES]);
-	at = put_unsigned(at, &columns[SK_DROPS], view.drops);
-	at = put_if(at, &columns[SINCE_OVERFLOW_MS],
-		    known->counts[TRAFFIC_OVERFLOWS] && view.overflowed_ms >= 0,
-		    view.overflowed_ms);
-	row_end(m, at);
-}
-
-static void *sockets_start(struct seq_file *m, loff_t *pos)
-{
-	struct sockets_reader *reader = m->private;
-	struct listener_walk *walk = &reader->walk;
-	struct sock *sk;
-
-	reader->caller = 0;
-	if (*pos && *pos == reader->pos)
-		return listener_walk_start(walk);
-
-	/* From the top; after a seek, on to the row. */
-	memset(walk, 0, sizeof(*walk));
-	walk->net = seq_file_net(m);
-	reader->pos = 0;
-	reader->is_admin = file_ns_capable(m->file, walk->net->user_ns,
-					   CAP_NET_ADMIN);
-	reader->known = traffic_known(AF_INET);
-	reader->known6 = traffic_known(AF_INET6);
-	if (!*pos)
-		return SEQ_START_TOKEN;
-	sk = listener_walk_start(walk);
-	while (sk && ++reader->pos < *pos)
-		sk = listener_walk_next(walk);
-	return sk;
-}
-
-static void *sockets_next(struct seq_file *m, void *v, loff_t *pos)
-{
-	struct sockets_reader *reader = m->private;
-
-	reader->pos = ++*pos;
-	if (v == SEQ_START_TOKEN)
-		return listener_walk_start(&reader->walk);
-	return listener_walk_next(&reader->walk);
-}
-
-static void sockets_stop(struct seq_file *m, void *v)
-{
-	struct sockets_reader *reader = m->private;
-
-	listener_walk_stop(&reader->walk);
-}
-
-static int sockets_show(struct seq_file *m, void *v)
-{
-	if (v == SEQ_START_TOKEN)
-		put_header(m, READ_SIZE, columns, ARRAY_SIZE(columns));
-	else
-		put_listener(m, v);
-	return 0;
-}
-
-static const struct seq_operations sockets_ops = {
-	.start	= sockets_start,
-	.next	= sockets_next,
-	.stop	= sockets_stop,
-	.show	= sockets_show,
-};
+LISTENERS_FILE(sockets);
 
 /* Peaks are for who looks on; who administers the namespace may reset them. */
 static int sockets_write(struct file *file, char *text, size_t length)
@@ -590,8 +155,7 @@ static int sockets_write(struct file *file, char *text, size_t length)
 		text[--length] = '\0';
 	if (length != strlen("reset") || strcmp(text, "reset"))
 		return -EINVAL;
-	listener_reset_peaks(net);
-	return 0;
+	return sweep_reset_peaks(net);
 }
 
 /* ---- totals ---- */
@@ -610,6 +174,7 @@ static const enum traffic_count totals_counts[] = {
 static int totals_show(struct seq_file *m, void *v)
 {
 	struct traffic_known known = traffic_known(AF_UNSPEC);
+	union value values[ARRAY_SIZE(totals_columns)];
 	struct net *net = seq_file_single_net(m);
 	unsigned int i;
 	char *at;
@@ -619,23 +184,22 @@ static int totals_show(struct seq_file *m, void *v)
 	if (!at)
 		return 0;
 	for (i = 0; i < ARRAY_SIZE(totals_counts); i++)
-		at = put_if(at, &totals_columns[i],
-			    known.counts[totals_counts[i]],
-			    traffic_total(net, totals_counts[i]));
-	row_end(m, at);
+		values[i].figure = if_known(known.counts[totals_counts[i]],
+					    traffic_total(net, totals_counts[i]));
+	row_commit(m, put_row(at, totals_columns, values, ARRAY_SIZE(values)));
 	return 0;
 }
 
 /* ---- waits ---- */
 
-enum waits_column {
+enum {
 	WAITS_COOKIE, WAITS_LOCAL, WAITS_COUNT, WAITS_SUM_MS, WAITS_FIRST,
 	WAITS_COLUMNS = WAITS_FIRST + TRAFFIC_WAITS,
 };
 
 static const struct column waits_columns[WAITS_COLUMNS] = {
-	[WAITS_COOKIE]	= { "cookie", 7 },
-	[WAITS_LOCAL]	= { "local", 22 },
+	[WAITS_COOKIE]	= { "cookie", 7, COLUMN_HEX },
+	[WAITS_LOCAL]	= { "local", 22, COLUMN_LOCAL },
 	[WAITS_COUNT]	= { "count", 9 },
 	[WAITS_SUM_MS]	= { "sum_ms", 11 },
 	[WAITS_FIRST]	= { "4ms", 8 }, { "8ms", 8 }, { "16ms", 8 },
@@ -645,71 +209,36 @@ static const struct column waits_columns[WAITS_COLUMNS] = {
 	{ "more", 0 },
 };
 
-static void put_waits(struct seq_file *m, struct sock *sk)
+static char *put_waits(struct seq_file *m, char *at, const struct sock *sk,
+		       struct listener_view *view)
 {
 	unsigned long counts[TRAFFIC_WAITS] = { };
+	union value values[WAITS_COLUMNS];
 	unsigned long count = 0, ms = 0;
-	char *at = row_begin(m, ROW_SIZE);
-	struct listener_view view;
 	unsigned int i;
 	bool known;
 
-	if (!at)
-		return;
-	listener_read(sk, &view);
-	known = accepts_known(known_of(m->private, sk, &view), sk) &&
-		listener_read_waits(sk, counts, &ms);
-	for (i = 0; i < TRAFFIC_WAITS; i++)
+	known = accepts_known(known_of(m->private, sk, view), sk);
+	if (known)
+		listener_read_waits(view, counts, &ms);
+
+	for (i = 0; i < TRAFFIC_WAITS; i++) {
+		values[WAITS_FIRST + i].figure = if_known(known, counts[i]);
 		count += counts[i];
-
-	at = put_cookie(at, &waits_columns[WAITS_COOKIE], view.cookie);
-	at = put_local(at, &waits_columns[WAITS_LOCAL], sk);
-	at = put_if(at, &waits_columns[WAITS_COUNT], known, count);
-	at = put_if(at, &waits_columns[WAITS_SUM_MS], known, ms);
-	for (i = 0; i < TRAFFIC_WAITS; i++)
-		at = put_if(at, &waits_columns[WAITS_FIRST + i], known,
-			    counts[i]);
-	row_end(m, at);
+	}
+	values[WAITS_COOKIE].figure = view->cookie;
+	values[WAITS_LOCAL].sk = sk;
+	values[WAITS_COUNT].figure = if_known(known, count);
+	values[WAITS_SUM_MS].figure = if_known(known, ms);
+	return put_row(at, waits_columns, values, ARRAY_SIZE(values));
 }
 
-static int waits_show(struct seq_file *m, void *v)
-{
-	if (v == SEQ_START_TOKEN)
-		put_header(m, READ_SIZE, waits_columns, ARRAY_SIZE(waits_columns));
-	else
-		put_waits(m, v);
-	return 0;
-}
-
-static const struct seq_operations waits_ops = {
-	.start	= sockets_start,
-	.next	= sockets_next,
-	.stop	= sockets_stop,
-	.show	= waits_show,
-};
+LISTENERS_FILE(waits);
 
 /* ---- clamp ---- */
 
 /* Bytes that a write may have. */
 #define CLAMP_WRITE_MAX 65536
-
-static void put_clause(struct seq_file *m, const char *verb, int number)
-{
-	if (number >= 0)
-		seq_printf(m, " %s %d", verb, number);
-}
-
-static void put_rule(struct seq_file *m, const struct clamp_rule *rule)
-{
-	char selector[sizeof("65535-65535")];
-
-	*put_selector(selector, rule->selector) = '\0';
-	seq_puts(m, selector);
-	put_clause(m, "force", rule->force);
-	put_clause(m, "somaxconn", rule->somaxconn);
-	put_clause(m, "floor", rule->floor);
-	seq_putc(m, '\n');
-}
 
 static int clamp_show(struct seq_file *m, void *v)
 {
@@ -730,279 +259,6 @@ static int clamp_show(struct seq_file *m, void *v)
 	return 0;
 }
 
-/* Part of a text, not terminated: a write can hold any byte. */
-struct word {
-	const char *text;
-	size_t length;
-};
-
-/**
- * struct parser - where we are in what was written
- * @at: the next byte of the line
- * @line_end: its end
- * @line: its number, from 1
- * @word: the word that was looked at last, empty at the end of the line
- * @expected: in case of an error: what should have been there instead, or what
- *	is wrong with it
- */
-struct parser {
-	const char *at;
-	const char *line_end;
-	unsigned int line;
-	struct word word;
-	const char *expected;
-};
-
-static bool next_word(struct parser *parser)
-{
-	while (parser->at < parser->line_end &&
-	       (*parser->at == ' ' || *parser->at == '\t'))
-		parser->at++;
-	parser->word.text = parser->at;
-	while (parser->at < parser->line_end &&
-	       *parser->at != ' ' && *parser->at != '\t')
-		parser->at++;
-	parser->word.length = parser->at - parser->word.text;
-	return parser->word.length;
-}
-
-static bool is_word(struct word word, const char *text)
-{
-	return word.length == strlen(text) &&
-	       !memcmp(word.text, text, word.length);
-}
-
-static int refuse(struct parser *parser, int error, const char *expected)
-{
-	parser->expected = expected;
-	return error;
-}
-
-static int parse_end(struct parser *parser)
-{
-	if (next_word(parser))
-		return refuse(parser, -EINVAL, "expected the end of the line");
-	return 0;
-}
-
-/*
- * The number that a word is, decimal and from @min to @max. What is a number,
- * but not one of these, is out of range, however long it is.
- */
-static int parse_number(struct word word, int min, int max, int *number)
-{
-	bool negative = word.length > 1 && *word.text == '-';
-	size_t i = negative;
-	s64 value = 0;
-
-	if (!word.length)
-		return -EINVAL;
-	for (; i < word.length; i++) {
-		if (!isascii(word.text[i]) || !isdigit(word.text[i]))
-			return -EINVAL;
-		value = min_t(s64, value * 10 + (word.text[i] - '0'), S32_MAX + 1LL);
-	}
-	if (negative || value < min || value > max)
-		return -ERANGE;
-	*number = value;
-	return 0;
-}
-
-static int parse_limit(struct parser *parser, int *limit)
-{
-	next_word(parser);
-	return refuse(parser, parse_number(parser->word, 0, INT_MAX, limit),
-		      "expected a number, 0 to 2147483647");
-}
-
-static int parse_port(struct parser *parser, struct word word, int *port)
-{
-	/* A selector has no sign: what stands before the dash is missing. */
-	int err = word.length && *word.text == '-' ? -EINVAL :
-		  parse_number(word, 1, U16_MAX, port);
-
-	return refuse(parser, err,
-		      "expected *, a port or PORT-PORT, 1 to 65535");
-}
-
-/* *  PORT  PORT-PORT */
-static int parse_selector(struct parser *parser, struct selector *selector)
-{
-	struct word first = parser->word, last = parser->word;
-	const char *dash = memchr(first.text, '-', first.length);
-	int ports[2];
-	int err;
-
-	if (is_word(parser->word, "*")) {
-		selector->first = 0;
-		selector->last = U16_MAX;
-		return 0;
-	}
-	if (dash) {
-		first.length = dash - first.text;
-		last.text = dash + 1;
-		last.length = parser->word.length - first.length - 1;
-	}
-	err = parse_port(parser, first, &ports[0]);
-	if (!err)
-		err = parse_port(parser, last, &ports[1]);
-	if (err)
-		return err;
-	if (ports[0] > ports[1])
-		return refuse(parser, -EINVAL, "the range is reversed");
-	selector->first = ports[0];
-	selector->last = ports[1];
-	return 0;
-}
-
-/* somaxconn N [floor M]  floor M  force N; the first word was read. */
-static int parse_rule(struct parser *parser, struct clamp_rule *rule)
-{
-	int err;
-
-	rule->somaxconn = -1;
-	rule->floor = -1;
-	rule->force = -1;
-
-	if (is_word(parser->word, "force")) {
-		err = parse_limit(parser, &rule->force);
-		return err ?: parse_end(parser);
-	}
-	if (is_word(parser->word, "floor")) {
-		err = parse_limit(parser, &rule->floor);
-		return err ?: parse_end(parser);
-	}
-	if (!is_word(parser->word, "somaxconn"))
-		return refuse(parser, -EINVAL,
-			      "expected somaxconn, floor, force or clear");
-	err = parse_limit(parser, &rule->somaxconn);
-	if (err || !next_word(parser))
-		return err;
-	if (!is_word(parser->word, "floor"))
-		return refuse(parser, -EINVAL,
-			      "expected floor or the end of the line");
-	err = parse_limit(parser, &rule->floor);
-	return err ?: parse_end(parser);
-}
-
-/* One line: take it into @rules. */
-static int parse_line(struct parser *parser, struct clamp_rules *rules)
-{
-	struct clamp_rule rule;
-	struct word selector;
-	int err;
-
-	if (!next_word(parser) || *parser->word.text == '#')
-		return 0;
-	if (is_word(parser->word, "flush")) {
-		clamp_flush(rules);
-		return parse_end(parser);
-	}
-	selector = parser->word;
-	err = parse_selector(parser, &rule.selector);
-	if (err)
-		return err;
-
-	next_word(parser);
-	if (is_word(parser->word, "clear")) {
-		err = parse_end(parser);
-		if (err)
-			return err;
-		err = clamp_clear(rules, rule.selector);
-		parser->expected = "has no rule to clear";
-	} else {
-		err = parse_rule(parser, &rule);
-		if (err)
-			return err;
-		err = clamp_set(rules, &rule);
-		parser->expected = err == -EEXIST ?
-			"overlaps the range of another rule in part" :
-			"one rule too many, 1024 are the limit";
-	}
-	/* What is wrong now is wrong with the selector. */
-	parser->word = selector;
-	return err;
-}
-
-static int parse_rules(struct parser *parser, const char *text, size_t length,
-		       struct clamp_rules *rules)
-{
-	const char *end = text + length;
-	int err = 0;
-
-	for (; text < end && !err; text = parser->line_end + 1) {
-		parser->line++;
-		parser->at = text;
-		parser->line_end = memchr(text, '\n', end - text) ?: end;
-		err = parse_line(parser, rules);
-		cond_resched();
-	}
-	return err;
-}
-
-/* So much of a word that was not understood is shown. */
-#define WORD_SHOWN 24
-
-/* "line 3: 'foo': expected ..."; the word may hold anything. */
-static void describe_error(const struct parser *parser,
-			   char error[CLAMP_ERROR_SIZE])
-{
-	char word[4 * WORD_SHOWN + 1];
-	size_t length = 0;
-	size_t i;
-
-	for (i = 0; i < min_t(size_t, parser->word.length, WORD_SHOWN); i++)
-		length += scnprintf(word + length, sizeof(word) - length,
-				    word_format(parser->word.text[i]),
-				    (unsigned char)parser->word.text[i]);
-	word[length] = '\0';
-	if (length)
-		snprintf(error, CLAMP_ERROR_SIZE, "line %u: '%s'%s: %s",
-			 parser->line, word,
-			 i < parser->word.length ? "..." : "",
-			 parser->expected);
-	else
-		snprintf(error, CLAMP_ERROR_SIZE, "line %u: its end: %s",
-			 parser->line, parser->expected);
-}
-
-/* Ends clamp_edit() if @rules were begun. Only the privileged get here. */
-static void clamp_refused(struct net *net, struct clamp_rules *rules,
-			  const char *error)
-{
-	clamp_refuse(net, rules, error);
-	pr_notice_ratelimited("clamp of net:[%u]: %s\n", net->ns.inum, error);
-}
-
-static unsigned int count_lines(const char *text, size_t length)
-{
-	unsigned int count = 1;
-
-	while (length--)
-		count += *text++ == '\n';
-	return count;
-}
-
-static int clamp_take(struct net *net, const char *text, size_t length)
-{
-	struct parser parser = { };
-	struct clamp_rules *rules;
-	char error[CLAMP_ERROR_SIZE];
-	int err;
-
-	rules = clamp_edit(net, count_lines(text, length));
-	if (!rules)
-		return -ENOMEM;
-	err = parse_rules(&parser, text, length, rules);
-	if (!err) {
-		clamp_publish(net, rules);
-		return 0;
-	}
-	describe_error(&parser, error);
-	clamp_refused(net, rules, error);
-	return err;
-}
-
 /*
  * A larger queue is memory of the host's, so it takes a privilege over the
  * host, and it is the opener who needs it: a descriptor may have been handed
@@ -1020,14 +276,14 @@ static ssize_t clamp_write(struct file *file, const char __user *from,
 	if (!length)
 		return 0;
 	if (length > CLAMP_WRITE_MAX) {
-		clamp_refused(net, NULL, "more than 65536 bytes in a write");
+		rules_refuse(net, NULL, "more than 65536 bytes in a write");
 		return -E2BIG;
 	}
 	text = kvmalloc(length, GFP_KERNEL);
 	if (!text)
 		return -ENOMEM;
 	err = copy_from_user(text, from, length) ? -EFAULT :
-	      clamp_take(net, text, length);
+	      rules_take(net, text, length);
 	kvfree(text);
 	return err ?: length;
 }
@@ -1114,9 +370,9 @@ int listenq_proc_init(struct net *net)
 		return -ENOMEM;
 	if (!proc_create_net_data_write("sockets", 0644, dir, &sockets_ops,
 					sockets_write,
-					sizeof(struct sockets_reader), NULL) ||
+					sizeof(struct reader), NULL) ||
 	    !proc_create_net("waits", 0444, dir, &waits_ops,
-			     sizeof(struct sockets_reader)) ||
+			     sizeof(struct reader)) ||
 	    !proc_create_net_single("totals", 0444, dir, totals_show, NULL) ||
 	    !proc_create_data("clamp", 0644, dir, &clamp_ops, net) ||
 	    !proc_create_net_single("hooks", 0444, dir, hooks_show, NULL)) {

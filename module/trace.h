@@ -12,7 +12,8 @@
 #include <linux/tracepoint.h>
 #include <net/sock.h>
 
-#include "listenq.h"
+#include "record.h"
+#include "socket.h"
 
 /* A listen() has succeeded; @again: on a socket that was listening already. */
 TRACE_EVENT(listenq_listen,

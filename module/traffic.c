@@ -29,8 +29,11 @@
 
 #include "compat.h"
 #include "listenq.h"
-
+#include "record.h"
+#include "row.h"
+#include "socket.h"
 #include "trace.h"
+#include "traffic.h"
 
 /* ---- counting ---- */
 
@@ -66,7 +69,7 @@ static struct counters counters_of(const struct sock *sk)
 		net_generic_atomic(sock_net(sk), traffic_net_id);
 
 	return (struct counters) {
-		.listener = listener_find(sk),
+		.listener = record_of(sk),
 		.totals = traffic ? READ_ONCE(traffic->totals) : NULL,
 	};
 }
@@ -178,9 +181,9 @@ static void report_print(const struct report *report)
 	u32 overflows, times = 0;
 
 	rcu_read_lock();
-	listener = listener_lookup(report->sk, report->cookie);
+	listener = record_lookup(report->sk, report->cookie);
 	if (listener) {
-		listener_call(listener, &call);
+		record_copy_call(listener, &call);
 		overflows = atomic_long_read(&listener->traffic.counts[TRAFFIC_OVERFLOWS]);
 		times = overflows - listener->traffic.overflows_reported;
 	}
@@ -253,8 +256,8 @@ static bool syn_enter(struct pt_regs *regs, void *data)
 	if (want_cookie)
 		count(where, TRAFFIC_SYNCOOKIES);
 	else if (where.listener)
-		listener_raise(&where.listener->traffic.synq_peak,
-			       synq_length(sk) + 1);
+		record_raise(&where.listener->traffic.synq_peak,
+			     synq_length(sk) + 1);
 	return false;
 }
 
@@ -266,10 +269,10 @@ static __always_inline void ack(const struct sock *sk)
 		overflow(sk, counters_of(sk), true);
 		return;
 	}
-	listener = listener_find(sk);
+	listener = record_of(sk);
 	if (listener)
-		listener_raise(&listener->traffic.acceptq_peak,
-			       READ_ONCE(sk->sk_ack_backlog) + 1);
+		record_raise(&listener->traffic.acceptq_peak,
+			     READ_ONCE(sk->sk_ack_backlog) + 1);
 }
 
 /* tcp_v4_syn_recv_sock(const struct sock *sk, struct sk_buff *skb, ...) */

@@ -8,11 +8,13 @@
 #include <arpa/inet.h>
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +28,7 @@
 
 #define MOST		10000
 #define MANY		lq_scaled(MOST)
-#define GROUP		lq_scaled(5000)
+#define GROUP		lq_scaled(8000)
 #define NAMESPACES	lq_scaled(200)
 #define BACK_TO_BACK	1024
 #define AT_ONCE		lq_scaled(2000)
@@ -107,11 +109,46 @@ static int not_once(const struct lq_table *table, const int *fds, int count)
 	return bad;
 }
 
+/* Bound to the port of an SO_REUSEPORT group; 0: the first of a new one. */
+static int joined(int family, int port)
+{
+	struct lq_addr addr = lq_addr(family, family == AF_INET ?
+				      "127.0.0.1" : "::1", port);
+	int fd = socket(family, SOCK_STREAM, 0);
+	const int one = 1;
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one,
+				 sizeof(one)) ||
+	    bind(fd, &addr.sa, addr.len))
+		err(1, "a socket of the group");
+	return fd;
+}
+
+static int member(int family, int port)
+{
+	int fd = joined(family, port);
+
+	lq_listen(fd, 1);
+	return fd;
+}
+
+/* @count of them; returns their port. */
+static int make_group(int family, int *fds, int count)
+{
+	int port = 0;
+
+	for (int i = 0; i < count; i++) {
+		fds[i] = member(family, port);
+		port = lq_port(fds[i]);
+	}
+	return port;
+}
+
 /*
- * Listens and closes, over and over, on the ports of those that stay (the
- * same buckets), at addresses of its own, older and newer than them.
+ * Listens and closes, over and over: in the group of those that stay, or, with
+ * no @port, anywhere; older and newer than them.
  */
-static pid_t come_and_go(void)
+static pid_t come_and_go(int family, int port)
 {
 	pid_t pid = lq_fork();
 	unsigned int i = 0;
@@ -125,7 +162,8 @@ static pid_t come_and_go(void)
 
 		if (*fd >= 0)
 			close(*fd);
-		*fd = lq_listener(lq_family(i), 1);
+		*fd = port ? member(family, port) :
+			     lq_listener(lq_family(i), 1);
 		lq_pause();
 	}
 }
@@ -150,9 +188,14 @@ FIXTURE_VARIANT_ADD(scale, by_4096)
 	.chunk = 4096,
 };
 
+FIXTURE_VARIANT_ADD(scale, by_65536)
+{
+	.chunk = 65536,
+};
+
 TEST_F_TIMEOUT(scale, none_lost_or_twice, 240)
 {
-	pid_t churn = come_and_go();
+	pid_t churn = come_and_go(AF_UNSPEC, 0);
 	struct lq_table *table;
 
 	bind_many(self->fds, MANY);
@@ -167,6 +210,31 @@ TEST_F_TIMEOUT(scale, none_lost_or_twice, 240)
 	kill(churn, SIGKILL);
 	lq_reap(churn);
 	close_many(self->fds, MANY);
+}
+
+/* One bucket of the hash holds them all, and those that come and go. */
+static int group_not_once(int family, size_t chunk, int *fds)
+{
+	int port = make_group(family, fds, GROUP / 2);
+	pid_t churn = come_and_go(family, port);
+	struct lq_table *table;
+	int bad;
+
+	for (int i = GROUP / 2; i < GROUP; i++)
+		fds[i] = member(family, port);
+	table = lq_read_chunks(LQ_SOCKETS, chunk);
+	bad = not_once(table, fds, GROUP);
+	lq_free(table);
+
+	kill(churn, SIGKILL);
+	lq_reap(churn);
+	close_many(fds, GROUP);
+	return bad;
+}
+
+TEST_F_TIMEOUT(scale, group_none_lost_or_twice, 240)
+{
+	EXPECT_EQ(0, group_not_once(AF_INET, variant->chunk, self->fds));
 }
 
 FIXTURE(many)
@@ -184,26 +252,18 @@ FIXTURE_TEARDOWN(many)
 {
 }
 
+/* The kernel adds new members behind the others there, and not before them. */
+TEST_F_TIMEOUT(many, reuseport_group6, 120)
+{
+	EXPECT_EQ(0, group_not_once(AF_INET6, 4096, self->fds));
+}
+
 /* One bucket of the hash holds them all. */
 TEST_F_TIMEOUT(many, reuseport_group, 120)
 {
 	struct lq_table *table;
-	int port = 0;
 
-	for (int i = 0; i < GROUP; i++) {
-		struct lq_addr addr = lq_addr(AF_INET, "127.0.0.1", port);
-		const int one = 1;
-		int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-		if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one,
-					 sizeof(one)) ||
-		    bind(fd, &addr.sa, addr.len))
-			err(1, "socket %d of the group", i);
-		lq_listen(fd, 1);
-		port = lq_port(fd);
-		self->fds[i] = fd;
-	}
-
+	make_group(AF_INET, self->fds, GROUP);
 	table = lq_read_chunks(LQ_SOCKETS, 4095);
 	EXPECT_EQ(GROUP, table->nrows);
 	EXPECT_EQ(0, not_once(table, self->fds, GROUP));
@@ -219,6 +279,79 @@ TEST_F_TIMEOUT(many, reuseport_group, 120)
 	EXPECT_EQ(0, not_once(table, self->fds, GROUP / 2));
 	lq_free(table);
 	close_many(self->fds, GROUP / 2);
+}
+
+/* Cookies that nobody has. */
+static void burn_cookies(int count)
+{
+	while (count--) {
+		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+		if (fd < 0)
+			err(1, "socket");
+		lq_cookie(fd);
+		close(fd);
+	}
+}
+
+static long long ms_to_read(const char *path)
+{
+	long long start = lq_now_ms();
+	static char buffer[65536];
+	ssize_t got;
+
+	for (int i = 0; i < 3; i++) {
+		int fd = open(path, O_RDONLY);
+
+		if (fd < 0)
+			err(1, "%s", path);
+		while ((got = read(fd, buffer, sizeof(buffer))) > 0)
+			;
+		if (got < 0)
+			err(1, "%s", path);
+		close(fd);
+	}
+	return lq_now_ms() - start;
+}
+
+/*
+ * Whoever makes a group chooses cookies and order: lots of neighbours, with gaps
+ * that widen behind each, and those among the gaps first in the bucket.
+ */
+TEST_F_TIMEOUT(many, reuseport_group_with_gaps, 120)
+{
+	static bool late[MOST];
+	struct lq_table *table;
+	int n = 0, port = 0;
+	cpu_set_t here;
+
+	CPU_ZERO(&here);
+	CPU_SET(sched_getcpu(), &here);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(here), &here));
+	while (n < GROUP) {
+		for (int i = 0; i < 419 && n < GROUP; i++, n++) {
+			self->fds[n] = joined(AF_INET, port);
+			lq_cookie(self->fds[n]);
+			port = lq_port(self->fds[n]);
+		}
+		for (int gap = 20; gap < 400 && n < GROUP; gap += gap / 3) {
+			burn_cookies(gap);
+			self->fds[n] = joined(AF_INET, port);
+			lq_cookie(self->fds[n]);
+			late[n++] = true;
+		}
+	}
+	for (int turn = 0; turn < 2; turn++)
+		for (int i = 0; i < GROUP; i++)
+			if (late[i] == turn)
+				lq_listen(self->fds[i], 1);
+
+	table = lq_read(LQ_SOCKETS);
+	EXPECT_EQ(GROUP, table->nrows);
+	EXPECT_EQ(0, not_once(table, self->fds, GROUP));
+	lq_free(table);
+	EXPECT_LT(ms_to_read(LQ_SOCKETS), ms_to_read("/proc/net/tcp"));
+	close_many(self->fds, GROUP);
 }
 
 /* Each namespace has as many listeners as its number says. */

@@ -33,7 +33,7 @@
 #define MEMBERS		4
 #define CLIENTS		64
 
-/* Of module/listener.c: what is kept ready, and how many ends make a batch. */
+/* Of module/record.c: what is kept ready, and how many ends make a batch. */
 #define POOL		1088
 #define BATCH		64
 

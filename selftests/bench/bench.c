@@ -11,8 +11,9 @@
  *	bench write FILE TEXT	a write() of TEXT to FILE
  *	bench run COMMAND...	a command, its output thrown away
  *	bench rate SECONDS	how many connections a second all processors make
- *	bench hold LISTENERS ESTABLISHED	holds that many sockets until
- *				its standard input ends; says when it has them
+ *	bench hold LISTENERS ESTABLISHED GROUP	holds that many sockets, GROUP
+ *				of them listeners of one SO_REUSEPORT group, until its
+ *				standard input ends; says when it has them
  *
  * The first three print the first decile of many, in a network namespace of
  * their own: what happens now and then (a timer's tick, a slab that is full)
@@ -301,7 +302,8 @@ static struct lq_addr nth(int net, int i)
 {
 	char host[INET_ADDRSTRLEN];
 
-	snprintf(host, sizeof(host), "127.%d.%d.1", net, 1 + i / 1000);
+	snprintf(host, sizeof(host), "127.%d.%d.1", net + i / 200000,
+		 1 + i / 1000 % 200);
 	return lq_addr(AF_INET, host, 10000 + i % 1000);
 }
 
@@ -319,7 +321,7 @@ static void establish(int i)
 {
 	struct lq_addr to = lq_addr(AF_INET, "127.0.0.1", 9);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	struct lq_addr from = nth(2, i);
+	struct lq_addr from = nth(64, i);
 	int on = 1;
 
 	if (fd < 0 ||
@@ -328,15 +330,31 @@ static void establish(int i)
 		err(1, "an established socket");
 }
 
-static void bench_hold(int listeners, int established)
+/* All of a group are in one bucket of the kernel's hash. */
+static int group_socket(void)
+{
+	struct lq_addr addr = lq_addr(AF_INET, "127.0.0.1", 9999);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	const int on = 1;
+
+	if (fd < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) ||
+	    bind(fd, &addr.sa, addr.len))
+		err(1, "a socket of the group");
+	return fd;
+}
+
+static void bench_hold(int listeners, int established, int group)
 {
 	char byte;
 
-	allow_files(listeners + established + 100);
+	allow_files(listeners + established + group + 100);
 	for (int i = 0; i < listeners; i++)
 		lq_listen(socket_at(nth(1, i)), 100);
 	for (int i = 0; i < established; i++)
 		establish(i);
+	for (int i = 0; i < group; i++)
+		lq_listen(group_socket(), 100);
 	puts("held");
 	fflush(stdout);
 	while (read(STDIN_FILENO, &byte, 1) > 0)
@@ -351,8 +369,8 @@ int main(int argc, char *argv[])
 		bench_run(argv + 2);
 	} else if (!strcmp(what, "write") && argc == 4) {
 		bench_write(argv[2], argv[3]);
-	} else if (!strcmp(what, "hold") && argc == 4) {
-		bench_hold(atoi(argv[2]), atoi(argv[3]));
+	} else if (!strcmp(what, "hold") && argc == 5) {
+		bench_hold(atoi(argv[2]), atoi(argv[3]), atoi(argv[4]));
 	} else {
 		lq_new_netns();
 		if (!strcmp(what, "connect"))

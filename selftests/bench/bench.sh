@@ -9,7 +9,8 @@
 #	path	connections, SYNs, listen()
 #	read	all listeners, with the module and its peers
 #	change	rules, load and unload, memory
-#	large	read, with 100,000 listeners
+#	groups	read, of SO_REUSEPORT groups of 1,000 to 32,000 and as many spread
+#	large	SYNs and read, with 300,000 listeners
 #	rate	connections a second; in a VM with an ordinary clock
 
 set -eu
@@ -31,7 +32,7 @@ have()
 	command -v "$1" >/dev/null
 }
 
-# hold LISTENERS ESTABLISHED, until release.
+# hold LISTENERS ESTABLISHED GROUP, until release.
 hold()
 {
 	local held
@@ -188,6 +189,8 @@ readers()
 	local work=$1 count=$2 who cost
 
 	for who in "$sockets" /proc/net/tcp 'ss -ltnH' 'ss -ltnmpe'; do
+		# What it takes does not depend on the shape.
+		[[ $work != *group* || $who != *mpe ]] || continue
 		case $who in
 		/*) set -- cat "$who" ;;
 		*)
@@ -213,8 +216,22 @@ read_listeners()
 	readers '' 0
 	readers '' 0
 	for count in "$@"; do
-		hold "$count" 0
+		hold "$count" 0 0
 		readers "read, a listener of $count" "$count"
+		release
+	done
+	rmmod listenq
+}
+
+# The same of the listeners of one group.
+read_groups()
+{
+	local count
+
+	modprobe -a inet_diag tcp_diag listenq
+	for count in "$@"; do
+		hold 0 0 "$count"
+		readers "read, a listener of a group of $count" "$count"
 		release
 	done
 	rmmod listenq
@@ -223,10 +240,31 @@ read_listeners()
 read_established()
 {
 	modprobe -a inet_diag tcp_diag listenq
-	hold $many 50000
+	hold $many 50000 0
 	readers "read, a listener of $many, 50000 connections beside" $many
 	release
 	rmmod listenq
+}
+
+# What listenq adds to a SYN while there are so many other listeners.
+syn_share()
+{
+	local without with
+
+	without=$(least 3 bench syn accept 1)
+	modprobe listenq
+	with=$(least 3 bench syn accept 1)
+	rmmod listenq
+	result "SYN, $1 other listeners" 'listenq adds' "$((with - without))"
+}
+
+large()
+{
+	syn_share 0
+	hold 300000 0 0
+	syn_share 300000
+	release
+	read_listeners $many 300000
 }
 
 # median COMMAND...: of what it prints in seven runs.
@@ -278,7 +316,7 @@ change()
 	none[rule]=$(median rule)
 	rmmod listenq
 	for count in $many $((2 * many)); do
-		hold "$count" 0
+		hold "$count" 0 0
 		result "load, a listener of $count" listenq \
 			"$((($(median load) - none[load]) / count))"
 		result "unload, a listener of $count" listenq \
@@ -292,7 +330,7 @@ change()
 
 	modprobe listenq
 	before=$(slab)
-	hold $many 0
+	hold $many 0 0
 	result "memory, bytes a listener of $many" listenq \
 		"$((($(slab) - before) / many))"
 	release
@@ -318,8 +356,13 @@ for part in "$@"; do
 	read)
 		read_listeners 1000 $many
 		read_established
+		read_groups 8000
 		;;
-	large) read_listeners 1000 100000 ;;
+	groups)
+		read_listeners 1000 8000 32000
+		read_groups 1000 8000 32000
+		;;
+	large) large ;;
 	change) change ;;
 	rate) rate ;;
 	*)

@@ -62,6 +62,21 @@ function scaled(work, smaller, who, times)
 		budget(work, cost[work, who] / cost[smaller, who], times)
 }
 
+# A listener of a group of @count: against one of as many that are spread, or
+# of 10000, and against others' readers.
+function grouped(count, times,	work, spread)
+{
+	work = "read, a listener of a group of " count
+	if (!((work, sockets) in cost))
+		return
+	spread = "read, a listener of " count
+	if (!((spread, sockets) in cost))
+		spread = many
+	scaled(work, spread, sockets, times)
+	budget(work ": of ss -ltnH", cost[work, sockets] / cost[work, "ss -ltnH"], 1)
+	budget(work ": of /proc/net/tcp", cost[work, sockets] / cost[work, "/proc/net/tcp"], 1 / 5)
+}
+
 END {
 	if (!nworks) {
 		print "nothing was measured"
@@ -84,8 +99,12 @@ END {
 	}
 	few = "read, a listener of 1000"
 	scaled(many, few, sockets, 1.2)
-	scaled("read, a listener of 100000", few, sockets, 1.2)
+	scaled("read, a listener of 300000", many, sockets, 1.15)
 	scaled(many ", 50000 connections beside", many, sockets, 1.02)
+	for (i = split("1000 8000 32000", group, " "); i; i--)
+		grouped(group[i], i == 3 ? 2 : 1.3)
+	scaled("SYN, 300000 other listeners", "SYN, 0 other listeners",
+	       "listenq adds", 1.15)
 	for (i = 1; i <= nworks; i++)
 		against(works[i], "empty probes", 2)
 	# Where tcpsynbl is no kprobe, kprobes that do nothing cost more.

@@ -60,14 +60,15 @@ checkpatch()
 		-f "${@/#/$top/}")
 }
 
-# compat.h alone exists to ask for the kernel's version; a tracepoint's macro has
-# a layout of its own; the tool and its test have no kernel headers.
+# compat.h alone exists to ask for the kernel's version, and names what compilers
+# have (_Pragma()); a tracepoint's macro has a layout of its own; the tool and its
+# test have no kernel headers.
 style()
 {
 	local status=0
 
 	checkpatch '' "${c[@]}" || status=1
-	checkpatch LINUX_VERSION_CODE,CONSTANT_COMPARISON \
+	checkpatch LINUX_VERSION_CODE,CONSTANT_COMPARISON,CAMELCASE \
 		module/compat.h || status=1
 	checkpatch PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE \
 		module/trace.h || status=1

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The limits in force. */
+#ifndef LISTENQ_LIMIT_H
+#define LISTENQ_LIMIT_H
+
+#include <net/sock.h>
+
+#include "record.h"
+
+/**
+ * typedef limit_decide_t - decides on a listener's limit
+ * @sk: the listener
+ * @call: its latest listen()
+ * @decision: the decision in force, and where to write another
+ *
+ * Context: a raw lock held, interrupts off: an RCU reader.
+ * Return: false if there is nothing new to decide.
+ */
+typedef bool limit_decide_t(const struct sock *sk,
+			    const struct listen_call *call,
+			    struct listener_decision *decision);
+
+struct limit_change;
+
+struct limit_change *limit_change_begin(const struct sock *sk,
+					unsigned int granted);
+void limit_change_end(struct limit_change *change, struct sock *sk,
+		      const struct listen_call *call);
+void limit_decide(struct listener *listener, struct sock *sk);
+void limit_decide_by(limit_decide_t *by);
+
+#endif /* LISTENQ_LIMIT_H */

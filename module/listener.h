@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What there is to know of a listener. */
+#ifndef LISTENQ_LISTENER_H
+#define LISTENQ_LISTENER_H
+
+#include <linux/in6.h>
+#include <net/sock.h>
+
+#include "record.h"
+
+/**
+ * struct listener_view - a listener at one moment
+ * @cookie: the socket's cookie
+ * @limit: the limit in force
+ * @acceptq: connections that wait for accept()
+ * @oldest_ms: since when the first of them waits, in ms; -1: none waits
+ * @synq: requests in the SYN queue
+ * @synq_young: those whose SYN-ACK was sent once
+ * @drops: the kernel's count of drops for this socket
+ * @call: the latest listen(). Where somebody else has changed the limit since,
+ *	@call.granted is that limit, and the rest is not known.
+ * @rule: the rule that acts on the listener
+ * @record: what is noted of it; NULL: nothing, and the rest is not known
+ * @since_ms: for how long the rest has been counted
+ * @counts: by &enum traffic_count
+ * @overflowed_ms: how long ago the latest overflow was; -1: there was none
+ * @acceptq_peak: the most connections in the accept queue
+ * @synq_peak: the most requests in the SYN queue
+ * @local: where it listens; without a record only
+ */
+struct listener_view {
+	u64 cookie;
+	unsigned int limit;
+	unsigned int acceptq;
+	s64 oldest_ms;
+	unsigned int synq;
+	unsigned int synq_young;
+	unsigned int drops;
+	struct listen_call call;
+	struct selector rule;
+
+	const struct listener *record;
+	u64 since_ms;
+	unsigned long counts[TRAFFIC_COUNTS];
+	s64 overflowed_ms;
+	unsigned int acceptq_peak;
+	unsigned int synq_peak;
+
+	struct sockaddr_in6 local;
+};
+
+void listener_read(struct sock *sk, struct listener_view *view);
+void listener_read_waits(const struct listener_view *view,
+			 unsigned long counts[TRAFFIC_WAITS],
+			 unsigned long *ms);
+bool listener_meet(struct sock *sk);
+bool listener_is_same(const struct sock *sk, const struct listener_view *view);
+
+unsigned long listener_unrecorded(void);
+void listener_unrecorded_forget(void);
+
+#endif /* LISTENQ_LISTENER_H */

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Files of listeners: where a reader is, and whose processes it may see.
+ *
+ * For the files in proc.c, in process context, with no lock held.
+ */
+#include <linux/capability.h>
+#include <linux/pid.h>
+#include <linux/pid_namespace.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
+#include <linux/seq_file_net.h>
+#include <linux/user_namespace.h>
+
+#include "reader.h"
+
+/*
+ * The caller's number as the reader's PID namespace sees it; 0 where it does
+ * not. A record pins no process, so the number is looked up: it may be
+ * nobody's by now, which leaves the initial namespace's as it was, or that of
+ * another process or thread, which must not be taken for the caller.
+ */
+pid_t reader_find_caller(const struct listen_call *call)
+{
+	struct pid_namespace *ns = task_active_pid_ns(current);
+	const struct task_struct *task;
+	struct pid *pid;
+	pid_t nr;
+
+	rcu_read_lock();
+	pid = find_pid_ns(call->pid, &init_pid_ns);
+	task = pid_task(pid, PIDTYPE_TGID);
+	if (task && task->start_time == call->started)
+		nr = pid_nr_ns(pid, ns);
+	else if (!pid_task(pid, PIDTYPE_PID))
+		nr = ns == &init_pid_ns ? call->pid : 0;
+	else
+		nr = 0;
+	rcu_read_unlock();
+	return nr;
+}
+
+/*
+ * What seq_file takes for a record is the header, or as many rows as fit into
+ * the file's buffer: no listener is in anybody's hands between two of them.
+ */
+void *reader_start(struct seq_file *m, loff_t *pos)
+{
+	struct reader *reader = m->private;
+	struct listener_walk *walk = &reader->walk;
+
+	reader->caller = 0;
+	if (*pos)
+		return listener_walk_ends(walk) ? NULL : reader;
+
+	listener_walk_begin(walk, seq_file_net(m));
+	reader->row_size = ROW_SIZE / 2;
+	reader->is_admin = file_ns_capable(m->file, walk->net->user_ns,
+					   CAP_NET_ADMIN);
+	reader->known = traffic_known(AF_INET);
+	reader->known6 = traffic_known(AF_INET6);
+	return SEQ_START_TOKEN;
+}
+
+void *reader_next(struct seq_file *m, void *v, loff_t *pos)
+{
+	struct reader *reader = m->private;
+
+	++*pos;
+	return listener_walk_ends(&reader->walk) ? NULL : reader;
+}
+
+void reader_stop(struct seq_file *m, void *v)
+{
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Files of listeners: what all of them have in common. What a file does for
+ * each listener is inlined here, or it would be a good part of what a read
+ * costs. In process context, with no lock held.
+ */
+#ifndef LISTENQ_READER_H
+#define LISTENQ_READER_H
+
+#include <linux/build_bug.h>
+#include <linux/cred.h>
+#include <linux/kernel.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
+#include <linux/seq_file_net.h>
+#include <net/mptcp.h>
+#include <net/sock.h>
+
+#include "listener.h"
+#include "record.h"
+#include "row.h"
+#include "traffic.h"
+#include "walk.h"
+
+/*
+ * What a file of listeners holds at a time, however little its reader takes:
+ * to resume in a bucket of thousands costs a pass over it.
+ */
+#define READ_SIZE 65536
+
+/* Stop filling when less than this is free: a pass would yield few rows. */
+#define ROW_SPARE (READ_SIZE / 8)
+
+/**
+ * struct reader - somebody who has a file of listeners open
+ * @p: the namespace; seq_file_net() wants it first
+ * @is_admin: whether the opener has CAP_NET_ADMIN over the namespace
+ * @known: which figures of IPv4's listeners have all their hooks
+ * @known6: the same of IPv6's
+ * @walk: where the reader is
+ * @row_size: what a row has taken on average, in bytes
+ * @caller: the process that was looked up last in this read, in the initial
+ *	PID namespace; 0: none was
+ * @caller_started: when it started
+ * @caller_pid: its number as the reader's PID namespace sees it, 0: it doesn't
+ */
+struct reader {
+	struct seq_net_private p;
+	bool is_admin;
+	struct traffic_known known;
+	struct traffic_known known6;
+	struct listener_walk walk;
+	unsigned int row_size;
+	pid_t caller;
+	u64 caller_started;
+	pid_t caller_pid;
+};
+
+/* With the next listener more, it would take twice the memory. */
+static_assert(sizeof(struct reader) <= 8192);
+
+void *reader_start(struct seq_file *m, loff_t *pos);
+void *reader_next(struct seq_file *m, void *v, loff_t *pos);
+void reader_stop(struct seq_file *m, void *v);
+pid_t reader_find_caller(const struct listen_call *call);
+
+/* A process may have many listeners: the one that was found last is kept. */
+static inline pid_t reader_caller_pid(struct reader *reader,
+				      const struct listen_call *call)
+{
+	if (reader->caller != call->pid ||
+	    reader->caller_started != call->started) {
+		reader->caller = call->pid;
+		reader->caller_started = call->started;
+		reader->caller_pid = reader_find_caller(call);
+	}
+	return reader->caller_pid;
+}
+
+/*
+ * A process' number and name are for its user, as far as the user's own PID
+ * namespace reaches, and for who administers the network namespace: others may
+ * not see them in /proc either. As with other files, the credentials are the
+ * opener's. Returns the number, 0: unknown, and forgets a name that is not to
+ * be shown.
+ */
+static inline pid_t reader_caller(struct reader *reader,
+				  const struct cred *opener,
+				  struct listen_call *call)
+{
+	pid_t pid = 0;
+	bool known;
+
+	known = call->pid && (reader->is_admin ||
+			      uid_eq(opener->fsuid, call->uid));
+	if (known)
+		pid = reader_caller_pid(reader, call);
+	if (!known || !(pid || reader->is_admin))
+		call->comm[0] = '\0';
+	return pid;
+}
+
+/* Which figures of a listener are known. */
+static inline const struct traffic_known *
+known_of(const struct reader *reader, const struct sock *sk,
+	 const struct listener_view *view)
+{
+	static const struct traffic_known nothing;
+
+	if (!view->record)
+		return &nothing;
+	return sk->sk_family == AF_INET6 ? &reader->known6 : &reader->known;
+}
+
+/* An MPTCP socket is accepted where its subflow is not seen. */
+static inline bool accepts_known(const struct traffic_known *known,
+				 const struct sock *sk)
+{
+	return known->counts[TRAFFIC_ACCEPTS] && !sk_is_mptcp(sk);
+}
+
+/*
+ * Rows, until the buffer is full but for a few. A listener that is gone by now
+ * has none.
+ */
+static __always_inline void
+put_listeners(struct seq_file *m,
+	      char *(*put)(struct seq_file *m, char *at, const struct sock *sk,
+			   struct listener_view *view))
+{
+	struct reader *reader = m->private;
+	struct listener_walk *walk = &reader->walk;
+	char *at = row_begin(m, ROW_SPARE);
+	struct listener_view view;
+	char *first, *next, *end;
+	struct sock *sk;
+	unsigned int i;
+
+	if (!at)
+		return;
+	end = at + seq_get_buf(m, &first);
+	record_fill_pool();
+	while (end - at >= ROW_SPARE && !listener_walk_ends(walk)) {
+		first = at;
+		rcu_read_lock();
+		listener_walk_take(walk, (end - at) / reader->row_size);
+		for (i = 0; i < walk->count && end - at >= ROW_SIZE; i++) {
+			sk = walk->batch[i];
+			listener_read(sk, &view);
+			next = put(m, at, sk, &view);
+			if (listener_is_same(sk, &view))
+				at = next;
+		}
+		listener_walk_leave(walk, i);
+		rcu_read_unlock();
+		if (at > first)
+			reader->row_size = (at - first) / i + 1;
+		cond_resched();
+	}
+	row_commit(m, at);
+}
+
+/*
+ * A file of listeners is a table of its columns, new ones only ever appended,
+ * and a function that puts a listener's row.
+ */
+#define LISTENERS_FILE(name)						\
+static int name##_show(struct seq_file *m, void *v)			\
+{									\
+	if (v == SEQ_START_TOKEN)					\
+		put_header(m, READ_SIZE, name##_columns,		\
+			   ARRAY_SIZE(name##_columns));			\
+	else								\
+		put_listeners(m, put_##name);				\
+	return 0;							\
+}									\
+									\
+static const struct seq_operations name##_ops = {			\
+	.start	= reader_start,						\
+	.next	= reader_next,						\
+	.stop	= reader_stop,						\
+	.show	= name##_show,						\
+}
+
+#endif /* LISTENQ_READER_H */

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Values to text, in columns.
+ *
+ * A row is written where the file keeps its text, value by value: each
+ * function writes at @at and returns where the next one goes on. Formats that
+ * are parsed for each value would be most of what a reader pays for. For
+ * files of /proc, in process context; nothing here takes a lock.
+ */
+#ifndef LISTENQ_ROW_H
+#define LISTENQ_ROW_H
+
+#include <linux/kernel.h>
+#include <linux/seq_file.h>
+#include <linux/string.h>
+#include <linux/types.h>
+#include <net/sock.h>
+
+#include "compat.h"
+
+/**
+ * enum column_kind - how a column's values are printed
+ * @COLUMN_FIGURE: decimal; VALUE_UNKNOWN is `-`
+ * @COLUMN_SIGNED: the same, below 0 too
+ * @COLUMN_HEX: hexadecimal
+ * @COLUMN_WORD: a word, whatever it holds; an empty one is `-`
+ * @COLUMN_PORTS: a range of ports; `*` for all of them, `-` for none
+ * @COLUMN_PROTO: which protocol a socket speaks
+ * @COLUMN_LOCAL: where a socket listens
+ */
+enum column_kind {
+	COLUMN_FIGURE,
+	COLUMN_SIGNED,
+	COLUMN_HEX,
+	COLUMN_WORD,
+	COLUMN_PORTS,
+	COLUMN_PROTO,
+	COLUMN_LOCAL,
+};
+
+/**
+ * struct column - a column of a file
+ * @name: what stands in the header
+ * @width: what its values are padded to; they may be wider
+ * @kind: how they are printed
+ */
+struct column {
+	const char *name;
+	unsigned int width;
+	enum column_kind kind;
+};
+
+/**
+ * union value - what stands in a column, by its kind
+ * @figure: COLUMN_FIGURE, COLUMN_SIGNED, COLUMN_HEX
+ * @word: COLUMN_WORD
+ * @ports: COLUMN_PORTS
+ * @sk: COLUMN_PROTO, COLUMN_LOCAL
+ */
+union value {
+	s64 figure;
+	const char *word;
+	struct {
+		u16 first;
+		u16 last;
+	} ports;
+	const struct sock *sk;
+};
+
+#define VALUE_UNKNOWN S64_MAX
+
+/*
+ * Words may hold anything: a process can name itself with an escape sequence
+ * or a line of its own. What isn't printable ASCII, a blank or a backslash
+ * goes out in octal.
+ */
+static inline bool is_plain(char c)
+{
+	return c > ' ' && c <= '~' && c != '\\';
+}
+
+#define OCTAL_FORMAT "\\%03o"
+
+static inline const char *word_format(char c)
+{
+	return is_plain(c) ? "%c" : OCTAL_FORMAT;
+}
+
+/*
+ * No row is longer, with what pads it: an address with a device's name, both
+ * that and the process' in octal, and all numbers at their longest make 531.
+ */
+#define ROW_SIZE 640
+
+char *row_begin(struct seq_file *m, size_t size);
+void row_commit(struct seq_file *m, const char *at);
+void put_header(struct seq_file *m, size_t size, const struct column *column,
+		unsigned int count);
+
+char *put_digits(char *at, u64 value);
+char *put_signed(char *at, s64 value);
+char *put_hex(char *at, u64 value);
+char *put_word(char *at, const char *word);
+char *put_ports(char *at, u16 first, u16 last);
+char *put_proto(char *at, const struct sock *sk);
+char *put_local(char *at, const struct sock *sk);
+
+static __always_inline char *put_char(char *at, char c)
+{
+	*at = c;
+	return at + 1;
+}
+
+/* The end of a row; a blank is behind each value. */
+static __always_inline char *row_end(char *at)
+{
+	at[-1] = '\n';
+	return at;
+}
+
+/*
+ * A blank, and what is missing to the width of the column, behind a value
+ * from @start to @at. Eight blanks at a time: those that are too many are
+ * written over.
+ */
+static __always_inline char *pad(char *at, const char *start,
+				 const struct column *column)
+{
+	int missing = max_t(int, column->width - (at - start), 1);
+	int i;
+
+	for (i = 0; i < missing; i += 8)
+		memset(at + i, ' ', 8);
+	return at + missing;
+}
+
+static __always_inline char *put_decimal(char *at, u64 value)
+{
+	if (value < 10)
+		return put_char(at, '0' + value);
+	return put_digits(at, value);
+}
+
+/*
+ * Most figures have one digit: the padding of those is a constant. That is half
+ * of what a reader pays for.
+ */
+static __always_inline char *put_figure(char *at, const struct column *column,
+					u64 value)
+{
+	if (likely(value < 10 || value == VALUE_UNKNOWN))
+		return pad(put_char(at, value < 10 ? '0' + value : '-'), at,
+			   column);
+	return pad(put_digits(at, value), at, column);
+}
+
+static __always_inline char *put_value(char *at, const struct column *column,
+				       union value value)
+{
+	switch (column->kind) {
+	case COLUMN_FIGURE:
+		return put_figure(at, column, value.figure);
+	case COLUMN_SIGNED:
+		return pad(put_signed(at, value.figure), at, column);
+	case COLUMN_HEX:
+		return pad(put_hex(at, value.figure), at, column);
+	case COLUMN_WORD:
+		return pad(put_word(at, value.word), at, column);
+	case COLUMN_PORTS:
+		if (!value.ports.last)
+			return pad(put_char(at, '-'), at, column);
+		return pad(put_ports(at, value.ports.first, value.ports.last),
+			   at, column);
+	case COLUMN_PROTO:
+		return pad(put_proto(at, value.sk), at, column);
+	case COLUMN_LOCAL:
+		return pad(put_local(at, value.sk), at, column);
+	}
+	return at;
+}
+
+/*
+ * A row of a file's columns. The table is known where this is inlined, so that
+ * the compiler leaves nothing of it but what each value takes.
+ */
+static __always_inline char *put_row(char *at, const struct column *columns,
+				     const union value *values,
+				     unsigned int count)
+{
+	unsigned int i;
+
+	unroll_loop(64)
+	for (i = 0; i < count; i++)
+		at = put_value(at, &columns[i], values[i]);
+	return row_end(at);
+}
+
+#endif /* LISTENQ_ROW_H */

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The grammar of rules: text to rules and back. Documentation/clamp.rst has
+ * it; what a rule does is clamp.c's.
+ *
+ *	SELECTOR somaxconn N [floor M]
+ *	SELECTOR floor M
+ *	SELECTOR force N
+ *	SELECTOR clear
+ *	flush
+ *	# a comment
+ *
+ * For the file clamp alone, in process context, with no lock held.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/ctype.h>
+#include <linux/kernel.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
+#include <linux/string.h>
+#include <net/net_namespace.h>
+
+#include "clamp.h"
+#include "row.h"
+#include "rules.h"
+
+/* ---- rules to text ---- */
+
+static void put_clause(struct seq_file *m, const char *verb, int number)
+{
+	if (number >= 0)
+		seq_printf(m, " %s %d", verb, number);
+}
+
+/**
+ * put_rule() - a rule as a line that can be written back
+ * @m: the file
+ * @rule: the rule
+ *
+ * Context: any.
+ */
+void put_rule(struct seq_file *m, const struct clamp_rule *rule)
+{
+	char ports[sizeof("65535-65535")];
+
+	*put_ports(ports, rule->selector.first, rule->selector.last) = '\0';
+	seq_puts(m, ports);
+	put_clause(m, "force", rule->force);
+	put_clause(m, "somaxconn", rule->somaxconn);
+	put_clause(m, "floor", rule->floor);
+	seq_putc(m, '\n');
+}
+
+/* ---- text to rules ---- */
+
+/* Part of a text, not terminated: a write can hold any byte. */
+struct word {
+	const char *text;
+	size_t length;
+};
+
+/**
+ * struct parser - where we are in what was written
+ * @at: the next byte of the line
+ * @line_end: its end
+ * @line: its number, from 1
+ * @word: the word that was looked at last, empty at the end of the line
+ * @expected: in case of an error: what should have been there instead, or what
+ *	is wrong with it
+ */
+struct parser {
+	const char *at;
+	const char *line_end;
+	unsigned int line;
+	struct word word;
+	const char *expected;
+};
+
+static bool next_word(struct parser *parser)
+{
+	while (parser->at < parser->line_end &&
+	       (*parser->at == ' ' || *parser->at == '\t'))
+		parser->at++;
+	parser->word.text = parser->at;
+	while (parser->at < parser->line_end &&
+	       *parser->at != ' ' && *parser->at != '\t')
+		parser->at++;
+	parser->word.length = parser->at - parser->word.text;
+	return parser->word.length;
+}
+
+static bool is_word(struct word word, const char *text)
+{
+	return word.length == strlen(text) &&
+	       !memcmp(word.text, text, word.length);
+}
+
+static int refuse(struct parser *parser, int error, const char *expected)
+{
+	parser->expected = expected;
+	return error;
+}
+
+static int parse_end(struct parser *parser)
+{
+	if (next_word(parser))
+		return refuse(parser, -EINVAL, "expected the end of the line");
+	return 0;
+}
+
+/*
+ * The number that a word is, decimal and from @min to @max. What is a number,
+ * but not one of these, is out of range, however long it is.
+ */
+static int parse_number(struct word word, int min, int max, int *number)
+{
+	bool negative = word.length > 1 && *word.text == '-';
+	size_t i = negative;
+	s64 value = 0;
+
+	if (!word.length)
+		return -EINVAL;
+	for (; i < word.length; i++) {
+		if (!isascii(word.text[i]) || !isdigit(word.text[i]))
+			return -EINVAL;
+		value = min_t(s64, value * 10 + (word.text[i] - '0'), S32_MAX + 1LL);
+	}
+	if (negative || value < min || value > max)
+		return -ERANGE;
+	*number = value;
+	return 0;
+}
+
+static int parse_limit(struct parser *parser, int *limit)
+{
+	next_word(parser);
+	return refuse(parser, parse_number(parser->word, 0, INT_MAX, limit),
+		      "expected a number, 0 to 2147483647");
+}
+
+static int parse_port(struct parser *parser, struct word word, int *port)
+{
+	/* A selector has no sign: what stands before the dash is missing. */
+	int err = word.length && *word.text == '-' ? -EINVAL :
+		  parse_number(word, 1, U16_MAX, port);
+
+	return refuse(parser, err,
+		      "expected *, a port or PORT-PORT, 1 to 65535");
+}
+
+/* *  PORT  PORT-PORT */
+static int parse_selector(struct parser *parser, struct selector *selector)
+{
+	struct word first = parser->word, last = parser->word;
+	const char *dash = memchr(first.text, '-', first.length);
+	int ports[2];
+	int err;
+
+	if (is_word(parser->word, "*")) {
+		selector->first = 0;
+		selector->last = U16_MAX;
+		return 0;
+	}
+	if (dash) {
+		first.length = dash - first.text;
+		last.text = dash + 1;
+		last.length = parser->word.length - first.length - 1;
+	}
+	err = parse_port(parser, first, &ports[0]);
+	if (!err)
+		err = parse_port(parser, last, &ports[1]);
+	if (err)
+		return err;
+	if (ports[0] > ports[1])
+		return refuse(parser, -EINVAL, "the range is reversed");
+	selector->first = ports[0];
+	selector->last = ports[1];
+	return 0;
+}
+
+/* somaxconn N [floor M]  floor M  force N; the first word was read. */
+static int parse_rule(struct parser *parser, struct clamp_rule *rule)
+{
+	int err;
+
+	rule->somaxconn = -1;
+	rule->floor = -1;
+	rule->force = -1;
+
+	if (is_word(parser->word, "force")) {
+		err = parse_limit(parser, &rule->force);
+		return err ?: parse_end(parser);
+	}
+	if (is_word(parser->word, "floor")) {
+		err = parse_limit(parser, &rule->floor);
+		return err ?: parse_end(parser);
+	}
+	if (!is_word(parser->word, "somaxconn"))
+		return refuse(parser, -EINVAL,
+			      "expected somaxconn, floor, force or clear");
+	err = parse_limit(parser, &rule->somaxconn);
+	if (err || !next_word(parser))
+		return err;
+	if (!is_word(parser->word, "floor"))
+		return refuse(parser, -EINVAL,
+			      "expected floor or the end of the line");
+	err = parse_limit(parser, &rule->floor);
+	return err ?: parse_end(parser);
+}
+
+/* One line: take it into @rules. */
+static int parse_line(struct parser *parser, struct clamp_rules *rules)
+{
+	struct clamp_rule rule;
+	struct word selector;
+	int err;
+
+	if (!next_word(parser) || *parser->word.text == '#')
+		return 0;
+	if (is_word(parser->word, "flush")) {
+		clamp_flush(rules);
+		return parse_end(parser);
+	}
+	selector = parser->word;
+	err = parse_selector(parser, &rule.selector);
+	if (err)
+		return err;
+
+	next_word(parser);
+	if (is_word(parser->word, "clear")) {
+		err = parse_end(parser);
+		if (err)
+			return err;
+		err = clamp_clear(rules, rule.selector);
+		parser->expected = "has no rule to clear";
+	} else {
+		err = parse_rule(parser, &rule);
+		if (err)
+			return err;
+		err = clamp_set(rules, &rule);
+		parser->expected = err == -EEXIST ?
+			"overlaps the range of another rule in part" :
+			"one rule too many, 1024 are the limit";
+	}
+	/* What is wrong now is wrong with the selector. */
+	parser->word = selector;
+	return err;
+}
+
+static int parse_rules(struct parser *parser, const char *text, size_t length,
+		       struct clamp_rules *rules)
+{
+	const char *end = text + length;
+	int err = 0;
+
+	for (; text < end && !err; text = parser->line_end + 1) {
+		parser->line++;
+		parser->at = text;
+		parser->line_end = memchr(text, '\n', end - text) ?: end;
+		err = parse_line(parser, rules);
+		cond_resched();
+	}
+	return err;
+}
+
+/* So much of a word that was not understood is shown. */
+#define WORD_SHOWN 24
+
+/* "line 3: 'foo': expected ..."; the word may hold anything. */
+static void describe_error(const struct parser *parser,
+			   char error[CLAMP_ERROR_SIZE])
+{
+	char word[4 * WORD_SHOWN + 1];
+	size_t length = 0;
+	size_t i;
+
+	for (i = 0; i < min_t(size_t, parser->word.length, WORD_SHOWN); i++)
+		length += scnprintf(word + length, sizeof(word) - length,
+				    word_format(parser->word.text[i]),
+				    (unsigned char)parser->word.text[i]);
+	word[length] = '\0';
+	if (length)
+		snprintf(error, CLAMP_ERROR_SIZE, "line %u: '%s'%s: %s",
+			 parser->line, word,
+			 i < parser->word.length ? "..." : "",
+			 parser->expected);
+	else
+		snprintf(error, CLAMP_ERROR_SIZE, "line %u: its end: %s",
+			 parser->line, parser->expected);
+}
+
+/**
+ * rules_refuse() - leave a namespace's rules as they are, and say why
+ * @net: the namespace
+ * @rules: from clamp_edit(), or NULL if it was not called
+ * @error: what is wrong, for people
+ *
+ * Context: process context, may sleep; on behalf of the privileged alone,
+ * since the kernel log gets a line.
+ */
+void rules_refuse(struct net *net, struct clamp_rules *rules, const char *error)
+{
+	clamp_refuse(net, rules, error);
+	pr_notice_ratelimited("clamp of net:[%u]: %s\n", net->ns.inum, error);
+}
+
+static unsigned int count_lines(const char *text, size_t length)
+{
+	unsigned int count = 1;
+
+	while (length--)
+		count += *text++ == '\n';
+	return count;
+}
+
+/**
+ * rules_take() - change a namespace's rules as a text says, all of it or none
+ * @net: the namespace
+ * @text: lines; may hold any byte
+ * @length: how many
+ *
+ * Context: process context, may sleep.
+ * Return: 0; -ENOMEM; else the text was refused: -EINVAL, -ERANGE, -EEXIST,
+ * -ENOENT, -ENOSPC.
+ */
+int rules_take(struct net *net, const char *text, size_t length)
+{
+	struct parser parser = { };
+	struct clamp_rules *rules;
+	char error[CLAMP_ERROR_SIZE];
+	int err;
+
+	rules = clamp_edit(net, count_lines(text, length));
+	if (!rules)
+		return -ENOMEM;
+	err = parse_rules(&parser, text, length, rules);
+	if (!err) {
+		clamp_publish(net, rules);
+		return 0;
+	}
+	describe_error(&parser, error);
+	rules_refuse(net, rules, error);
+	return err;
+}

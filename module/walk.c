@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Walks over the kernel's listening hash, under its own bucket locks, as
+ * /proc/net/tcp does.
+ *
+ * A walk takes in some listeners of a bucket at a time, and looks at them when
+ * it has let go of the bucket's lock: it is a reader under RCU meanwhile. A
+ * bucket may be a long chain: an SO_REUSEPORT group is in one, and anybody can
+ * make one of thousands. So a pass over it, which is what the lock is held for,
+ * does as little as can be, and there are about as few passes as listeners fit
+ * into the batch: each takes those in a window of cookies, which is sized to
+ * hold about that many. Because the place is a cookie, listeners that come or
+ * go do not shift the others.
+ *
+ * In process context. A bucket's lock is a spinlock_t that is only taken there;
+ * nothing else is locked under it.
+ */
+#include <linux/kernel.h>
+#include <linux/math64.h>
+#include <linux/minmax.h>
+#include <linux/random.h>
+#include <linux/rcupdate.h>
+#include <linux/sort.h>
+#include <net/inet_hashtables.h>
+#include <net/net_namespace.h>
+#include <net/sock.h>
+
+#include "compat.h"
+#include "socket.h"
+#include "walk.h"
+
+static void walk_turn(struct listener_walk *walk, unsigned int bucket)
+{
+	walk->bucket = bucket;
+	walk->cookie = 1;
+	walk->end = U64_MAX;
+	walk->held = 0;
+}
+
+/*
+ * The end of the window that is to hold @most listeners, going by how many the
+ * one before has held. Where those were few, that says little: there is none
+ * then, so that the pass takes @most, if there are as many. So of two passes in
+ * a row one does, whatever cookies there are.
+ */
+static u64 walk_last(const struct listener_walk *walk, unsigned int most)
+{
+	u64 width;
+
+	if (!walk->held || walk->span > U64_MAX / LISTENER_BATCH)
+		return walk->end;
+	width = max(mul_u64_u32_div(walk->span, most, walk->held), 1ULL);
+	if (width > walk->end - walk->cookie)
+		return walk->end;
+	return walk->cookie + width - 1;
+}
+
+static u64 batch_cookie(const struct listener_walk *walk, unsigned int i)
+{
+	return atomic64_read(&walk->batch[i]->sk_cookie);
+}
+
+/*
+ * Move the @most listeners with the smallest cookies to the front of the batch,
+ * which holds twice as many, the last of them to the end of these.
+ *
+ * Somebody who orders a chain of thousands is to gain nothing by it, so the
+ * pivots are random (C. A. R. Hoare's FIND). But the first: in a chain that is
+ * sorted, as most are, the middle is the right one, or next to it.
+ */
+static void walk_part(struct listener_walk *walk, unsigned int most)
+{
+	struct sock **batch = walk->batch;
+	int low = 0, high = 2 * most - 1;
+	int at = most, i, j;
+	u64 pivot;
+
+	while (low < high) {
+		pivot = batch_cookie(walk, at);
+		i = low;
+		j = high;
+		do {
+			while (batch_cookie(walk, i) < pivot)
+				i++;
+			while (batch_cookie(walk, j) > pivot)
+				j--;
+			if (i <= j) {
+				swap(batch[i], batch[j]);
+				i++;
+				j--;
+			}
+		} while (i <= j);
+		if (j >= (int)most - 1)
+			high = j;
+		else if (i <= (int)most - 1)
+			low = i;
+		else
+			break;
+		at = low + reciprocal_scale(get_random_u32(), high - low + 1);
+	}
+}
+
+/* The listener with this cookie is for a pass behind this one. */
+static void walk_put_off(struct listener_walk *walk, u64 cookie)
+{
+	walk->next = min(walk->next, cookie);
+	walk->top = max(walk->top, cookie);
+}
+
+/*
+ * The batch is full, the pass is not over: only @most of it can be among those
+ * that the pass takes. Returns the largest cookie of these.
+ */
+static noinline u64 walk_overflow(struct listener_walk *walk, unsigned int most)
+{
+	unsigned int i;
+
+	walk_part(walk, most);
+	for (i = most; i < 2 * most; i++)
+		walk_put_off(walk, batch_cookie(walk, i));
+	return batch_cookie(walk, most - 1);
+}
+
+/* noinline: keeps the register pressure of a rare call out of the loop. */
+static noinline u64 make_cookie(const struct sock *sk)
+{
+	return socket_cookie(sk);
+}
+
+static int by_cookie(const void *a, const void *b)
+{
+	const struct sock *const *x = a, *const *y = b;
+	u64 cookie = atomic64_read(&(*x)->sk_cookie);
+	u64 other = atomic64_read(&(*y)->sk_cookie);
+
+	return cookie < other ? -1 : cookie > other;
+}
+
+/*
+ * Sort the batch. New listeners stand first in the kernel's chain (members of
+ * IPv6's SO_REUSEPORT groups last), so it mostly is sorted, one way or the
+ * other.
+ */
+static void walk_sort(struct listener_walk *walk)
+{
+	unsigned int last = walk->count - 1;
+	unsigned int i;
+
+	if (batch_cookie(walk, 0) > batch_cookie(walk, last))
+		for (i = 0; i < walk->count / 2; i++)
+			swap(walk->batch[i], walk->batch[last - i]);
+	for (i = 0; i < last; i++) {
+		if (batch_cookie(walk, i) < batch_cookie(walk, i + 1))
+			continue;
+		sort(walk->batch, walk->count, sizeof(*walk->batch), by_cookie,
+		     NULL);
+		break;
+	}
+}
+
+/*
+ * Take in the listeners of a bucket in one window of cookies: all of them, or
+ * the first @most. Others wait for the lock meanwhile, so for those outside of
+ * the window there is nothing to it but to compare cookies.
+ *
+ * The first pass over a bucket sees all who are there. Whoever comes later,
+ * with a larger cookie than any of these, is left out: there might be no end
+ * to them. That pass has had the lock before they took it, so the hooks that
+ * they met know what this walk was begun for.
+ */
+static void walk_window(struct listener_walk *walk,
+			struct inet_listen_hashbucket *bucket,
+			unsigned int most)
+{
+	u64 first = walk->cookie, last = walk_last(walk, most);
+	u64 next = U64_MAX, top = 0, cookie;
+	unsigned int count = 0;
+	struct sock *sk;
+
+	walk->next = U64_MAX;
+	walk->top = 0;
+	spin_lock(&bucket->lock);
+	for (sk = bucket_first(bucket); sk; sk = bucket_next(sk)) {
+		cookie = atomic64_read(&sk->sk_cookie);
+		if (cookie < first) {
+			if (likely(cookie))
+				continue;
+			cookie = make_cookie(sk);
+			if (cookie < first)
+				continue;
+		}
+		if (cookie > last) {
+			if (cookie < next)
+				next = cookie;
+			if (cookie > top)
+				top = cookie;
+			continue;
+		}
+		if (!listener_is_tcp(sk) ||
+		    (walk->net && !net_eq(sock_net(sk), walk->net)))
+			continue;
+		walk->batch[count++] = sk;
+		if (unlikely(count == 2 * most)) {
+			last = walk_overflow(walk, most);
+			count = most;
+		}
+	}
+	spin_unlock(&bucket->lock);
+
+	if (top) {
+		walk_put_off(walk, next);
+		walk_put_off(walk, top);
+	}
+	walk->count = count;
+	if (count > 1)
+		walk_sort(walk);
+	if (count > most) {
+		walk_put_off(walk, batch_cookie(walk, most));
+		walk_put_off(walk, batch_cookie(walk, count - 1));
+		last = batch_cookie(walk, most - 1);
+		walk->count = most;
+	}
+	walk->span = last - first + 1;
+	walk->held = walk->count < most / 2 ? 0 : walk->count;
+
+	if (walk->end == U64_MAX && walk->top)
+		walk->end = walk->top;
+	else if (walk->end == U64_MAX && walk->count)
+		walk->end = batch_cookie(walk, walk->count - 1);
+	walk->more = walk->top && walk->next <= walk->end;
+}
+
+/**
+ * listener_walk_ends() - whether a walk is at its end
+ * @walk: where
+ *
+ * Context: process context.
+ */
+bool listener_walk_ends(const struct listener_walk *walk)
+{
+	return walk->bucket > tcp_listening_hash()->lhash2_mask;
+}
+
+/**
+ * listener_walk_take() - take in the next listeners
+ * @walk: where
+ * @most: how many, at most, not 0; LISTENER_BATCH are the most there can be
+ *
+ * There may be none although the walk does not end here. They were in the
+ * listening hash when this was called, and may have left it by now; their
+ * memory lasts as long as the RCU reader does, since that of a socket which
+ * listens is freed by RCU (SOCK_RCU_FREE).
+ *
+ * Context: process context, an RCU reader.
+ */
+void listener_walk_take(struct listener_walk *walk, unsigned int most)
+{
+	struct inet_hashinfo *hash = tcp_listening_hash();
+	unsigned int bucket = walk->bucket;
+
+	while (bucket < hash->lhash2_mask && bucket_empty(&hash->lhash2[bucket]))
+		bucket++;
+	if (bucket != walk->bucket)
+		walk_turn(walk, bucket);
+	walk_window(walk, &hash->lhash2[bucket],
+		    min_t(unsigned int, most, LISTENER_BATCH));
+}
+
+/**
+ * listener_walk_begin() - begin a walk
+ * @walk: where
+ * @net: whose listeners; NULL: everybody's
+ *
+ * Context: any.
+ */
+void listener_walk_begin(struct listener_walk *walk, struct net *net)
+{
+	walk->net = net;
+	walk->count = 0;
+	walk_turn(walk, 0);
+}
+
+/**
+ * listener_walk_leave() - go on with a walk
+ * @walk: where
+ * @done: so many of those taken in are done; the others come again
+ *
+ * Context: any.
+ */
+void listener_walk_leave(struct listener_walk *walk, unsigned int done)
+{
+	if (done < walk->count)
+		walk->cookie = batch_cookie(walk, done);
+	else if (walk->more)
+		walk->cookie = walk->next;
+	else
+		walk_turn(walk, walk->bucket + 1);
+	walk->count = 0;
+}
