@@ -38,7 +38,8 @@ static const char *open_trouble(const char *path)
 
 	if (error == ENOENT && !strcmp(proc_dir, "/proc") &&
 	    access(MODULE_DIR, F_OK))
-		return trouble("the module is not loaded: as root, run 'modprobe listenq', or 'insmod module/listenq.ko' where it was built");
+		return trouble("the module is not loaded: as root, run 'modprobe listenq'%s",
+			       ", or 'insmod module/listenq.ko' where it was built");
 	return trouble("%s: %s", path, strerror(error));
 }
 

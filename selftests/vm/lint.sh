@@ -151,6 +151,7 @@ rows()
 # Where CI runs a program stands in testing.rst too.
 programs()
 {
+	# shellcheck disable=SC2016 # backquotes of the page's
 	diff <(sed -E '/^#/d; s/^([a-z_]+)[[:blank:]]+[0-9]+[[:blank:]]+[a-z-]+[[:blank:]]+/\1 /' \
 			"$vm/programs") \
 		<(sed -n '/^Where they run$/,/^Exactness/s/^``\([a-z_]*\)`` *\([a-z ]*[a-z]\)  .*/\1 \2/p' \
