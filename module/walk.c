@@ -159,26 +159,21 @@ static void walk_sort(struct listener_walk *walk)
 }
 
 /*
- * Take in the listeners of a bucket in one window of cookies: all of them, or
- * the first @most. Others wait for the lock meanwhile, so for those outside of
- * the window there is nothing to it but to compare cookies.
- *
- * The first pass over a bucket sees all who are there. Whoever comes later,
- * with a larger cookie than any of these, is left out: there might be no end
- * to them. That pass has had the lock before they took it, so the hooks that
- * they met know what this walk was begun for.
+ * Take in the listeners of a bucket up to a cookie, or, where they are many,
+ * those that may be among the first @most. Others wait for the lock meanwhile,
+ * so for those behind that there is nothing to it but to compare cookies. Only
+ * the first pass has to know the largest one, with @all. Returns how many are
+ * in the batch.
  */
-static void walk_window(struct listener_walk *walk,
-			struct inet_listen_hashbucket *bucket,
-			unsigned int most)
+static __always_inline unsigned int
+walk_pass(struct listener_walk *walk, struct inet_listen_hashbucket *bucket,
+	  unsigned int most, u64 *end, const bool all)
 {
-	u64 first = walk->cookie, last = walk_last(walk, most);
 	u64 next = U64_MAX, top = 0, cookie;
+	u64 first = walk->cookie, last = *end;
 	unsigned int count = 0;
 	struct sock *sk;
 
-	walk->next = U64_MAX;
-	walk->top = 0;
 	spin_lock(&bucket->lock);
 	for (sk = bucket_first(bucket); sk; sk = bucket_next(sk)) {
 		cookie = atomic64_read(&sk->sk_cookie);
@@ -192,7 +187,7 @@ static void walk_window(struct listener_walk *walk,
 		if (cookie > last) {
 			if (cookie < next)
 				next = cookie;
-			if (cookie > top)
+			if (all && cookie > top)
 				top = cookie;
 			continue;
 		}
@@ -207,10 +202,37 @@ static void walk_window(struct listener_walk *walk,
 	}
 	spin_unlock(&bucket->lock);
 
-	if (top) {
-		walk_put_off(walk, next);
+	if (all && top)
 		walk_put_off(walk, top);
-	}
+	if (all ? top : next <= walk->end)
+		walk_put_off(walk, next);
+	*end = last;
+	return count;
+}
+
+/*
+ * Take in the listeners of a bucket in one window of cookies: all of them, or
+ * the first @most.
+ *
+ * The first pass over a bucket sees all who are there. Whoever comes later,
+ * with a larger cookie than any of these, is left out: there might be no end
+ * to them. That pass has had the lock before they took it, so the hooks that
+ * they met know what this walk was begun for.
+ */
+static void walk_window(struct listener_walk *walk,
+			struct inet_listen_hashbucket *bucket,
+			unsigned int most)
+{
+	u64 first = walk->cookie, last = walk_last(walk, most);
+	unsigned int count;
+
+	walk->next = U64_MAX;
+	walk->top = 0;
+	if (walk->end == U64_MAX)
+		count = walk_pass(walk, bucket, most, &last, true);
+	else
+		count = walk_pass(walk, bucket, most, &last, false);
+
 	walk->count = count;
 	if (count > 1)
 		walk_sort(walk);
