@@ -54,7 +54,8 @@ void *reader_start(struct seq_file *m, loff_t *pos)
 	if (*pos)
 		return listener_walk_ends(walk) ? NULL : reader;
 
-	listener_walk_begin(walk, seq_file_net(m));
+	listener_walk_begin(walk, seq_file_net(m), reader->batch,
+			    ARRAY_SIZE(reader->batch));
 	reader->row_size = ROW_SIZE / 2;
 	reader->is_admin = file_ns_capable(m->file, walk->net->user_ns,
 					   CAP_NET_ADMIN);

@@ -10,8 +10,11 @@
  *
  * In process context, with no lock held; who calls may sleep.
  */
+#include <linux/kernel.h>
+#include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 #include <net/net_namespace.h>
@@ -25,9 +28,35 @@
 
 #define SWEEP_INTERVAL (30 * HZ)
 
+/*
+ * In so many passes, more or less, a sweep is done with a bucket, however long
+ * its chain is: anybody can make it as long as memory and descriptors allow.
+ */
+#define SWEEP_PASSES 8
+
 static void sweep_again(struct work_struct *work);
 
 static DECLARE_DEFERRABLE_WORK(sweep_work, sweep_again);
+
+/*
+ * Make room to do the bucket that @walk is in within SWEEP_PASSES; without
+ * memory it takes more of them. Returns the memory that the walk has now.
+ */
+static struct sock **sweep_make_room(struct listener_walk *walk,
+				     struct sock **memory)
+{
+	unsigned int room = 2 * DIV_ROUND_UP(walk->length, SWEEP_PASSES);
+	struct sock **batch;
+
+	walk->length = 0;	/* once a bucket */
+	batch = kvmalloc_array(room, sizeof(*batch), GFP_KERNEL | __GFP_NOWARN);
+	if (!batch)
+		return memory;
+	kvfree(memory);
+	walk->batch = batch;
+	walk->room = room;
+	return batch;
+}
 
 /**
  * sweep_listeners() - make records and limits agree with the listening hash
@@ -41,14 +70,16 @@ static DECLARE_DEFERRABLE_WORK(sweep_work, sweep_again);
  */
 void sweep_listeners(void)
 {
-	/* One at a time: sweeps are numbered, and a place is large. */
+	/* One at a time: sweeps are numbered, and a batch is large. */
 	static DEFINE_MUTEX(sweep_mutex);
-	static struct listener_walk walk;
+	static struct sock *batch[2 * LISTENER_BATCH];
+	struct sock **more = NULL;
+	struct listener_walk walk;
 	bool memory = true;
 	unsigned int i;
 
 	mutex_lock(&sweep_mutex);
-	listener_walk_begin(&walk, NULL);
+	listener_walk_begin(&walk, NULL, batch, ARRAY_SIZE(batch));
 	record_sweep_begin();
 	/*
 	 * Rules that were published are seen by whoever enters a bucket that
@@ -59,8 +90,10 @@ void sweep_listeners(void)
 		/* Without memory, the next sweep annotates the others. */
 		if (memory)
 			memory = record_fill_pool();
+		if (walk.length / SWEEP_PASSES > walk.room / 2)
+			more = sweep_make_room(&walk, more);
 		rcu_read_lock();
-		listener_walk_take(&walk, LISTENER_BATCH);
+		listener_walk_take(&walk, walk.room / 2);
 		for (i = 0; i < walk.count; i++)
 			if (!listener_meet(walk.batch[i]) && memory)
 				break;
@@ -68,6 +101,7 @@ void sweep_listeners(void)
 		rcu_read_unlock();
 		cond_resched();
 	}
+	kvfree(more);
 	record_sweep_end();
 	mutex_unlock(&sweep_mutex);
 	queue_delayed_work(record_workqueue, &sweep_work, SWEEP_INTERVAL);
@@ -119,23 +153,25 @@ static void reset_peaks(struct sock *sk)
  */
 int sweep_reset_peaks(struct net *net)
 {
-	struct listener_walk *walk;
+	unsigned int room = 2 * LISTENER_BATCH;
+	struct listener_walk walk;
+	struct sock **batch;
 	unsigned int i;
 
-	walk = kmalloc(sizeof(*walk), GFP_KERNEL_ACCOUNT);
-	if (!walk)
+	batch = kmalloc_array(room, sizeof(*batch), GFP_KERNEL_ACCOUNT);
+	if (!batch)
 		return -ENOMEM;
-	listener_walk_begin(walk, net);
-	while (!listener_walk_ends(walk)) {
+	listener_walk_begin(&walk, net, batch, room);
+	while (!listener_walk_ends(&walk) && !fatal_signal_pending(current)) {
 		rcu_read_lock();
-		listener_walk_take(walk, LISTENER_BATCH);
-		for (i = 0; i < walk->count; i++)
-			reset_peaks(walk->batch[i]);
-		listener_walk_leave(walk, walk->count);
+		listener_walk_take(&walk, LISTENER_BATCH);
+		for (i = 0; i < walk.count; i++)
+			reset_peaks(batch[i]);
+		listener_walk_leave(&walk, walk.count);
 		rcu_read_unlock();
 		cond_resched();
 	}
-	kfree(walk);
+	kfree(batch);
 	return 0;
 }
 

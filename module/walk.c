@@ -13,7 +13,7 @@
  * go do not shift the others.
  *
  * In process context. A bucket's lock is a spinlock_t that is only taken there;
- * nothing else is locked under it.
+ * nothing else is locked under it, but for what get_random_u32() takes.
  */
 #include <linux/kernel.h>
 #include <linux/math64.h>
@@ -34,6 +34,7 @@ static void walk_turn(struct listener_walk *walk, unsigned int bucket)
 	walk->bucket = bucket;
 	walk->cookie = 1;
 	walk->end = U64_MAX;
+	walk->length = 0;
 	walk->held = 0;
 }
 
@@ -41,13 +42,13 @@ static void walk_turn(struct listener_walk *walk, unsigned int bucket)
  * The end of the window that is to hold @most listeners, going by how many the
  * one before has held. Where those were few, that says little: there is none
  * then, so that the pass takes @most, if there are as many. So of two passes in
- * a row one does, whatever cookies there are.
+ * a row, one takes at least half of @most, whatever cookies there are.
  */
 static u64 walk_last(const struct listener_walk *walk, unsigned int most)
 {
 	u64 width;
 
-	if (!walk->held || walk->span > U64_MAX / LISTENER_BATCH)
+	if (!walk->held || walk->span > U64_MAX / most)
 		return walk->end;
 	width = max(mul_u64_u32_div(walk->span, most, walk->held), 1ULL);
 	if (width > walk->end - walk->cookie)
@@ -162,8 +163,8 @@ static void walk_sort(struct listener_walk *walk)
  * Take in the listeners of a bucket up to a cookie, or, where they are many,
  * those that may be among the first @most. Others wait for the lock meanwhile,
  * so for those behind that there is nothing to it but to compare cookies. Only
- * the first pass has to know the largest one, with @all. Returns how many are
- * in the batch.
+ * the first pass has to know the largest one, and how many there are, with
+ * @all. Returns how many are in the batch.
  */
 static __always_inline unsigned int
 walk_pass(struct listener_walk *walk, struct inet_listen_hashbucket *bucket,
@@ -171,11 +172,13 @@ walk_pass(struct listener_walk *walk, struct inet_listen_hashbucket *bucket,
 {
 	u64 next = U64_MAX, top = 0, cookie;
 	u64 first = walk->cookie, last = *end;
-	unsigned int count = 0;
+	unsigned int count = 0, length = 0;
 	struct sock *sk;
 
 	spin_lock(&bucket->lock);
 	for (sk = bucket_first(bucket); sk; sk = bucket_next(sk)) {
+		if (all)
+			length++;
 		cookie = atomic64_read(&sk->sk_cookie);
 		if (cookie < first) {
 			if (likely(cookie))
@@ -202,6 +205,8 @@ walk_pass(struct listener_walk *walk, struct inet_listen_hashbucket *bucket,
 	}
 	spin_unlock(&bucket->lock);
 
+	if (all)
+		walk->length = length;
 	if (all && top)
 		walk_put_off(walk, top);
 	if (all ? top : next <= walk->end)
@@ -217,7 +222,10 @@ walk_pass(struct listener_walk *walk, struct inet_listen_hashbucket *bucket,
  * The first pass over a bucket sees all who are there. Whoever comes later,
  * with a larger cookie than any of these, is left out: there might be no end
  * to them. That pass has had the lock before they took it, so the hooks that
- * they met know what this walk was begun for.
+ * they met know what this walk was begun for. (Each processor takes cookies by
+ * the batch, so some that come later have smaller ones and are met; and one that
+ * was made inside of an interrupt counts down from U64_MAX: a bucket that has it
+ * leaves nobody out. Nobody can aim at either.)
  */
 static void walk_window(struct listener_walk *walk,
 			struct inet_listen_hashbucket *bucket,
@@ -266,7 +274,8 @@ bool listener_walk_ends(const struct listener_walk *walk)
 /**
  * listener_walk_take() - take in the next listeners
  * @walk: where
- * @most: how many, at most, not 0; LISTENER_BATCH are the most there can be
+ * @most: how many, at most, not 0; half of the walk's room are the most there
+ *	can be
  *
  * There may be none although the walk does not end here. They were in the
  * listening hash when this was called, and may have left it by now; their
@@ -285,18 +294,23 @@ void listener_walk_take(struct listener_walk *walk, unsigned int most)
 	if (bucket != walk->bucket)
 		walk_turn(walk, bucket);
 	walk_window(walk, &hash->lhash2[bucket],
-		    min_t(unsigned int, most, LISTENER_BATCH));
+		    min(most, walk->room / 2));
 }
 
 /**
  * listener_walk_begin() - begin a walk
  * @walk: where
  * @net: whose listeners; NULL: everybody's
+ * @batch: where the walk puts those that it takes in
+ * @room: for how many that has room; even, not 0
  *
  * Context: any.
  */
-void listener_walk_begin(struct listener_walk *walk, struct net *net)
+void listener_walk_begin(struct listener_walk *walk, struct net *net,
+			 struct sock **batch, unsigned int room)
 {
+	walk->batch = batch;
+	walk->room = room;
 	walk->net = net;
 	walk->count = 0;
 	walk_turn(walk, 0);

@@ -8,8 +8,8 @@
 #include <net/sock.h>
 
 /*
- * So many listeners a walk takes in at a time, at most: as many as a file's
- * buffer of 64 kB has rows, more or less.
+ * So many listeners a reader's walk takes in at a time, at most: as many as a
+ * file's buffer of 64 kB has rows, more or less.
  */
 #define LISTENER_BATCH 400
 
@@ -24,11 +24,14 @@
  * @top: the largest cookie of these; 0: there are none
  * @end: the largest cookie in the bucket when the walk came there; U64_MAX
  *	before the first pass
+ * @length: how many sockets, anybody's, the first pass over the bucket has seen
  * @span: how wide the latest window of cookies was
  * @held: how many listeners were taken in from it; 0: too few to go by
  * @count: how many of @batch were taken in
  * @batch: listeners by rising cookie; valid for the RCU reader that has taken
- *	them in. Twice as large, for a window that holds more.
+ *	them in. The memory is that of whoever walks.
+ * @room: for how many @batch has room: twice as many as are taken in at a time,
+ *	for a window that holds more
  */
 struct listener_walk {
 	struct net *net;
@@ -38,13 +41,16 @@ struct listener_walk {
 	u64 next;
 	u64 top;
 	u64 end;
+	unsigned int length;
 	u64 span;
 	unsigned int held;
 	unsigned int count;
-	struct sock *batch[2 * LISTENER_BATCH];
+	struct sock **batch;
+	unsigned int room;
 };
 
-void listener_walk_begin(struct listener_walk *walk, struct net *net);
+void listener_walk_begin(struct listener_walk *walk, struct net *net,
+			 struct sock **batch, unsigned int room);
 bool listener_walk_ends(const struct listener_walk *walk);
 void listener_walk_take(struct listener_walk *walk, unsigned int most);
 void listener_walk_leave(struct listener_walk *walk, unsigned int done);
