@@ -104,11 +104,14 @@ static bool clamp_decide(const struct sock *sk, const struct listen_call *call,
 	struct clamp_net *clamp;
 
 	/*
-	 * Met in a namespace that is still being made, it has none yet. In one
-	 * that is going they may be gone: between its last reference and that is
-	 * a grace period (net/core/net_namespace.c, cleanup_net()).
+	 * In a namespace that is going, the rules may be gone: between its last
+	 * reference and that is a grace period (net/core/net_namespace.c,
+	 * cleanup_net()). Where the making of one fails there is none
+	 * (setup_net()), so it has rules from when it is listed, which is when
+	 * it was made; the next sweep decides on who listens in it by then.
 	 */
-	clamp = check_net(net) ? net_generic_atomic(net, clamp_net_id) : NULL;
+	clamp = check_net(net) && READ_ONCE(net->list.next) ?
+		net_generic_atomic(net, clamp_net_id) : NULL;
 	rules = clamp ? rcu_dereference_sched(clamp->rules) : NULL;
 	if (decision->serial == (rules ? rules->serial : 0))
 		return false;
