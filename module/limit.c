@@ -10,8 +10,10 @@
  * The hooks of listen() tell which calls are under way; walks call
  * limit_decide() for what they meet.
  */
+#include <linux/err.h>
 #include <linux/hash.h>
 #include <linux/rcupdate.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 #include <net/inet_sock.h>
 #include <net/sock.h>
@@ -192,6 +194,11 @@ void limit_change_end(struct limit_change *change, struct sock *sk,
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&bucket->lock, flags);
+	/*
+	 * The kernel has hashed the socket, the rules are read below: with that of
+	 * sweep_listeners(), either this sees new rules or the sweep the listener.
+	 */
+	smp_mb__after_spinlock();
 	atomic_dec(&changes_count);
 	/* Whoever claims the slot next writes behind all of this. */
 	smp_store_release(&change->sk, NULL);
@@ -199,11 +206,11 @@ void limit_change_end(struct limit_change *change, struct sock *sk,
 	listener = record_find(bucket, sk, cookie);
 	if (call && READ_ONCE(sk->sk_max_ack_backlog) == call->granted) {
 		if (!listener && inet_sk_state_load(sk) == TCP_LISTEN)
-			listener = record_add(bucket, sk, cookie);
-		if (listener)
+			listener = record_annotate(bucket, sk, cookie);
+		if (!IS_ERR_OR_NULL(listener))
 			record_set_call(listener, call);
 	}
-	if (listener)
+	if (!IS_ERR_OR_NULL(listener))
 		limit_swap(listener, sk);
 	raw_spin_unlock_irqrestore(&bucket->lock, flags);
 }

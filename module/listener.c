@@ -13,6 +13,7 @@
  * held together.
  */
 #include <linux/atomic.h>
+#include <linux/err.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/rcupdate.h>
@@ -36,34 +37,20 @@ static bool is_owned(const struct sock *sk)
 	return data_race(sock_owned_by_user_nocheck(sk));
 }
 
-/* Whether a listener that a walk took in listens, perhaps again. */
-static bool is_there(const struct sock *sk)
-{
-	return inet_sk_state_load(sk) == TCP_LISTEN &&
-	       !hlist_unhashed_lockless(&sk->sk_node);
-}
-
 /* A record for a listener whose listen() was not seen. */
 static noinline struct listener *record_found(struct record_bucket *bucket,
 					      struct sock *sk, u64 cookie,
 					      bool *dry)
 {
-	struct listener *listener = record_add(bucket, sk, cookie);
+	struct listener *listener = record_annotate(bucket, sk, cookie);
 	struct listen_call call;
 
-	if (!listener) {
-		*dry = true;
+	if (IS_ERR_OR_NULL(listener)) {
+		*dry = !listener;
 		return NULL;
 	}
 	listen_call_forget(&call, READ_ONCE(sk->sk_max_ack_backlog));
 	record_set_call(listener, &call);
-
-	/* It may have stopped, and its end looked for a record, before this. */
-	smp_mb();
-	if (!is_there(sk)) {
-		record_retire(listener);
-		return NULL;
-	}
 	atomic_long_inc(&unrecorded);
 	return listener;
 }
@@ -76,7 +63,8 @@ static noinline struct listener *record_found(struct record_bucket *bucket,
  * until after its record is made, under @bucket's lock. So a socket without a
  * record that is owned is left alone: its record may be on the way. So is one
  * that has left the hash: its record went behind that. The order of the three
- * questions matters.
+ * questions matters: lock_sock() comes before the hash, and that before the
+ * record.
  *
  * No limit is changed without a record, which remembers what to put back.
  *
@@ -88,7 +76,13 @@ static struct listener *record_meet(struct record_bucket *bucket,
 	struct listener *listener = record_find(bucket, sk, cookie);
 
 	if (unlikely(!listener)) {
-		if (!is_there(sk) || is_owned(sk))
+		/* No record first, ... */
+		smp_rmb();
+		if (!listener_is_there(sk))
+			return NULL;
+		/* ... then the hash, then the owner. */
+		smp_rmb();
+		if (is_owned(sk))
 			return NULL;
 		listener = record_found(bucket, sk, cookie, dry);
 		if (!listener)
@@ -233,9 +227,12 @@ bool listener_is_same(const struct sock *sk, const struct listener_view *view)
 
 	/* Whoever takes something from a socket has unhashed it before. */
 	smp_rmb();
-	if (!is_there(sk))
+	if (!listener_is_there(sk))
 		return false;
-	/* Whoever hashes it again has retired its record before. */
+	/*
+	 * Whoever hashes it again has retired its record before, unless the
+	 * probe at its stop was missed.
+	 */
 	smp_rmb();
 	if (likely(view->record))
 		return !record_is_retired(view->record);

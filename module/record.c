@@ -15,6 +15,7 @@
  * The hooks of listen() begin and end records, everybody looks them up. Locks,
  * innermost last, raw and with interrupts off: a bucket's, the pool's.
  */
+#include <linux/err.h>
 #include <linux/hash.h>
 #include <linux/irq_work.h>
 #include <linux/jiffies.h>
@@ -204,6 +205,33 @@ struct listener *record_add(struct record_bucket *bucket, const struct sock *sk,
 	listener->since = get_jiffies_64();
 	hlist_add_head_rcu(&listener->node, &bucket->records);
 	return listener;
+}
+
+/**
+ * record_annotate() - begin a record of a listener that may stop at any moment
+ * @bucket: the socket's
+ * @sk: a listener, which has none
+ * @cookie: the socket's cookie
+ *
+ * The end of a listener looks for its record without a lock: it may have done so
+ * before there was one, which would be kept until a sweep then.
+ *
+ * Context: @bucket's lock held, an RCU reader.
+ * Return: as record_add(); ERR_PTR(-ENOTCONN) where @sk has stopped.
+ */
+struct listener *record_annotate(struct record_bucket *bucket,
+				 const struct sock *sk, u64 cookie)
+{
+	struct listener *listener = record_add(bucket, sk, cookie);
+
+	if (!listener)
+		return NULL;
+	/* With that of record_end(): one of the two sees what the other does. */
+	smp_mb();
+	if (listener_is_there(sk))
+		return listener;
+	record_retire(listener);
+	return ERR_PTR(-ENOTCONN);
 }
 
 /**

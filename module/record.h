@@ -178,6 +178,8 @@ struct listener *record_find(struct record_bucket *bucket,
 			     const struct sock *sk, u64 cookie);
 struct listener *record_add(struct record_bucket *bucket, const struct sock *sk,
 			    u64 cookie);
+struct listener *record_annotate(struct record_bucket *bucket,
+				 const struct sock *sk, u64 cookie);
 void record_set_call(struct listener *listener, const struct listen_call *call);
 void record_retire(struct listener *listener);
 

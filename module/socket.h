@@ -49,6 +49,18 @@ static inline u64 socket_cookie(const struct sock *sk)
 }
 
 /**
+ * listener_is_there() - whether a socket listens
+ * @sk: one that did before; perhaps it has stopped and listens again
+ *
+ * Context: any.
+ */
+static inline bool listener_is_there(const struct sock *sk)
+{
+	return inet_sk_state_load(sk) == TCP_LISTEN &&
+	       !hlist_unhashed_lockless(&sk->sk_node);
+}
+
+/**
  * listener_local() - where a socket listens
  * @sk: the socket
  * @local: where to write it; in case of IPv4 a struct sockaddr_in
