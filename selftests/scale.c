@@ -281,6 +281,33 @@ TEST_F_TIMEOUT(many, reuseport_group, 120)
 	close_many(self->fds, GROUP / 2);
 }
 
+/* How many of these have another limit, as the kernel says it. */
+static int other_limits(const int *fds, int count, int limit)
+{
+	int others = 0, waiting, is;
+
+	for (int i = 0; i < count; i++)
+		others += lq_tcp_queue(fds[i], &waiting, &is) && is != limit;
+	return others;
+}
+
+/*
+ * A bucket with more sockets than a sweep takes in eight of a reader's passes,
+ * whatever the scale: a rule, which a sweep puts in force, forgets none of them.
+ */
+TEST_F_TIMEOUT(many, reuseport_group_under_a_rule, 120)
+{
+	const int count = 8 * 400 + 800;
+	int port = make_group(AF_INET, self->fds, count);
+
+	EXPECT_EQ(0, other_limits(self->fds, count, 1));
+	ASSERT_EQ(0, lq_clampf("%d floor 7", port));
+	EXPECT_EQ(0, other_limits(self->fds, count, 7));
+	ASSERT_EQ(0, lq_clamp("flush"));
+	EXPECT_EQ(0, other_limits(self->fds, count, 1));
+	close_many(self->fds, count);
+}
+
 /* Cookies that nobody has. */
 static void burn_cookies(int count)
 {
