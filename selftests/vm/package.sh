@@ -323,7 +323,7 @@ add_user()
 	chmod 777 "$home/cache/bookworm"	# for the user's lent ids
 	# shellcheck disable=SC2016 # expanded by the inner shell
 	as_root tar -c -C "$cache/bookworm/root" --exclude=./dev --exclude=./proc \
-		--exclude=./build . |
+		--exclude=./build --exclude='./peers*' . |
 		as_user mmdebstrap --unshare-helper sh -c \
 			'mkdir "$1" && cd "$1" && mkdir dev proc && tar -x' sh "$home/cache/bookworm/root"
 }
