@@ -7,6 +7,7 @@
  * a probe handler perhaps, reads one set under RCU.
  */
 #include <linux/kernel.h>
+#include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
@@ -17,7 +18,9 @@
 #include "clamp.h"
 #include "compat.h"
 #include "listenq.h"
+#include "name.h"
 #include "record.h"
+#include "socket.h"
 #include "sweep.h"
 
 /**
@@ -121,7 +124,8 @@ static bool clamp_decide(const struct sock *sk, const struct listen_call *call,
 	if (!rules)
 		return true;
 	decision->serial = rules->serial;
-	rule = rule_of(rules, inet_sk(sk)->inet_num);
+	rule = listener_is_unix(sk) ? named_rule(rules, unix_name_of(sk)) :
+				      rule_of(rules, inet_sk(sk)->inet_num);
 	if (rule) {
 		decision->limit = rule_limit(rule, call);
 		decision->rule = rule->selector;
@@ -154,7 +158,20 @@ static bool overlap_in_part(struct selector a, struct selector b)
 	       (b.first < a.first && a.first <= b.last && b.last < a.last);
 }
 
-static struct clamp_rules *rules_alloc(unsigned int capacity)
+static void rules_free(struct clamp_rules *rules)
+{
+	if (rules)
+		kvfree(rules->named);
+	kfree(rules);
+}
+
+static void rules_free_rcu(struct rcu_head *rcu)
+{
+	rules_free(container_of(rcu, struct clamp_rules, rcu));
+}
+
+static struct clamp_rules *rules_alloc(unsigned int capacity,
+				       unsigned int named_capacity)
 {
 	struct clamp_rules *rules;
 
@@ -162,12 +179,24 @@ static struct clamp_rules *rules_alloc(unsigned int capacity)
 			GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!rules)
 		return NULL;
+	rules->named = NULL;
+	if (named_capacity) {
+		rules->named = kvmalloc_array(named_capacity,
+					      sizeof(*rules->named),
+					      GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+		if (!rules->named) {
+			kfree(rules);
+			return NULL;
+		}
+	}
 	do
 		rules->serial = atomic_inc_return(&serials);
 	while (!rules->serial);
 	rules->hint = 0;
 	rules->count = 0;
 	rules->capacity = capacity;
+	rules->named_count = 0;
+	rules->named_capacity = named_capacity;
 	return rules;
 }
 
@@ -187,31 +216,40 @@ const struct clamp_rules *clamp_rules(struct net *net)
  * clamp_edit() - begin to change a namespace's rules
  * @net: the namespace
  * @more: how many rules will be added, at most
+ * @more_named: how many of them are for listeners of AF_UNIX, at most
  *
  * Context: process context, may sleep; others who edit wait until
  * clamp_publish() or clamp_refuse().
  * Return: a copy to be changed; NULL without memory, and nobody waits.
  */
-struct clamp_rules *clamp_edit(struct net *net, unsigned int more)
+struct clamp_rules *clamp_edit(struct net *net, unsigned int more,
+			       unsigned int more_named)
 {
 	struct clamp_net *clamp = clamp_net(net);
 	const struct clamp_rules *old;
 	struct clamp_rules *rules;
-	unsigned int count = 0;
+	unsigned int count = 0, named = 0;
 
 	mutex_lock(&clamp->edit);
 	old = rcu_dereference_protected(clamp->rules,
 					lockdep_is_held(&clamp->edit));
-	if (old)
+	if (old) {
 		count = old->count;
-	rules = rules_alloc(min_t(unsigned int, count + more, CLAMP_RULES_MAX));
+		named = old->named_count;
+	}
+	rules = rules_alloc(min_t(unsigned int, count + more, CLAMP_RULES_MAX),
+			    min_t(unsigned int, named + more_named,
+				  CLAMP_RULES_MAX));
 	if (!rules) {
 		mutex_unlock(&clamp->edit);
 		return NULL;
 	}
 	if (old)
 		memcpy(rules->rule, old->rule, count * sizeof(*rules->rule));
+	if (named)
+		memcpy(rules->named, old->named, named * sizeof(*rules->named));
 	rules->count = count;
+	rules->named_count = named;
 	return rules;
 }
 
@@ -219,16 +257,21 @@ struct clamp_rules *clamp_edit(struct net *net, unsigned int more)
  * clamp_set() - add a rule, or replace the one with the same selector
  * @rules: from clamp_edit()
  * @rule: the rule
+ * @name: of AF_UNIX, the name that it is for, not longer than UNIX_NAME_MAX; empty
+ *	for all names
  *
  * Context: any.
  * Return: 0; -EEXIST: it overlaps another one in part; -ENOSPC: there are
  * CLAMP_RULES_MAX rules, or as many as clamp_edit() made room for.
  */
-int clamp_set(struct clamp_rules *rules, const struct clamp_rule *rule)
+int clamp_set(struct clamp_rules *rules, const struct clamp_rule *rule,
+	      struct unix_name name)
 {
 	unsigned int place = 0;
 	unsigned int i;
 
+	if (selector_is_unix(rule->selector))
+		return named_set(rules, rule, name);
 	for (i = 0; i < rules->count; i++) {
 		if (is_same(rules->rule[i].selector, rule->selector)) {
 			rules->rule[i] = *rule;
@@ -239,7 +282,7 @@ int clamp_set(struct clamp_rules *rules, const struct clamp_rule *rule)
 		if (is_before(rules->rule[i].selector, rule->selector))
 			place = i + 1;
 	}
-	if (rules->count == rules->capacity)
+	if (rules_are_full(rules) || rules->count == rules->capacity)
 		return -ENOSPC;
 	memmove(&rules->rule[place + 1], &rules->rule[place],
 		(rules->count - place) * sizeof(*rule));
@@ -252,14 +295,18 @@ int clamp_set(struct clamp_rules *rules, const struct clamp_rule *rule)
  * clamp_clear() - take a rule away
  * @rules: from clamp_edit()
  * @selector: the rule's
+ * @name: as that of clamp_set()
  *
  * Context: any.
  * Return: 0, or -ENOENT if there is none with just this selector.
  */
-int clamp_clear(struct clamp_rules *rules, struct selector selector)
+int clamp_clear(struct clamp_rules *rules, struct selector selector,
+		struct unix_name name)
 {
 	unsigned int i;
 
+	if (selector_is_unix(selector))
+		return named_clear(rules, name);
 	for (i = 0; i < rules->count; i++) {
 		if (!is_same(rules->rule[i].selector, selector))
 			continue;
@@ -280,6 +327,7 @@ int clamp_clear(struct clamp_rules *rules, struct selector selector)
 void clamp_flush(struct clamp_rules *rules)
 {
 	rules->count = 0;
+	rules->named_count = 0;
 }
 
 /**
@@ -303,7 +351,7 @@ void clamp_publish(struct net *net, struct clamp_rules *rules)
 	*clamp->error = '\0';
 	mutex_unlock(&clamp->edit);
 	if (old)
-		kfree_rcu(old, rcu);
+		call_rcu(&old->rcu, rules_free_rcu);
 	sweep_listeners();
 }
 
@@ -324,7 +372,7 @@ void clamp_refuse(struct net *net, struct clamp_rules *rules,
 		mutex_lock(&clamp->edit);
 	strscpy(clamp->error, error, sizeof(clamp->error));
 	mutex_unlock(&clamp->edit);
-	kfree(rules);
+	rules_free(rules);
 }
 
 /**
@@ -359,10 +407,10 @@ static int clamp_net_init(struct net *net)
 	mutex_init(&clamp->edit);
 	if (!somaxconn_everywhere)
 		return 0;
-	rules = rules_alloc(1);
+	rules = rules_alloc(1, 0);
 	if (!rules)
 		return -ENOMEM;
-	clamp_set(rules, &rule);
+	clamp_set(rules, &rule, (struct unix_name) { });
 	RCU_INIT_POINTER(clamp->rules, rules);
 	return 0;
 }
@@ -375,7 +423,7 @@ static void clamp_net_exit(struct net *net)
 
 	rules = rcu_replace_pointer(clamp->rules, NULL, true);
 	if (rules)
-		kfree_rcu(rules, rcu);
+		call_rcu(&rules->rcu, rules_free_rcu);
 }
 
 static struct pernet_operations clamp_namespaces = {
@@ -401,7 +449,8 @@ int clamp_init(int somaxconn)
 /**
  * clamp_exit() - free all rules
  *
- * Context: process context, after clamp_stop(), when nobody edits any more.
+ * Context: process context, after clamp_stop(), when nobody edits any more. They go
+ * with the grace period that record_exit() waits for.
  */
 void clamp_exit(void)
 {

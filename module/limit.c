@@ -25,33 +25,119 @@
 
 /*
  * Calls of listen() between entry and return. A slot is claimed on entry,
- * without a lock, and freed on return, under the lock of the record's bucket.
- * There are more than instances of the hook that claims them.
+ * without a lock, and freed under the lock of the record's bucket: on return, or
+ * where the call is seen to start a listener.
  */
 struct limit_change {
 	const struct sock *sk;	/* NULL where the slot is free */
 	unsigned int granted;	/* what the kernel stores, or has stored */
+	const struct task_struct *task;	/* who is in the call; NULL: it is over */
+	bool overtaken;		/* a rule has put the same number there meanwhile */
+	bool replaced;		/* a rule has replaced the same number meanwhile */
 };
 
-#define CHANGE_BITS 10
+#define CHANGE_BITS 11
 static struct limit_change changes[1 << CHANGE_BITS];
 static atomic_t changes_count;
 
 /* Read with preemption off; a grace period ends the use of an earlier one. */
 static limit_decide_t *decide;
 
-/* Whether a listen() is under way that stores @granted, or has just done so. */
+/* The call under way on @sk behind @change, or the first one for NULL. */
+static struct limit_change *change_next(const struct sock *sk,
+					struct limit_change *change)
+{
+	if (!atomic_read(&changes_count))
+		return NULL;
+	change = change ? change + 1 : changes;
+	for (; change < changes + ARRAY_SIZE(changes); change++)
+		if (READ_ONCE(change->sk) == sk)
+			return change;
+	return NULL;
+}
+
+/*
+ * Whether a listen() is under way that stores @granted, or has just done so. One
+ * that current is in has: whoever asks from inside of it comes behind its store.
+ */
 static bool is_changing(const struct sock *sk, unsigned int granted)
 {
+	struct limit_change *change = NULL;
+
+	while ((change = change_next(sk, change)))
+		if (READ_ONCE(change->granted) == granted &&
+		    READ_ONCE(change->task) != current)
+			return true;
+	return false;
+}
+
+/**
+ * limit_is_changing() - whether a listen() is under way
+ * @sk: on this socket
+ *
+ * Context: any.
+ */
+bool limit_is_changing(const struct sock *sk)
+{
+	return change_next(sk, NULL);
+}
+
+/* A rule has lowered a limit from or to the number that these calls store. */
+static void changes_lowered(const struct sock *sk, unsigned int from,
+			    unsigned int to)
+{
+	struct limit_change *change = NULL;
+
+	while ((change = change_next(sk, change))) {
+		if (READ_ONCE(change->task) == current)
+			continue;
+		if (READ_ONCE(change->granted) == from)
+			WRITE_ONCE(change->replaced, true);
+		if (READ_ONCE(change->granted) == to)
+			WRITE_ONCE(change->overtaken, true);
+	}
+}
+
+/* A call counts that has stored its limit behind those of these. */
+static void changes_are_older(const struct sock *sk)
+{
+	struct limit_change *change = NULL;
+
+	while ((change = change_next(sk, change)))
+		WRITE_ONCE(change->replaced, false);
+}
+
+/*
+ * What the call stores is known. Frees the slot, with the bucket locked: before
+ * it, nobody may take what this call has stored for something older; behind it,
+ * this call is known.
+ */
+static void change_end(struct limit_change *change)
+{
+	atomic_dec(&changes_count);
+	WRITE_ONCE(change->overtaken, false);
+	WRITE_ONCE(change->replaced, false);
+	WRITE_ONCE(change->task, NULL);
+	/* Who claims it next writes behind all of this. */
+	smp_store_release(&change->sk, NULL);
+}
+
+/* The call that current is in, on @sk. Where it began there is a slot for it. */
+static struct limit_change *change_of_current(const struct sock *sk)
+{
+	unsigned int start = hash_ptr((void *)sk, CHANGE_BITS);
+	struct limit_change *change;
 	unsigned int i;
 
 	if (!atomic_read(&changes_count))
-		return false;
-	for (i = 0; i < ARRAY_SIZE(changes); i++)
-		if (READ_ONCE(changes[i].sk) == sk &&
-		    READ_ONCE(changes[i].granted) == granted)
-			return true;
-	return false;
+		return NULL;
+	for (i = 0; i < ARRAY_SIZE(changes); i++) {
+		change = &changes[(start + i) % ARRAY_SIZE(changes)];
+		if (READ_ONCE(change->sk) == sk &&
+		    READ_ONCE(change->task) == current)
+			return change;
+	}
+	return NULL;
 }
 
 /* Nobody decides: the kernel does. */
@@ -66,19 +152,19 @@ static bool decide_granted(const struct listen_call *call,
 }
 
 /*
- * A limit that is not the one which was decided on last is somebody else's: of
- * a listen() that was not seen, for one. It is left alone, until the rules
- * change.
+ * A limit that is not the one which was decided on last is that of a listen()
+ * which was not seen: it is what was granted, and nobody has decided on it yet.
  */
 static noinline void limit_replace(struct listener *listener,
 				   unsigned int limit)
 {
-	u32 serial = listener->decision.serial;
 	struct listen_call call;
 
+	if (listener->started)
+		record_prove(record_is_unix(listener) ? PROOF_UNIX_LISTENED :
+							PROOF_REPEATED);
 	listen_call_forget(&call, limit);
 	record_set_call(listener, &call);
-	listener->decision.serial = serial;
 }
 
 static void limit_notice(struct listener *listener, const struct sock *sk)
@@ -92,11 +178,17 @@ static void limit_notice(struct listener *listener, const struct sock *sk)
 /*
  * Ask for a decision and put it in force.
  *
- * The value that is to be replaced may be one that a listen() under way has
- * just stored, even where it is the number that was known to be there; and an
- * override that is the number which such a call stores could be taken for its
- * own afterwards. Then the limit stays as it is, and is decided on when that
- * call returns. Should we be gone by then, it stays as it should.
+ * The value that is to be replaced, where it is not what the kernel granted, may
+ * be one that a listen() under way has just stored, for the kernel to keep; and a
+ * limit that is put there could be taken for the number which such a call stores.
+ * Then the limit stays as it is, no rule is shown as acting, and it is decided on
+ * when that call returns, or somebody meets the listener behind that. Should we
+ * be gone by then, it stays as it should.
+ *
+ * But a rule that lowers the limit does so at once: before 6.6, whoever makes
+ * calls wait could else keep a limit above what a rule allows. The calls that
+ * store either number are told, for change_adopt(): where one stores the very
+ * number that the limit was lowered to, that is taken for the rule's.
  *
  * Looking again behind the swap is for a call that has come since the first
  * look: its store comes after the claim of its slot.
@@ -106,26 +198,40 @@ static void limit_swap(struct listener *listener, struct sock *sk)
 	limit_decide_t *by = READ_ONCE(decide);
 	struct listener_decision decision = listener->decision;
 	unsigned int limit = listener->decision.limit;
+	unsigned int granted = listener->call.granted;
+	bool lowers;
 
 	if (by ? !by(sk, &listener->call, &decision) :
 		 !decide_granted(&listener->call, &decision))
 		return;
-	if (decision.limit != limit) {
-		if (is_changing(sk, limit) ||
-		    (decision.limit != listener->call.granted &&
-		     is_changing(sk, decision.limit)))
-			return;
-		if (cmpxchg(&sk->sk_max_ack_backlog, limit,
-			    decision.limit) != limit) {
-			limit_notice(listener, sk);
-			return;
-		}
-		if (is_changing(sk, limit)) {
-			cmpxchg(&sk->sk_max_ack_backlog, decision.limit, limit);
-			return;
-		}
+	if (decision.limit == limit)
+		goto decided;
+
+	lowers = by && decision.limit < limit;
+	if (!lowers &&
+	    ((limit != granted && is_changing(sk, limit)) ||
+	     (decision.limit != granted && is_changing(sk, decision.limit))))
+		goto put_off;
+	if (cmpxchg(&sk->sk_max_ack_backlog, limit, decision.limit) != limit) {
+		/* Decided on when the listener is met next. */
+		limit_notice(listener, sk);
+		return;
 	}
+	if (lowers) {
+		changes_lowered(sk, limit, decision.limit);
+	} else if (limit != granted && is_changing(sk, limit)) {
+		cmpxchg(&sk->sk_max_ack_backlog, decision.limit, limit);
+		goto put_off;
+	}
+	/* The swap is a barrier: who begins to wait behind it sees the new limit. */
+	if (record_is_unix(listener) && decision.limit > limit &&
+	    listener_is_waited_for(sk))
+		listener->unix_traffic.raised = true;
+decided:
 	listener->decision = decision;
+	return;
+put_off:
+	memset(&listener->decision.rule, 0, sizeof(listener->decision.rule));
 }
 
 /**
@@ -139,6 +245,49 @@ void limit_decide(struct listener *listener, struct sock *sk)
 {
 	limit_notice(listener, sk);
 	limit_swap(listener, sk);
+}
+
+/**
+ * limit_start() - a socket has begun to listen
+ * @sk: the socket, in the listening hash since a moment ago, locked by the
+ *	caller of the function that is hooked
+ * @call: the listen() that did it, which has stored its limit
+ *
+ * Begins a new record, also where the socket has listened before, and decides on
+ * the limit. Somebody may have met it already, and have put a rule in force: a
+ * walk, where the end before was missed, or before 6.6 the return of another call.
+ * With no record to be had, a walk does this when it meets the listener.
+ *
+ * Context: preemption off, not in an NMI.
+ * Return: whether there was a record to be had.
+ */
+bool limit_start(struct sock *sk, const struct listen_call *call)
+{
+	struct limit_change *change = change_of_current(sk);
+	struct record_bucket *bucket = record_bucket(sk);
+	struct listener *listener, *old;
+	u64 cookie = socket_cookie(sk);
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&bucket->lock, flags);
+	/*
+	 * The kernel has hashed the socket, the rules are read below: with that of
+	 * sweep_listeners(), either this sees new rules or the sweep the listener.
+	 */
+	smp_mb__after_spinlock();
+	if (change)
+		change_end(change);
+	old = record_find(bucket, sk, cookie);
+	listener = record_begin(bucket, sk, cookie);
+	if (listener) {
+		record_set_call(listener, call);
+		if (old && old->call.granted == call->granted &&
+		    old->decision.limit == READ_ONCE(sk->sk_max_ack_backlog))
+			listener->decision = old->decision;
+		limit_swap(listener, sk);
+	}
+	raw_spin_unlock_irqrestore(&bucket->lock, flags);
+	return !!listener;
 }
 
 /**
@@ -161,6 +310,7 @@ struct limit_change *limit_change_begin(const struct sock *sk,
 		if (READ_ONCE(change->sk) || cmpxchg(&change->sk, NULL, sk))
 			continue;
 		WRITE_ONCE(change->granted, granted);
+		WRITE_ONCE(change->task, current);
 		atomic_inc(&changes_count);
 		/* is_changing() sees it before it sees the kernel's store. */
 		smp_wmb();
@@ -169,50 +319,93 @@ struct limit_change *limit_change_begin(const struct sock *sk,
 	return NULL;
 }
 
+/*
+ * A listen() has returned, which @call describes: it counts if the limit is still
+ * what it has stored, or what a rule has made of that meanwhile. @change says what
+ * rules have done while it was under way.
+ */
+static void change_adopt(struct listener *listener, const struct sock *sk,
+			 const struct listen_call *call,
+			 const struct limit_change *change)
+{
+	unsigned int limit = READ_ONCE(sk->sk_max_ack_backlog);
+	unsigned int granted = listener->call.granted;
+	bool is_ours = limit == listener->decision.limit;
+
+	if (limit == call->granted &&
+	    !(is_ours && limit != granted && READ_ONCE(change->overtaken))) {
+		record_set_call(listener, call);
+		changes_are_older(sk);
+	} else if (is_ours && limit != granted &&
+		   (granted == call->granted || READ_ONCE(change->replaced))) {
+		listener->call = *call;
+		/* No set of rules has this number: decide anew. */
+		listener->decision.serial = U32_MAX;
+		changes_are_older(sk);
+	}
+}
+
+/**
+ * limit_change_is_over() - whether limit_start() has seen all of a listen()
+ * @change: from limit_change_begin(), in the same call
+ *
+ * Context: preemption off, of the task that is in the call.
+ * Return: whether it has; then @change is somebody else's, perhaps.
+ */
+bool limit_change_is_over(const struct limit_change *change)
+{
+	return READ_ONCE(change->task) != current;
+}
+
 /**
  * limit_change_end() - a listen() has returned
  * @change: from limit_change_begin()
  * @sk: the socket
- * @call: the listen(), the first on this socket or a repeated one; NULL if it
- *	failed
+ * @call: the listen(), a repeated one or, where limit_start() has seen it
+ *	already, the first on this socket; NULL if it failed
+ * @starts: the socket did not listen when the call began, and nobody has seen it
+ *	start: where there is no record, this begins one
  *
- * inet_listen() has let go of the socket when it returns. Another task's
- * listen() may have stored its backlog meanwhile: that one counts then, and
- * @call is forgotten. Or the socket listens no more.
- *
- * The slot is freed under the lock: before it, nobody may take what this call
- * has stored for something older; behind it, this call is known.
+ * inet_listen() has let go of the socket when it returns, and unix_listen() too.
+ * Another task's listen() may have stored its backlog meanwhile: that one counts
+ * then, and @call is forgotten. Or the socket listens no more.
  *
  * Context: preemption off, not in an NMI.
+ * Return: 0; -ENOMEM where there was no record to be had; -EAGAIN where a rule has
+ * raised the limit of an AF_UNIX listener and somebody waits for that in connect():
+ * who meets the listener next wakes them.
  */
-void limit_change_end(struct limit_change *change, struct sock *sk,
-		      const struct listen_call *call)
+int limit_change_end(struct limit_change *change, struct sock *sk,
+		     const struct listen_call *call, bool starts)
 {
 	struct record_bucket *bucket = record_bucket(sk);
 	u64 cookie = socket_cookie(sk);
 	struct listener *listener;
 	unsigned long flags;
+	int err = 0;
 
 	raw_spin_lock_irqsave(&bucket->lock, flags);
-	/*
-	 * The kernel has hashed the socket, the rules are read below: with that of
-	 * sweep_listeners(), either this sees new rules or the sweep the listener.
-	 */
+	/* As in limit_start(). */
 	smp_mb__after_spinlock();
-	atomic_dec(&changes_count);
-	/* Whoever claims the slot next writes behind all of this. */
-	smp_store_release(&change->sk, NULL);
-
 	listener = record_find(bucket, sk, cookie);
-	if (call && READ_ONCE(sk->sk_max_ack_backlog) == call->granted) {
-		if (!listener && inet_sk_state_load(sk) == TCP_LISTEN)
+	if (call) {
+		if (!listener && starts)
+			listener = record_begin(bucket, sk, cookie);
+		else if (!listener && inet_sk_state_load(sk) == TCP_LISTEN)
 			listener = record_annotate(bucket, sk, cookie);
 		if (!IS_ERR_OR_NULL(listener))
-			record_set_call(listener, call);
+			change_adopt(listener, sk, call, change);
 	}
-	if (!IS_ERR_OR_NULL(listener))
+	change_end(change);
+	if (!IS_ERR_OR_NULL(listener)) {
 		limit_swap(listener, sk);
+		if (record_is_unix(listener) && listener->unix_traffic.raised)
+			err = -EAGAIN;
+	} else if (!listener && call) {
+		err = -ENOMEM;
+	}
 	raw_spin_unlock_irqrestore(&bucket->lock, flags);
+	return err;
 }
 
 /**

@@ -22,10 +22,13 @@ typedef bool limit_decide_t(const struct sock *sk,
 
 struct limit_change;
 
+bool limit_start(struct sock *sk, const struct listen_call *call);
 struct limit_change *limit_change_begin(const struct sock *sk,
 					unsigned int granted);
-void limit_change_end(struct limit_change *change, struct sock *sk,
-		      const struct listen_call *call);
+bool limit_change_is_over(const struct limit_change *change);
+int limit_change_end(struct limit_change *change, struct sock *sk,
+		     const struct listen_call *call, bool starts);
+bool limit_is_changing(const struct sock *sk);
 void limit_decide(struct listener *listener, struct sock *sk);
 void limit_decide_by(limit_decide_t *by);
 

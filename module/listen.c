@@ -13,129 +13,205 @@
  *
  *	inet_csk_listen_stop(sk)	close, shutdown, disconnect, abort
  *
+ * Of AF_UNIX:
+ *
+ *	__sys_listen(fd, backlog)	what is asked
+ *	  the clamp by somaxconn
+ *	  unix_listen(sock, backlog)	what is granted, a record
+ *	    sk_max_ack_backlog = backlog
+ *
  * io_uring enters by __sys_listen_socket() (6.11), which holds the clamp
  * since; MPTCP by __inet_listen_sk() or inet_listen() on its subflow; in-kernel
  * servers by inet_listen(), past the clamp.
  */
+#include <linux/err.h>
+#include <linux/hash.h>
 #include <linux/kernel.h>
 #include <linux/net.h>
+#include <linux/percpu.h>
 #include <linux/pid.h>
 #include <linux/ptrace.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/string.h>
+#include <asm/syscall.h>
 #include <net/sock.h>
 
+#include "closing.h"
 #include "compat.h"
 #include "limit.h"
 #include "listenq.h"
 #include "record.h"
 #include "socket.h"
+#include "sweep.h"
 #include "trace.h"
-
-/*
- * How many calls may be inside a hooked function that can block: they wait
- * for the socket's lock, whose owner may take its time.
- */
-#define LISTEN_ACTIVE 512
+#include "traffic.h"
+#include "unix.h"
 
 /**
- * struct asking - a task inside listen(2)
- * @task: the task; NULL where the slot is free
+ * struct asking - a note of what a task asked for
+ * @task: the task; NULL: nobody's; WRITING while it is written
+ * @call: the system call that the task was in, and its first arguments
  * @backlog: what it asked for
  *
- * A slot is claimed and freed by its task, on entry to and return from the
- * system call, and read by the same task in between: a failed listen() leaves
- * nothing. There are more slots than instances of the hooks that claim one,
- * so that a claim finds a slot, soon.
+ * Tasks share the places for notes: a newer note overwrites an older one. No call
+ * holds anything, so that none can use up what others need, however long it
+ * takes; a note is read microseconds later, unless its task has to wait for the
+ * socket. It is written, read and taken away by its own task.
  */
 struct asking {
-	struct task_struct *task;
+	const struct task_struct *task;
+	struct asking_call {
+		long number;
+		unsigned long arguments[2];
+	} call;
 	int backlog;
 };
 
-#define ASKING_BITS 11
-static struct asking askings[1 << ASKING_BITS];
+#define WRITING ((const struct task_struct *)ERR_PTR(-EBUSY))
 
-/* The slots in the order in which @task looks at them. */
-static struct asking *asking_slot(const struct task_struct *task,
-				  unsigned int n)
-{
-	return &askings[(hash_ptr((void *)task, ASKING_BITS) + n) %
-			ARRAY_SIZE(askings)];
-}
-
-static struct asking *asking_claim(int backlog)
-{
-	struct asking *slot;
-	unsigned int n;
-
-	for (n = 0; n < ARRAY_SIZE(askings); n++) {
-		slot = asking_slot(current, n);
-		if (READ_ONCE(slot->task) ||
-		    cmpxchg(&slot->task, NULL, current))
-			continue;
-		slot->backlog = backlog;
-		return slot;
-	}
-	return NULL;
-}
-
-static const struct asking *asking_find(void)
-{
-	const struct asking *slot;
-	unsigned int n;
-
-	for (n = 0; n < ARRAY_SIZE(askings); n++) {
-		slot = asking_slot(current, n);
-		if (READ_ONCE(slot->task) == current)
-			return slot;
-	}
-	return NULL;
-}
-
-struct ask_data {
-	struct asking *slot;
+/**
+ * struct asking_places - where the notes of some tasks are
+ * @next: which one is overwritten where all are taken; the oldest, about
+ * @notes: the notes
+ *
+ * Tasks that have written a note and not read it yet are few at a time, unless
+ * somebody makes them wait: four of them have to meet here to lose one.
+ */
+struct asking_places {
+	unsigned int next;
+	struct asking notes[4];
 };
 
-/* __sys_listen(int fd, int backlog), which 32-bit programs reach too, and */
-/* __sys_listen_socket(struct socket *sock, int backlog) */
-static bool ask_enter(struct pt_regs *regs, void *data)
-{
-	struct ask_data *ask = data;
+#define ASKING_BITS 9
+static struct asking_places askings[1 << ASKING_BITS];
 
-	ask->slot = asking_claim((int)regs_get_kernel_argument(regs, 1));
-	return ask->slot;
+/* Notes that were lost and missed, on this CPU. */
+static DEFINE_PER_CPU(unsigned long, askings_lost);
+
+static struct asking_places *asking_places(void)
+{
+	return &askings[hash_ptr(current, ASKING_BITS)];
 }
 
-static void ask_leave(unsigned long result, void *data)
+/* The note of @task's in @places, or a free place for NULL. */
+static struct asking *asking_find(struct asking_places *places,
+				  const struct task_struct *task)
 {
-	const struct ask_data *ask = data;
+	unsigned int i;
 
-	/* Whoever claims the slot next writes behind our last read of it. */
-	smp_store_release(&ask->slot->task, NULL);
+	for (i = 0; i < ARRAY_SIZE(places->notes); i++)
+		if (READ_ONCE(places->notes[i].task) == task)
+			return &places->notes[i];
+	return NULL;
 }
 
 /*
- * Who calls, and what was asked. Without a slot the caller is not in
+ * Which system call the task is in: what a listen() leaves that failed before
+ * it got to a socket is not for the next one, of a server in the kernel that the
+ * same task starts by another call.
+ */
+static void asking_call_now(struct asking_call *call)
+{
+	struct pt_regs *regs = current_pt_regs();
+	unsigned long arguments[6];
+
+	call->number = syscall_get_nr(current, regs);
+	syscall_get_arguments(current, regs, arguments);
+	memcpy(call->arguments, arguments, sizeof(call->arguments));
+}
+
+static void asking_note(int backlog)
+{
+	struct asking_places *places = asking_places();
+	struct asking *asking = asking_find(places, current);
+	const struct task_struct *task;
+	unsigned int next;
+
+	if (!asking)
+		asking = asking_find(places, NULL);
+	if (!asking) {
+		/* Two who do this at once may mean the same one. */
+		next = READ_ONCE(places->next);
+		WRITE_ONCE(places->next, next + 1);
+		asking = &places->notes[next % ARRAY_SIZE(places->notes)];
+	}
+	task = READ_ONCE(asking->task);
+	/* With another one's pen on it, that note is the newer one. */
+	if (task == WRITING || cmpxchg(&asking->task, task, WRITING) != task)
+		return;
+	asking_call_now(&asking->call);
+	asking->backlog = backlog;
+	/* Its reader finds all of the note, or another one's. */
+	smp_store_release(&asking->task, current);
+}
+
+/* Whether what the task asked for is known, in the call that it is in. */
+static bool asking_read(int *backlog)
+{
+	const struct asking *asking = asking_find(asking_places(), current);
+	struct asking_call now, call;
+
+	if (!asking)
+		return false;
+	/*
+	 * Nobody but current writes that name there: with it there before and
+	 * behind, what was read between is current's.
+	 */
+	smp_rmb();
+	/* Somebody may be overwriting it: */
+	call = data_race(asking->call);
+	/* ... this too. */
+	*backlog = data_race(asking->backlog);
+	/* As above. */
+	smp_rmb();
+	if (READ_ONCE(asking->task) != current)
+		return false;
+	asking_call_now(&now);
+	return !memcmp(&now, &call, sizeof(now));
+}
+
+/* It has been read for the last time. */
+static void asking_forget(void)
+{
+	struct asking *asking = asking_find(asking_places(), current);
+
+	if (asking)
+		cmpxchg(&asking->task, current, NULL);
+}
+
+/* __sys_listen(int fd, int backlog), which 32-bit programs reach too, and */
+/* __sys_listen_socket(struct socket *sock, int backlog) */
+static void ask(struct entry_regs *regs)
+{
+	asking_note((int)entry_argument(regs, 1));
+}
+
+ENTRY_CALLBACK(ask);
+
+/*
+ * Who calls, and what was asked. Without a note the caller is not in
  * listen(2): an in-kernel server, which nobody clamps, so that it asked for
- * what it got. Or a hit was skipped: then what was granted hides what was
- * asked only where it is all that somaxconn allows.
+ * what it got. Or the note was lost: then what was granted hides what was
+ * asked only where it is all that somaxconn allows. That counts as a miss, also
+ * where it may have been such a server. No clamp grants more than was asked: such
+ * a note is somebody else's.
  */
 static void call_describe(struct listen_call *call, const struct sock *sk,
 			  unsigned int granted)
 {
 	const struct cred *cred = current_cred();
-	const struct asking *asking = asking_find();
 	const struct task_struct *leader;
 
 	call->granted = granted;
-	if (asking) {
-		call->asked = asking->backlog;
+	if (asking_read(&call->asked) && (unsigned int)call->asked >= granted) {
 		call->asked_known = true;
 	} else {
 		call->asked = granted;
 		call->asked_known = current->flags & PF_KTHREAD ||
 			granted != READ_ONCE(sock_net(sk)->core.sysctl_somaxconn);
+		if (!call->asked_known)
+			this_cpu_inc(askings_lost);
 	}
 
 	call->uid = uid_eq(cred->uid, cred->euid) &&
@@ -144,7 +220,7 @@ static void call_describe(struct listen_call *call, const struct sock *sk,
 	/* Preemption is off: the leader stays, even when exec() replaces it. */
 	leader = READ_ONCE(current->group_leader);
 	call->pid = task_tgid_nr(current);
-	call->started = leader->start_time;
+	call->started = call_time(leader);
 	/* The leader may be renaming itself: a mixed name is still a name. */
 	data_race(memcpy(call->comm, leader->comm, sizeof(call->comm)));
 	call->comm[sizeof(call->comm) - 1] = '\0';
@@ -153,48 +229,99 @@ static void call_describe(struct listen_call *call, const struct sock *sk,
 struct listen_data {
 	struct sock *sk;
 	unsigned int granted;
-	bool again;
+	bool starts;	/* of AF_UNIX: the socket did not listen before */
 	struct limit_change *change;
 };
 
-static bool listen_enter(struct listen_data *listen, struct sock *sk,
-			 unsigned long granted)
+static int listen_begin(struct listen_data *listen, struct sock *sk,
+			unsigned long granted)
 {
-	if (!listener_is_tcp(sk))
-		return false;
 	listen->sk = sk;
 	listen->granted = (unsigned int)granted;
-	listen->again = inet_sk_state_load(sk) == TCP_LISTEN;
 	listen->change = limit_change_begin(sk, listen->granted);
-	return listen->change;
+	return listen->change ? 1 : -EBUSY;
 }
 
-/* inet_listen(struct socket *sock, int backlog) */
-static bool inet_listen_enter(struct pt_regs *regs, void *data)
+/*
+ * inet_listen(struct socket *sock, int backlog)
+ *
+ * The socket is not locked yet, and by then somebody else may have made it a
+ * listener: each call is waited for.
+ */
+static int inet_listen_begin(struct pt_regs *regs, void *data)
 {
 	struct socket *sock = (void *)regs_get_kernel_argument(regs, 0);
 
-	return listen_enter(data, sock->sk, regs_get_kernel_argument(regs, 1));
+	if (!listener_is_tcp(sock->sk))
+		return 0;
+	return listen_begin(data, sock->sk, regs_get_kernel_argument(regs, 1));
 }
 
-/* __inet_listen_sk(struct sock *sk, int backlog) */
-static bool inet_listen_sk_enter(struct pt_regs *regs, void *data)
+/*
+ * __inet_listen_sk(struct sock *sk, int backlog)
+ *
+ * The socket is locked. A first listen() is seen where it starts.
+ */
+static int inet_listen_sk_begin(struct pt_regs *regs, void *data)
 {
-	return listen_enter(data, (void *)regs_get_kernel_argument(regs, 0),
-			    regs_get_kernel_argument(regs, 1));
+	struct sock *sk = (void *)regs_get_kernel_argument(regs, 0);
+
+	if (!listener_is_tcp(sk) || inet_sk_state_load(sk) != TCP_LISTEN)
+		return 0;
+	return listen_begin(data, sk, regs_get_kernel_argument(regs, 1));
 }
 
-static void listen_leave(unsigned long result, void *data)
+static bool listen_end(unsigned long result, void *data)
 {
 	const struct listen_data *listen = data;
 	struct listen_call call;
 
+	/* It has started a listener, and was noted there. */
+	if (limit_change_is_over(listen->change))
+		return true;
 	if (!(int)result)
 		call_describe(&call, listen->sk, listen->granted);
+	asking_forget();
 	limit_change_end(listen->change, listen->sk,
-			 (int)result ? NULL : &call);
+			 (int)result ? NULL : &call, false);
 	if (!(int)result)
-		trace_listenq_listen(listen->sk, &call, listen->again);
+		trace_listenq_listen(listen->sk, &call, true);
+	return true;
+}
+
+/*
+ * unix_listen(struct socket *sock, int backlog)
+ *
+ * The first call on a socket begins its record when it returns: from when it has begun
+ * until then, limit_is_changing() says so. Where two are the first, the one that
+ * returns first does. It stores its limit before the socket listens. Nothing that it
+ * waits for is a user's to hold.
+ */
+static int unix_listen_begin(struct pt_regs *regs, void *data)
+{
+	struct socket *sock = (void *)regs_get_kernel_argument(regs, 0);
+	struct listen_data *listen = data;
+
+	listen->starts = READ_ONCE(sock->sk->sk_state) != TCP_LISTEN;
+	return listen_begin(listen, sock->sk, regs_get_kernel_argument(regs, 1));
+}
+
+static bool unix_listen_end(unsigned long result, void *data)
+{
+	const struct listen_data *listen = data;
+	struct sock *sk = listen->sk;
+	struct listen_call call;
+	int err;
+
+	if (!(int)result)
+		call_describe(&call, sk, listen->granted);
+	asking_forget();
+	err = limit_change_end(listen->change, sk, (int)result ? NULL : &call,
+			       listen->starts);
+	/* A sweep makes the record, or wakes who waits. */
+	if (err)
+		sweep_soon();
+	return err != -ENOMEM;
 }
 
 struct start_data {
@@ -207,7 +334,7 @@ struct start_data {
  * it. The caller has locked the socket and stored the limit, and nobody else
  * knows the socket as a listener yet.
  */
-static bool start_enter(struct pt_regs *regs, void *data)
+static int start_begin(struct pt_regs *regs, void *data)
 {
 	struct start_data *start = data;
 
@@ -216,76 +343,98 @@ static bool start_enter(struct pt_regs *regs, void *data)
 	return listener_is_tcp(start->sk);
 }
 
-static void start_leave(unsigned long result, void *data)
+static bool start_end(unsigned long result, void *data)
 {
 	const struct start_data *start = data;
 	struct listen_call call;
+	bool noted;
 
 	if ((int)result)
-		return;
+		return true;
 	call_describe(&call, start->sk, start->granted);
-	record_begin(start->sk, &call);
+	asking_forget();
+	noted = limit_start(start->sk, &call);
+	if (noted)
+		traffic_start(start->sk);
+	else
+		sweep_soon();
+	trace_listenq_listen(start->sk, &call, false);
+	return noted;
 }
 
 /* inet_csk_listen_stop(struct sock *sk) */
-static bool stop_enter(struct pt_regs *regs, void *data)
+static void stop(struct entry_regs *regs)
 {
-	record_end((void *)regs_get_kernel_argument(regs, 0));
-	return false;
+	const struct sock *sk = (void *)entry_argument(regs, 0);
+
+	closing_stop(sk);
+	record_end(sk);
 }
 
+ENTRY_CALLBACK(stop);
+
 /*
- * Outermost first, so that a call which is seen to start has been seen to
- * ask; a name without a star is not everywhere.
+ * Outermost first, so that a call which is seen to start has been seen to ask, and
+ * the end before the start, so that what is seen to start is seen to end.
  */
 const struct hook listen_hooks[] = {
 	{
 		.symbol		= "__sys_listen",
 		.serves		= "asked",
 		.lost		= "asked reads - where somaxconn clamps",
-		.enter		= ask_enter,
-		.leave		= ask_leave,
-		.data_size	= sizeof(struct ask_data),
-		.active		= LISTEN_ACTIVE,
+		.shared		= true,
+		.entered	= ask_entered,
+		.lost_later	= &askings_lost,
 	}, {
 		.symbol		= "__sys_listen_socket",
 		.serves		= "asked, through io_uring",
 		.lost		= "asked reads - where somaxconn clamps io_uring",
 		.absent		= !KERNEL_HAS(__sys_listen_socket),
-		.enter		= ask_enter,
-		.leave		= ask_leave,
-		.data_size	= sizeof(struct ask_data),
-		.active		= LISTEN_ACTIVE,
+		.shared		= true,
+		.entered	= ask_entered,
 	}, {
 		.symbol		= "__inet_listen_sk",
-		.serves		= "granted",
+		.serves		= "granted, when listen() is repeated",
+		.proof		= BIT(PROOF_REPEATED),
 		.absent		= !KERNEL_HAS(__inet_listen_sk),
-		.enter		= inet_listen_sk_enter,
-		.leave		= listen_leave,
+		.begin		= inet_listen_sk_begin,
+		.end		= listen_end,
 		.data_size	= sizeof(struct listen_data),
-		.active		= LISTEN_ACTIVE,
 	}, {
 		.symbol		= "inet_listen",
-		.serves		= "granted",
+		.serves		= "granted, when listen() is repeated",
+		.proof		= BIT(PROOF_REPEATED),
 		.unless		= "__inet_listen_sk",
 		.required	= true,
-		.enter		= inet_listen_enter,
-		.leave		= listen_leave,
+		.begin		= inet_listen_begin,
+		.end		= listen_end,
 		.data_size	= sizeof(struct listen_data),
-		.active		= LISTEN_ACTIVE,
-	}, {
-		.symbol		= "inet_csk_listen_start",
-		.serves		= "a record begins",
-		.required	= true,
-		.enter		= start_enter,
-		.leave		= start_leave,
-		.data_size	= sizeof(struct start_data),
-		.active		= LISTEN_ACTIVE,
 	}, {
 		.symbol		= "inet_csk_listen_stop",
-		.serves		= "a record ends",
+		.serves		= "a record ends, unaccepted, abandoned",
+		.proof		= BIT(PROOF_STOPPED),
 		.required	= true,
-		.enter		= stop_enter,
+		.shared		= true,
+		.entered	= stop_entered,
+	}, {
+		.symbol		= "inet_csk_listen_start",
+		.serves		= "granted, a record begins",
+		.proof		= BIT(PROOF_STARTED),
+		.required	= true,
+		.begin		= start_begin,
+		.end		= start_end,
+		.data_size	= sizeof(struct start_data),
+	}, {
+		.symbol		= "unix_listen",
+		.serves		= "unix: asked, granted, a record begins",
+		.lost		= "asked of unix reads -",
+		.proof		= BIT(PROOF_UNIX_LISTENED),
+		/* Nothing else ends a record when its listener is closed. */
+		.needs		= "unix_release_sock",
+		.absent		= !UNIX_IS_THERE,
+		.begin		= unix_listen_begin,
+		.end		= unix_listen_end,
+		.data_size	= sizeof(struct listen_data),
 	},
 	{ }
 };

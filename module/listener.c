@@ -19,9 +19,11 @@
 #include <linux/rcupdate.h>
 #include <linux/string.h>
 #include <linux/tcp.h>
+#include <net/mptcp.h>
 #include <net/request_sock.h>
 #include <net/tcp.h>
 
+#include "books.h"
 #include "compat.h"
 #include "limit.h"
 #include "listener.h"
@@ -30,11 +32,40 @@
 
 static atomic_long_t unrecorded;
 
+/* Whether those that were there before the hooks have been met: then they are. */
+static bool settled;
+/* How many of these were left alone: others are met without a record for them. */
+static atomic_long_t left_alone;
+
 /* Whether a system call has the socket, as far as that can be told. */
 static bool is_owned(const struct sock *sk)
 {
 	/* A stale answer is either "owned" or as good as the right one. */
 	return data_race(sock_owned_by_user_nocheck(sk));
+}
+
+/**
+ * listener_count_unrecorded() - a walk has met a listener without a record
+ * @proof: what that shows, where the hooks were there before the listener
+ *
+ * Context: any.
+ */
+void listener_count_unrecorded(enum record_proof proof)
+{
+	if (atomic_long_inc_return(&unrecorded) > atomic_long_read(&left_alone) &&
+	    READ_ONCE(settled))
+		record_prove(proof);
+}
+
+/**
+ * listener_count_left_alone() - a walk has met one whose record is on the way, perhaps
+ *
+ * Context: any.
+ */
+void listener_count_left_alone(void)
+{
+	if (!READ_ONCE(settled))
+		atomic_long_inc(&left_alone);
 }
 
 /* A record for a listener whose listen() was not seen. */
@@ -51,7 +82,8 @@ static noinline struct listener *record_found(struct record_bucket *bucket,
 	}
 	listen_call_forget(&call, READ_ONCE(sk->sk_max_ack_backlog));
 	record_set_call(listener, &call);
-	atomic_long_inc(&unrecorded);
+	books_carry(books_with(listener, sk), sk);
+	listener_count_unrecorded(PROOF_STARTED);
 	return listener;
 }
 
@@ -82,8 +114,10 @@ static struct listener *record_meet(struct record_bucket *bucket,
 			return NULL;
 		/* ... then the hash, then the owner. */
 		smp_rmb();
-		if (is_owned(sk))
+		if (is_owned(sk)) {
+			listener_count_left_alone();
 			return NULL;
+		}
 		listener = record_found(bucket, sk, cookie, dry);
 		if (!listener)
 			return NULL;
@@ -109,37 +143,51 @@ static s64 acceptq_oldest_ms(struct sock *sk)
 	return ms;
 }
 
-/*
- * What is counted, copied word by word: handlers go on counting. No peak is
- * below what somebody was shown. The caller holds the record's bucket.
- */
-static void traffic_read(struct listener *listener,
+/* What is counted, copied word by word: handlers go on counting. */
+static void counts_read(const struct listener *listener,
+			unsigned long counts[TRAFFIC_COUNTS])
+{
+	const struct listener_traffic *traffic = &listener->traffic;
+	unsigned long syns = 0;
+	unsigned int i;
+
+	/* Readers of many listeners notice. */
+	unroll_loop(TRAFFIC_RECORDED)
+	for (i = 0; i < TRAFFIC_RECORDED; i++)
+		counts[i] = atomic_long_read(&traffic->counts[i]);
+	unroll_loop(TRAFFIC_SYN_ENDS)
+	for (i = 0; i < TRAFFIC_SYN_ENDS; i++)
+		syns += counts[i];
+	counts[TRAFFIC_SYNS] = syns;
+	counts[TRAFFIC_OVERFLOWS] = counts[TRAFFIC_OVERFLOWS_SYN] +
+				    counts[TRAFFIC_OVERFLOWS_ACK];
+	counts[TRAFFIC_ACCEPTS] += books_sum(&traffic->waits);
+}
+
+/* No peak is below what somebody was shown. The record's bucket is locked. */
+static void traffic_read(struct listener *listener, const struct sock *sk,
 			 struct listener_view *view)
 {
 	struct listener_traffic *traffic = &listener->traffic;
 	unsigned long overflowed = READ_ONCE(traffic->overflowed);
-	struct listener_waits *waits = &listener->waits;
-	unsigned long accepts = 0;
-	unsigned int i;
 	long age;
 
 	view->since_ms = jiffies64_to_msecs(get_jiffies_64() - listener->since);
-	for (i = 0; i < TRAFFIC_ACCEPTS; i++)
-		view->counts[i] = atomic_long_read(&traffic->counts[i]);
-	/* Readers of many listeners notice. */
-	unroll_loop(TRAFFIC_WAITS)
-	for (i = 0; i < TRAFFIC_WAITS; i++)
-		accepts += atomic_long_read(&waits->counts[i]);
-	view->counts[TRAFFIC_ACCEPTS] = accepts;
+	if (unlikely(!accepts_are_seen(sk)))
+		books_derive(books_with(listener, sk), sk);
+	counts_read(listener, view->counts);
 
 	/* Set again at this very moment, perhaps. */
 	age = max_t(long, jiffies - overflowed, 0);
 	view->overflowed_ms = overflowed ? (s64)jiffies64_to_msecs(age) : -1;
 
-	record_raise(&traffic->acceptq_peak, view->acceptq);
-	record_raise(&traffic->synq_peak, view->synq);
-	view->acceptq_peak = READ_ONCE(traffic->acceptq_peak);
-	view->synq_peak = READ_ONCE(traffic->synq_peak);
+	books_look(listener, sk, view->acceptq);
+	peak_raise(&traffic->acceptq, view->acceptq);
+	peak_raise(&traffic->synq, view->synq);
+	view->acceptq_peak = READ_ONCE(traffic->acceptq.highest);
+	view->acceptq_lately = peak_lately(&traffic->acceptq);
+	view->synq_peak = READ_ONCE(traffic->synq.highest);
+	view->synq_lately = peak_lately(&traffic->synq);
 }
 
 /**
@@ -164,7 +212,7 @@ void listener_read(struct sock *sk, struct listener_view *view)
 	/* With a record, each of its fields is written below. */
 	if (!listener) {
 		memset(view, 0, sizeof(*view));
-		listener_local(sk, &view->local);
+		listener_endpoint(sk, &view->place);
 	}
 	view->cookie = cookie;
 	view->acceptq = READ_ONCE(sk->sk_ack_backlog);
@@ -182,30 +230,62 @@ void listener_read(struct sock *sk, struct listener_view *view)
 	}
 	view->record = listener;
 	if (listener)
-		traffic_read(listener, view);
+		traffic_read(listener, sk, view);
 	raw_spin_unlock_irqrestore(&bucket->lock, flags);
 
 	view->oldest_ms = view->acceptq ? acceptq_oldest_ms(sk) : -1;
 }
 
 /**
- * listener_read_waits() - how long connections have waited for accept()
- * @view: of the listener, with a record
- * @counts: where to write how many have, by &struct listener_waits
- * @ms: where to write the sum
+ * listener_read_books() - read what is counted again, and what follows from it
+ * @sk: the listener, taken in by a walk
+ * @view: what listener_read() has written, with a record
  *
  * Context: process context, the RCU reader that the walk was in.
  */
-void listener_read_waits(const struct listener_view *view,
-			 unsigned long counts[TRAFFIC_WAITS],
-			 unsigned long *ms)
+void listener_read_books(struct sock *sk, struct listener_view *view)
 {
-	const struct listener_waits *waits = &view->record->waits;
-	unsigned int i;
+	struct listener *listener = (struct listener *)view->record;
 
-	for (i = 0; i < TRAFFIC_WAITS; i++)
-		counts[i] = atomic_long_read(&waits->counts[i]);
-	*ms = atomic_long_read(&waits->ms);
+	preempt_disable();
+	books_derive(books_with(listener, sk), sk);
+	counts_read(listener, view->counts);
+	view->counts[TRAFFIC_FINISHED] =
+		books_sum(&listener->traffic.handshakes);
+	preempt_enable();
+}
+
+/**
+ * listener_derive() - bring up to date what follows from what is counted
+ * @sk: the listener, taken in by a walk
+ *
+ * Context: process context, the RCU reader that the walk was in.
+ */
+void listener_derive(struct sock *sk)
+{
+	struct books books;
+
+	preempt_disable();
+	books = books_of(sk);
+	if (books.listener)
+		books_derive(books, sk);
+	preempt_enable();
+}
+
+/**
+ * listener_reset_peaks() - look anew for the most in each queue
+ * @sk: the listener, taken in by a walk
+ *
+ * Context: process context, the RCU reader that the walk was in.
+ */
+void listener_reset_peaks(struct sock *sk)
+{
+	struct listener *listener = record_lookup(sk, socket_cookie(sk));
+
+	if (!listener)
+		return;
+	peak_reset(&listener->traffic.acceptq, READ_ONCE(sk->sk_ack_backlog));
+	peak_reset(&listener->traffic.synq, synq_length(sk));
 }
 
 /**
@@ -223,7 +303,7 @@ void listener_read_waits(const struct listener_view *view,
  */
 bool listener_is_same(const struct sock *sk, const struct listener_view *view)
 {
-	struct sockaddr_in6 local;
+	struct endpoint place;
 
 	/* Whoever takes something from a socket has unhashed it before. */
 	smp_rmb();
@@ -236,8 +316,24 @@ bool listener_is_same(const struct sock *sk, const struct listener_view *view)
 	smp_rmb();
 	if (likely(view->record))
 		return !record_is_retired(view->record);
-	listener_local(sk, &local);
-	return !memcmp(&local, &view->local, sizeof(local));
+	listener_endpoint(sk, &place);
+	return !memcmp(&place, &view->place, sizeof(place));
+}
+
+/*
+ * What shows that connections have come to a listener that was seen to start, and
+ * were accepted. Members of a group may have been passed them by others. A peak is
+ * 1 high if a listener was just ending when a request became a connection.
+ */
+static void prove(const struct listener *listener, const struct sock *sk)
+{
+	unsigned int peak = READ_ONCE(listener->traffic.acceptq.highest);
+	unsigned int length = READ_ONCE(sk->sk_ack_backlog);
+
+	if (length && !rcu_access_pointer(sk->sk_reuseport_cb))
+		record_prove(PROOF_CONNECTED);
+	if (peak > length + 1 && !sk_is_mptcp(sk))
+		record_prove(PROOF_ACCEPTED);
 }
 
 /**
@@ -251,11 +347,18 @@ bool listener_is_same(const struct sock *sk, const struct listener_view *view)
 bool listener_meet(struct sock *sk)
 {
 	struct record_bucket *bucket = record_bucket(sk);
+	struct listener *listener;
 	unsigned long flags;
 	bool dry = false;
 
 	raw_spin_lock_irqsave(&bucket->lock, flags);
-	record_meet(bucket, sk, socket_cookie(sk), &dry);
+	listener = record_meet(bucket, sk, socket_cookie(sk), &dry);
+	if (listener) {
+		/* Now and then: before its end is taken for one to come. */
+		books_look(listener, sk, READ_ONCE(sk->sk_ack_backlog));
+		if (listener->started)
+			prove(listener, sk);
+	}
 	raw_spin_unlock_irqrestore(&bucket->lock, flags);
 	return !dry;
 }
@@ -280,4 +383,15 @@ unsigned long listener_unrecorded(void)
 void listener_unrecorded_forget(void)
 {
 	atomic_long_set(&unrecorded, 0);
+	WRITE_ONCE(settled, true);
+}
+
+/**
+ * listener_settled() - whether those that were there before the hooks were met
+ *
+ * Context: any.
+ */
+bool listener_settled(void)
+{
+	return READ_ONCE(settled);
 }

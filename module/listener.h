@@ -3,10 +3,11 @@
 #ifndef LISTENQ_LISTENER_H
 #define LISTENQ_LISTENER_H
 
-#include <linux/in6.h>
 #include <net/sock.h>
 
+#include "endpoint.h"
 #include "record.h"
+#include "socket.h"
 
 /**
  * struct listener_view - a listener at one moment
@@ -22,11 +23,13 @@
  * @rule: the rule that acts on the listener
  * @record: what is noted of it; NULL: nothing, and the rest is not known
  * @since_ms: for how long the rest has been counted
- * @counts: by &enum traffic_count
+ * @counts: by &enum traffic_count; those that follow from others may be late
  * @overflowed_ms: how long ago the latest overflow was; -1: there was none
  * @acceptq_peak: the most connections in the accept queue
+ * @acceptq_lately: the most in the last minute
  * @synq_peak: the most requests in the SYN queue
- * @local: where it listens; without a record only
+ * @synq_lately: the most in the last minute
+ * @place: where it listens; without a record only
  */
 struct listener_view {
 	u64 cookie;
@@ -44,19 +47,24 @@ struct listener_view {
 	unsigned long counts[TRAFFIC_COUNTS];
 	s64 overflowed_ms;
 	unsigned int acceptq_peak;
+	unsigned int acceptq_lately;
 	unsigned int synq_peak;
+	unsigned int synq_lately;
 
-	struct sockaddr_in6 local;
+	struct endpoint place;
 };
 
 void listener_read(struct sock *sk, struct listener_view *view);
-void listener_read_waits(const struct listener_view *view,
-			 unsigned long counts[TRAFFIC_WAITS],
-			 unsigned long *ms);
+void listener_read_books(struct sock *sk, struct listener_view *view);
+void listener_derive(struct sock *sk);
+void listener_reset_peaks(struct sock *sk);
 bool listener_meet(struct sock *sk);
 bool listener_is_same(const struct sock *sk, const struct listener_view *view);
 
+void listener_count_unrecorded(enum record_proof proof);
+void listener_count_left_alone(void);
 unsigned long listener_unrecorded(void);
 void listener_unrecorded_forget(void);
+bool listener_settled(void);
 
 #endif /* LISTENQ_LISTENER_H */

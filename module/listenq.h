@@ -35,7 +35,6 @@ static inline void *net_generic_atomic(const struct net *net, unsigned int id)
 /* ---- the rooms that have no header of their own ---- */
 
 extern const struct hook listen_hooks[];
-extern const struct hook traffic_hooks[];
 
 int listenq_proc_init(struct net *net);
 void listenq_proc_exit(struct net *net);

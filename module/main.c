@@ -10,15 +10,21 @@
 
 #include <linux/kernel.h>
 #include <linux/module.h>
-#include <linux/rculist.h>
 #include <net/net_namespace.h>
 
 #include "clamp.h"
+#include "closing.h"
 #include "hook.h"
 #include "listenq.h"
+#include "outcome.h"
+#include "owner.h"
 #include "record.h"
+#include "refused.h"
+#include "ring.h"
 #include "sweep.h"
+#include "totals.h"
 #include "traffic.h"
+#include "unix.h"
 
 static unsigned int somaxconn;
 module_param(somaxconn, uint, 0444);
@@ -28,9 +34,12 @@ static unsigned int log_interval = 60;
 module_param(log_interval, uint, 0644);
 MODULE_PARM_DESC(log_interval, "seconds between two kernel log lines about one listener whose accept queue overflows (default 60; 0: no lines)");
 
+/* A listener that was seen to start misses none of its traffic. */
 static const struct hook *const hook_tables[] = {
-	listen_hooks,
 	traffic_hooks,
+	closing_hooks,
+	unix_hooks,
+	listen_hooks,
 };
 
 /* Set when no more files are to be made. */
@@ -47,28 +56,6 @@ static struct pernet_operations namespaces = {
 };
 
 /*
- * The namespace behind @net, or the first one for NULL; with a reference, for
- * that of @net, which keeps it in the list.
- */
-static struct net *net_behind(struct net *net)
-{
-	struct list_head *at = net ? &net->list : &net_namespace_list;
-	struct net *next;
-
-	rcu_read_lock();
-	next = list_entry_rcu(at->next, struct net, list);
-	list_for_each_entry_from_rcu(next, &net_namespace_list, list)
-		if (maybe_get_net(next))
-			goto found;
-	next = NULL;
-found:
-	rcu_read_unlock();
-	if (net)
-		put_net(net);
-	return next;
-}
-
-/*
  * Who reads a file may take forever, into a page that never comes, and it
  * takes as long to remove that file. Then we wait alone: whoever waits inside
  * unregister_pernet_subsys() lets nobody make a namespace.
@@ -80,7 +67,7 @@ static void remove_files(void)
 	WRITE_ONCE(leaving, true);
 	/* Whoever has not seen that is in the list behind this. */
 	net_ns_barrier();
-	while ((net = net_behind(net)))
+	while ((net = namespace_behind(net)))
 		listenq_proc_exit(net);
 }
 
@@ -99,9 +86,24 @@ static int __init listenq_init(void)
 	err = clamp_init(somaxconn);
 	if (err)
 		goto exit_record;
-	err = traffic_init(&log_interval);
+	err = owner_init();
 	if (err)
 		goto exit_clamp;
+	err = ring_init();
+	if (err)
+		goto exit_owner;
+	err = refused_init(&log_interval);
+	if (err)
+		goto exit_ring;
+	err = closing_init();
+	if (err)
+		goto exit_refused;
+	err = totals_init();
+	if (err)
+		goto exit_closing;
+	err = outcome_init();
+	if (err)
+		goto exit_totals;
 	err = register_pernet_subsys(&namespaces);
 	if (err)
 		goto exit_sweep;
@@ -117,7 +119,18 @@ exit_namespaces:
 exit_sweep:
 	/* Who has found a file has written rules, perhaps. */
 	sweep_exit();
-	traffic_exit();
+	hook_free();
+	outcome_exit();
+exit_totals:
+	totals_exit();
+exit_closing:
+	closing_exit();
+exit_refused:
+	refused_exit();
+exit_ring:
+	ring_exit();
+exit_owner:
+	owner_exit();
 exit_clamp:
 	clamp_exit();
 exit_record:
@@ -132,7 +145,13 @@ static void __exit listenq_exit(void)
 	remove_files();
 	unregister_pernet_subsys(&namespaces);
 	sweep_exit();
-	traffic_exit();
+	hook_free();
+	outcome_exit();
+	totals_exit();
+	closing_exit();
+	refused_exit();
+	ring_exit();
+	owner_exit();
 	clamp_exit();
 	record_exit();
 }

@@ -20,225 +20,87 @@
 #include "clamp.h"
 #include "compat.h"
 #include "hook.h"
+#include "known.h"
 #include "listener.h"
 #include "listenq.h"
+#include "outcome.h"
 #include "reader.h"
+#include "refusals.h"
 #include "row.h"
 #include "rules.h"
 #include "socket.h"
 #include "sweep.h"
-#include "traffic.h"
-
-static s64 if_known(bool known, s64 figure)
-{
-	return known ? figure : VALUE_UNKNOWN;
-}
-
-/* ---- sockets ---- */
-
-enum {
-	SOCKETS_PROTO, SOCKETS_LOCAL, SOCKETS_COOKIE, SOCKETS_INODE,
-	SOCKETS_UID, SOCKETS_PID, SOCKETS_COMM,
-	SOCKETS_ASKED, SOCKETS_GRANTED, SOCKETS_LIMIT, SOCKETS_RULE,
-	SOCKETS_ACCEPTQ, SOCKETS_ACCEPTQ_PEAK, SOCKETS_ACCEPTQ_OLDEST_MS,
-	SOCKETS_SYNQ, SOCKETS_SYNQ_YOUNG, SOCKETS_SYNQ_PEAK,
-	SOCKETS_SINCE_MS, SOCKETS_SYNS, SOCKETS_ACCEPTS, SOCKETS_OVERFLOWS,
-	SOCKETS_SYNQ_DROPS, SOCKETS_SYNCOOKIES, SOCKETS_SK_DROPS,
-	SOCKETS_SINCE_OVERFLOW_MS,
-};
-
-static const struct column sockets_columns[] = {
-	[SOCKETS_PROTO]			= { "proto", 7, COLUMN_PROTO },
-	[SOCKETS_LOCAL]			= { "local", 22, COLUMN_LOCAL },
-	[SOCKETS_COOKIE]		= { "cookie", 7, COLUMN_HEX },
-	[SOCKETS_INODE]			= { "inode", 8 },
-	[SOCKETS_UID]			= { "uid", 6 },
-	[SOCKETS_PID]			= { "pid", 8 },
-	[SOCKETS_COMM]			= { "comm", 16, COLUMN_WORD },
-	[SOCKETS_ASKED]			= { "asked", 11, COLUMN_SIGNED },
-	[SOCKETS_GRANTED]		= { "granted", 8 },
-	[SOCKETS_LIMIT]			= { "limit", 6 },
-	[SOCKETS_RULE]			= { "rule", 12, COLUMN_PORTS },
-	[SOCKETS_ACCEPTQ]		= { "acceptq", 8 },
-	[SOCKETS_ACCEPTQ_PEAK]		= { "acceptq_peak", 13 },
-	[SOCKETS_ACCEPTQ_OLDEST_MS]	= { "acceptq_oldest_ms", 18 },
-	[SOCKETS_SYNQ]			= { "synq", 5 },
-	[SOCKETS_SYNQ_YOUNG]		= { "synq_young", 11 },
-	[SOCKETS_SYNQ_PEAK]		= { "synq_peak", 10 },
-	[SOCKETS_SINCE_MS]		= { "since_ms", 9 },
-	[SOCKETS_SYNS]			= { "syns", 9 },
-	[SOCKETS_ACCEPTS]		= { "accepts", 9 },
-	[SOCKETS_OVERFLOWS]		= { "overflows", 10 },
-	[SOCKETS_SYNQ_DROPS]		= { "synq_drops", 11 },
-	[SOCKETS_SYNCOOKIES]		= { "syncookies", 11 },
-	[SOCKETS_SK_DROPS]		= { "sk_drops", 9 },
-	[SOCKETS_SINCE_OVERFLOW_MS]	= { "since_overflow_ms", 0 },
-};
-
-static __always_inline char *
-put_view(struct seq_file *m, char *at, const struct sock *sk,
-	 const struct listener_view *view, const struct traffic_known *known,
-	 pid_t pid)
-{
-	const bool *counts = known->counts;
-	const union value values[] = {
-		[SOCKETS_PROTO].sk = sk,
-		[SOCKETS_LOCAL].sk = sk,
-		[SOCKETS_COOKIE].figure = view->cookie,
-		[SOCKETS_INODE].figure = sock_ino(sk),
-		[SOCKETS_UID].figure =
-			from_kuid_munged(seq_user_ns(m), sk_uid(sk)),
-		[SOCKETS_PID].figure = if_known(pid, pid),
-		[SOCKETS_COMM].word = view->call.comm,
-
-		[SOCKETS_ASKED].figure =
-			if_known(view->call.asked_known, view->call.asked),
-		[SOCKETS_GRANTED].figure = view->call.granted,
-		[SOCKETS_LIMIT].figure = view->limit,
-		[SOCKETS_RULE].ports = { view->rule.first, view->rule.last },
-
-		[SOCKETS_ACCEPTQ].figure = view->acceptq,
-		[SOCKETS_ACCEPTQ_PEAK].figure =
-			if_known(known->acceptq_peak, view->acceptq_peak),
-		[SOCKETS_ACCEPTQ_OLDEST_MS].figure =
-			if_known(view->oldest_ms >= 0, view->oldest_ms),
-		[SOCKETS_SYNQ].figure = view->synq,
-		[SOCKETS_SYNQ_YOUNG].figure = view->synq_young,
-		[SOCKETS_SYNQ_PEAK].figure =
-			if_known(known->synq_peak, view->synq_peak),
-
-		[SOCKETS_SINCE_MS].figure =
-			if_known(view->record, view->since_ms),
-		[SOCKETS_SYNS].figure =
-			if_known(counts[TRAFFIC_SYNS],
-				 view->counts[TRAFFIC_SYNS]),
-		[SOCKETS_ACCEPTS].figure =
-			if_known(accepts_known(known, sk),
-				 view->counts[TRAFFIC_ACCEPTS]),
-		[SOCKETS_OVERFLOWS].figure =
-			if_known(counts[TRAFFIC_OVERFLOWS],
-				 view->counts[TRAFFIC_OVERFLOWS]),
-		[SOCKETS_SYNQ_DROPS].figure =
-			if_known(counts[TRAFFIC_SYNQ_DROPS],
-				 view->counts[TRAFFIC_SYNQ_DROPS]),
-		[SOCKETS_SYNCOOKIES].figure =
-			if_known(counts[TRAFFIC_SYNCOOKIES],
-				 view->counts[TRAFFIC_SYNCOOKIES]),
-		[SOCKETS_SK_DROPS].figure = view->drops,
-		[SOCKETS_SINCE_OVERFLOW_MS].figure =
-			if_known(counts[TRAFFIC_OVERFLOWS] &&
-				 view->overflowed_ms >= 0, view->overflowed_ms),
-	};
-
-	return put_row(at, sockets_columns, values, ARRAY_SIZE(values));
-}
-
-static char *put_sockets(struct seq_file *m, char *at, const struct sock *sk,
-			 struct listener_view *view)
-{
-	pid_t pid = reader_caller(m->private, m->file->f_cred, &view->call);
-
-	return put_view(m, at, sk, view, known_of(m->private, sk, view), pid);
-}
-
-LISTENERS_FILE(sockets);
-
-/* Peaks are for who looks on; who administers the namespace may reset them. */
-static int sockets_write(struct file *file, char *text, size_t length)
-{
-	struct seq_file *m = file->private_data;
-	struct net *net = seq_file_net(m);
-
-	if (!file_ns_capable(file, net->user_ns, CAP_NET_ADMIN))
-		return -EPERM;
-	if (length && text[length - 1] == '\n')
-		text[--length] = '\0';
-	if (length != strlen("reset") || strcmp(text, "reset"))
-		return -EINVAL;
-	return sweep_reset_peaks(net);
-}
+#include "tables.h"
+#include "totals.h"
 
 /* ---- totals ---- */
 
-static const struct column totals_columns[] = {
-	{ "syns", 9 }, { "accepts", 9 }, { "overflows", 10 },
-	{ "synq_drops", 11 }, { "syncookies", 0 },
+static const struct {
+	struct column column;
+	enum traffic_count count;
+} totals_columns[] = {
+	{ { "syns", 9 }, TRAFFIC_SYNS },
+	{ { "accepts", 9 }, TRAFFIC_ACCEPTS },
+	{ { "overflows", 10 }, TRAFFIC_OVERFLOWS },
+	{ { "synq_drops", 11 }, TRAFFIC_SYNQ_DROPS },
+	{ { "syncookies", 11 }, TRAFFIC_SYNCOOKIES },
+	{ { "requests", 9 }, TRAFFIC_REQUESTS },
+	{ { "finished", 9 }, TRAFFIC_FINISHED },
+	{ { "expired", 8 }, TRAFFIC_EXPIRED },
+	{ { "reset", 8 }, TRAFFIC_RESET },
+	{ { "resent", 8 }, TRAFFIC_RESENT },
+	{ { "cookies_finished", 17 }, TRAFFIC_COOKIES_FINISHED },
+	{ { "cookies_failed", 15 }, TRAFFIC_COOKIES_FAILED },
+	{ { "fastopens", 10 }, TRAFFIC_FASTOPENS },
+	{ { "fastopen_overflows", 19 }, TRAFFIC_FASTOPEN_OVERFLOWS },
+	{ { "failed", 7 }, TRAFFIC_FAILED },
+	{ { "carried_requests", 17 }, TRAFFIC_CARRIED_REQUESTS },
+	{ { "carried_connections", 20 }, TRAFFIC_CARRIED_CONNECTIONS },
+	{ { "joined", 7 }, TRAFFIC_JOINED },
+	{ { "overflows_ack", 14 }, TRAFFIC_OVERFLOWS_ACK },
+	{ { "synq_reserved", 14 }, TRAFFIC_SYNQ_RESERVED },
+	{ { "unaccepted", 11 }, TRAFFIC_UNACCEPTED },
+	{ { "abandoned", 0 }, TRAFFIC_ABANDONED },
 };
 
-/* What stands in these columns. */
-static const enum traffic_count totals_counts[] = {
-	TRAFFIC_SYNS, TRAFFIC_ACCEPTS, TRAFFIC_OVERFLOWS,
-	TRAFFIC_SYNQ_DROPS, TRAFFIC_SYNCOOKIES,
-};
-
+/* What follows from the others is brought up to date first. */
 static int totals_show(struct seq_file *m, void *v)
 {
-	struct traffic_known known = traffic_known(AF_UNSPEC);
-	union value values[ARRAY_SIZE(totals_columns)];
 	struct net *net = seq_file_single_net(m);
+	char *at = row_begin(m, 2 * ROW_SIZE);
+	enum traffic_count count;
+	struct known known;
 	unsigned int i;
-	char *at;
+	int err;
 
-	put_header(m, ROW_SIZE, totals_columns, ARRAY_SIZE(totals_columns));
-	at = row_begin(m, ROW_SIZE);
 	if (!at)
 		return 0;
-	for (i = 0; i < ARRAY_SIZE(totals_counts); i++)
-		values[i].figure = if_known(known.counts[totals_counts[i]],
-					    traffic_total(net, totals_counts[i]));
-	row_commit(m, put_row(at, totals_columns, values, ARRAY_SIZE(values)));
+	sweep_check_hooks();
+	outcome_settle(net);
+	err = sweep_namespace(net, listener_derive);
+	if (err)
+		return err;
+	known = known_now(AF_UNSPEC);
+	for (i = 0; i < ARRAY_SIZE(totals_columns); i++)
+		at = put_title(at, &totals_columns[i].column);
+	at = row_end(at);
+	for (i = 0; i < ARRAY_SIZE(totals_columns); i++) {
+		count = totals_columns[i].count;
+		at = put_figure(at, &totals_columns[i].column,
+				if_known(known.counts[count],
+					 totals_read(net, count)));
+	}
+	row_commit(m, row_end(at));
 	return 0;
 }
 
-/* ---- waits ---- */
-
-enum {
-	WAITS_COOKIE, WAITS_LOCAL, WAITS_COUNT, WAITS_SUM_MS, WAITS_FIRST,
-	WAITS_COLUMNS = WAITS_FIRST + TRAFFIC_WAITS,
-};
-
-static const struct column waits_columns[WAITS_COLUMNS] = {
-	[WAITS_COOKIE]	= { "cookie", 7, COLUMN_HEX },
-	[WAITS_LOCAL]	= { "local", 22, COLUMN_LOCAL },
-	[WAITS_COUNT]	= { "count", 9 },
-	[WAITS_SUM_MS]	= { "sum_ms", 11 },
-	[WAITS_FIRST]	= { "4ms", 8 }, { "8ms", 8 }, { "16ms", 8 },
-	{ "32ms", 8 }, { "64ms", 8 }, { "128ms", 8 }, { "256ms", 8 },
-	{ "512ms", 8 }, { "1024ms", 8 }, { "2048ms", 8 }, { "4096ms", 8 },
-	{ "8192ms", 8 }, { "16384ms", 8 }, { "32768ms", 8 }, { "65536ms", 8 },
-	{ "more", 0 },
-};
-
-static char *put_waits(struct seq_file *m, char *at, const struct sock *sk,
-		       struct listener_view *view)
-{
-	unsigned long counts[TRAFFIC_WAITS] = { };
-	union value values[WAITS_COLUMNS];
-	unsigned long count = 0, ms = 0;
-	unsigned int i;
-	bool known;
-
-	known = accepts_known(known_of(m->private, sk, view), sk);
-	if (known)
-		listener_read_waits(view, counts, &ms);
-
-	for (i = 0; i < TRAFFIC_WAITS; i++) {
-		values[WAITS_FIRST + i].figure = if_known(known, counts[i]);
-		count += counts[i];
-	}
-	values[WAITS_COOKIE].figure = view->cookie;
-	values[WAITS_LOCAL].sk = sk;
-	values[WAITS_COUNT].figure = if_known(known, count);
-	values[WAITS_SUM_MS].figure = if_known(known, ms);
-	return put_row(at, waits_columns, values, ARRAY_SIZE(values));
-}
-
-LISTENERS_FILE(waits);
-
 /* ---- clamp ---- */
 
-/* Bytes that a write may have. */
-#define CLAMP_WRITE_MAX 65536
+/*
+ * Bytes that a write may have: as many as all rules that there can be, with the
+ * longest names in octal.
+ */
+#define CLAMP_WRITE_MAX 524288
 
 static int clamp_show(struct seq_file *m, void *v)
 {
@@ -250,7 +112,10 @@ static int clamp_show(struct seq_file *m, void *v)
 	rcu_read_lock();
 	rules = clamp_rules(net);
 	for (i = 0; rules && i < rules->count; i++)
-		put_rule(m, &rules->rule[i]);
+		put_rule(m, &rules->rule[i], (struct unix_name) { });
+	for (i = 0; rules && i < rules->named_count; i++)
+		put_rule(m, &rules->named[i].rule,
+			 clamp_name(&rules->named[i]));
 	rcu_read_unlock();
 
 	clamp_error(net, error);
@@ -276,10 +141,10 @@ static ssize_t clamp_write(struct file *file, const char __user *from,
 	if (!length)
 		return 0;
 	if (length > CLAMP_WRITE_MAX) {
-		rules_refuse(net, NULL, "more than 65536 bytes in a write");
+		rules_refuse(net, NULL, "more than 524288 bytes in a write");
 		return -E2BIG;
 	}
-	text = kvmalloc(length, GFP_KERNEL);
+	text = kvmalloc(length, GFP_KERNEL_ACCOUNT);
 	if (!text)
 		return -ENOMEM;
 	err = copy_from_user(text, from, length) ? -EFAULT :
@@ -325,19 +190,25 @@ static const char * const hook_states[] = {
 	[HOOK_MISSING]	= "missing",
 	[HOOK_UNNEEDED]	= "unneeded",
 	[HOOK_ON]	= "on",
+	[HOOK_SILENCED]	= "silenced",
 };
 
 static int hooks_show(struct seq_file *m, void *v)
 {
 	struct hook_status status;
 	unsigned int i;
+	bool placed;
 
-	seq_printf(m, "%-22s %-9s %10s %8s  serves\n",
-		   "symbol", "state", "hits", "nmissed");
+	sweep_check_hooks();
+	seq_printf(m, "%-33s %-9s %-9s %10s %8s  serves\n",
+		   "symbol", "how", "state", "hits", "nmissed");
 	for (i = 0; hook_status(i, &status); i++) {
-		seq_printf(m, "%-22s %-9s ", status.hook->symbol,
+		placed = status.state == HOOK_ON ||
+			 status.state == HOOK_SILENCED;
+		seq_printf(m, "%-33s %-9s %-9s ", status.hook->symbol,
+			   placed ? status.how : "-",
 			   hook_states[status.state]);
-		if (status.state == HOOK_ON)
+		if (placed)
 			seq_printf(m, "%10lu %8lu", status.hits, status.missed);
 		else
 			seq_printf(m, "%10s %8s", "-", "-");
@@ -346,8 +217,8 @@ static int hooks_show(struct seq_file *m, void *v)
 			seq_printf(m, " (without it %s)", status.hook->lost);
 		seq_putc(m, '\n');
 	}
-	seq_printf(m, "%-22s %-9s %10lu %8s  %s\n", "unrecorded", "-",
-		   listener_unrecorded(), "-",
+	seq_printf(m, "%-33s %-9s %-9s %10lu %8s  %s\n", "unrecorded", "-",
+		   "-", listener_unrecorded(), "-",
 		   "listeners that a walk met without a record");
 	return 0;
 }
@@ -371,8 +242,15 @@ int listenq_proc_init(struct net *net)
 	if (!proc_create_net_data_write("sockets", 0644, dir, &sockets_ops,
 					sockets_write,
 					sizeof(struct reader), NULL) ||
+	    !proc_create_net("handshakes", 0444, dir, &handshakes_ops,
+			     sizeof(struct reader)) ||
 	    !proc_create_net("waits", 0444, dir, &waits_ops,
 			     sizeof(struct reader)) ||
+	    !proc_create_net("drops", 0444, dir, &drops_ops,
+			     sizeof(struct reader)) ||
+	    !proc_create_net("unix", 0444, dir, &unix_ops,
+			     sizeof(struct reader)) ||
+	    !proc_create_data("refused", 0400, dir, &refusals_proc_ops, net) ||
 	    !proc_create_net_single("totals", 0444, dir, totals_show, NULL) ||
 	    !proc_create_data("clamp", 0644, dir, &clamp_ops, net) ||
 	    !proc_create_net_single("hooks", 0444, dir, hooks_show, NULL)) {

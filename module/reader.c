@@ -13,7 +13,9 @@
 #include <linux/seq_file_net.h>
 #include <linux/user_namespace.h>
 
+#include "outcome.h"
 #include "reader.h"
+#include "sweep.h"
 
 /*
  * The caller's number as the reader's PID namespace sees it; 0 where it does
@@ -31,7 +33,7 @@ pid_t reader_find_caller(const struct listen_call *call)
 	rcu_read_lock();
 	pid = find_pid_ns(call->pid, &init_pid_ns);
 	task = pid_task(pid, PIDTYPE_TGID);
-	if (task && task->start_time == call->started)
+	if (task && call_time(task) == call->started)
 		nr = pid_nr_ns(pid, ns);
 	else if (!pid_task(pid, PIDTYPE_PID))
 		nr = ns == &init_pid_ns ? call->pid : 0;
@@ -45,7 +47,8 @@ pid_t reader_find_caller(const struct listen_call *call)
  * What seq_file takes for a record is the header, or as many rows as fit into
  * the file's buffer: no listener is in anybody's hands between two of them.
  */
-void *reader_start(struct seq_file *m, loff_t *pos)
+void *reader_begin(struct seq_file *m, loff_t *pos,
+		   const struct walk_table *table)
 {
 	struct reader *reader = m->private;
 	struct listener_walk *walk = &reader->walk;
@@ -54,14 +57,26 @@ void *reader_start(struct seq_file *m, loff_t *pos)
 	if (*pos)
 		return listener_walk_ends(walk) ? NULL : reader;
 
-	listener_walk_begin(walk, seq_file_net(m), reader->batch,
+	sweep_check_hooks();
+	listener_walk_begin(walk, table, seq_file_net(m), reader->batch,
 			    ARRAY_SIZE(reader->batch));
 	reader->row_size = ROW_SIZE / 2;
 	reader->is_admin = file_ns_capable(m->file, walk->net->user_ns,
 					   CAP_NET_ADMIN);
-	reader->known = traffic_known(AF_INET);
-	reader->known6 = traffic_known(AF_INET6);
 	return SEQ_START_TOKEN;
+}
+
+void *reader_start(struct seq_file *m, loff_t *pos)
+{
+	struct reader *reader = m->private;
+	void *v = reader_begin(m, pos, &tcp_table);
+
+	if (v != SEQ_START_TOKEN)
+		return v;
+	outcome_settle(seq_file_net(m));
+	reader->known = known_now(AF_INET);
+	reader->known6 = known_now(AF_INET6);
+	return v;
 }
 
 void *reader_next(struct seq_file *m, void *v, loff_t *pos)

@@ -17,10 +17,12 @@
 #include <net/mptcp.h>
 #include <net/sock.h>
 
+#include "known.h"
 #include "listener.h"
+#include "pool.h"
 #include "record.h"
 #include "row.h"
-#include "traffic.h"
+#include "unix.h"
 #include "walk.h"
 
 /*
@@ -38,6 +40,7 @@
  * @is_admin: whether the opener has CAP_NET_ADMIN over the namespace
  * @known: which figures of IPv4's listeners have all their hooks
  * @known6: the same of IPv6's
+ * @unix_known: the same of AF_UNIX'
  * @walk: where the reader is
  * @batch: the walk's
  * @row_size: what a row has taken on average, in bytes
@@ -49,19 +52,22 @@
 struct reader {
 	struct seq_net_private p;
 	bool is_admin;
-	struct traffic_known known;
-	struct traffic_known known6;
+	struct known known;
+	struct known known6;
+	struct unix_known unix_known;
 	struct listener_walk walk;
 	struct sock *batch[2 * LISTENER_BATCH];
 	unsigned int row_size;
 	pid_t caller;
-	u64 caller_started;
+	u32 caller_started;
 	pid_t caller_pid;
 };
 
 /* What kmalloc() gives for it is 8 kB; for more it would be 16 kB. */
 static_assert(sizeof(struct reader) <= 8192);
 
+void *reader_begin(struct seq_file *m, loff_t *pos,
+		   const struct walk_table *table);
 void *reader_start(struct seq_file *m, loff_t *pos);
 void *reader_next(struct seq_file *m, void *v, loff_t *pos);
 void reader_stop(struct seq_file *m, void *v);
@@ -104,56 +110,42 @@ static inline pid_t reader_caller(struct reader *reader,
 }
 
 /* Which figures of a listener are known. */
-static inline const struct traffic_known *
+static inline const struct known *
 known_of(const struct reader *reader, const struct sock *sk,
 	 const struct listener_view *view)
 {
-	static const struct traffic_known nothing;
+	static const struct known nothing;
 
-	if (!view->record)
+	if (!view->record || READ_ONCE(view->record->traffic_doubted))
 		return &nothing;
 	return sk->sk_family == AF_INET6 ? &reader->known6 : &reader->known;
 }
 
-/* An MPTCP socket is accepted where its subflow is not seen. */
-static inline bool accepts_known(const struct traffic_known *known,
-				 const struct sock *sk)
-{
-	return known->counts[TRAFFIC_ACCEPTS] && !sk_is_mptcp(sk);
-}
-
 /*
  * Rows, until the buffer is full but for a few. A listener that is gone by now
- * has none.
+ * has none; what one has takes @size bytes at most.
  */
 static __always_inline void
 put_listeners(struct seq_file *m,
-	      char *(*put)(struct seq_file *m, char *at, const struct sock *sk,
-			   struct listener_view *view))
+	      char *(*put)(struct seq_file *m, char *at, struct sock *sk),
+	      size_t size)
 {
 	struct reader *reader = m->private;
 	struct listener_walk *walk = &reader->walk;
 	char *at = row_begin(m, ROW_SPARE);
-	struct listener_view view;
-	char *first, *next, *end;
-	struct sock *sk;
+	char *first, *end;
 	unsigned int i;
 
 	if (!at)
 		return;
 	end = at + seq_get_buf(m, &first);
-	record_fill_pool();
+	pool_fill();
 	while (end - at >= ROW_SPARE && !listener_walk_ends(walk)) {
 		first = at;
 		rcu_read_lock();
 		listener_walk_take(walk, (end - at) / reader->row_size);
-		for (i = 0; i < walk->count && end - at >= ROW_SIZE; i++) {
-			sk = walk->batch[i];
-			listener_read(sk, &view);
-			next = put(m, at, sk, &view);
-			if (listener_is_same(sk, &view))
-				at = next;
-		}
+		for (i = 0; i < walk->count && end - at >= size; i++)
+			at = put(m, at, walk->batch[i]);
 		listener_walk_leave(walk, i);
 		rcu_read_unlock();
 		if (at > first)
@@ -165,24 +157,40 @@ put_listeners(struct seq_file *m,
 
 /*
  * A file of listeners is a table of its columns, new ones only ever appended,
- * and a function that puts a listener's row.
+ * and a function that puts a listener's row, or rows, for which @size bytes do, of
+ * what @read has written into a @type, if @is_same says that this is true.
  */
-#define LISTENERS_FILE(name)						\
+#define LISTENERS_FILE_OF(name, size, starts, type, read, is_same)	\
+static __always_inline char *put_one_of_##name(struct seq_file *m,	\
+					       char *at, struct sock *sk) \
+{									\
+	type view;							\
+	char *next;							\
+									\
+	read(sk, &view);						\
+	next = put_##name(m, at, sk, &view);				\
+	return is_same(sk, &view) ? next : at;				\
+}									\
+									\
 static int name##_show(struct seq_file *m, void *v)			\
 {									\
 	if (v == SEQ_START_TOKEN)					\
 		put_header(m, READ_SIZE, name##_columns,		\
 			   ARRAY_SIZE(name##_columns));			\
 	else								\
-		put_listeners(m, put_##name);				\
+		put_listeners(m, put_one_of_##name, size);		\
 	return 0;							\
 }									\
 									\
-static const struct seq_operations name##_ops = {			\
-	.start	= reader_start,						\
+const struct seq_operations name##_ops = {				\
+	.start	= starts,						\
 	.next	= reader_next,						\
 	.stop	= reader_stop,						\
 	.show	= name##_show,						\
 }
+
+#define LISTENERS_FILE(name, size)					\
+	LISTENERS_FILE_OF(name, size, reader_start, struct listener_view, \
+			  listener_read, listener_is_same)
 
 #endif /* LISTENQ_READER_H */

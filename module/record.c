@@ -5,12 +5,12 @@
  *
  * A record's life:
  *
- *	allocated -> pool -> a bucket -> retired -> (grace period) -> freed
+ *	allocated -> a pool -> a bucket -> retired -> (grace period) -> freed
  *
- * Probe handlers take records from the pool and retire them, and allocate and
- * free nothing; upkeep_work does, from process context. A record is retired
- * once, by whoever sets its @retired first: the listener's stop, a new
- * start on the same socket, or a sweep that met no such listener.
+ * Handlers of hooks take records from the pools (pool.c) and retire them, and
+ * free none; upkeep_work does, from process context. A record is retired once,
+ * by whoever sets its @retired first: the listener's stop, a new start on the
+ * same socket, or a sweep that met no such listener.
  *
  * The hooks of listen() begin and end records, everybody looks them up. Locks,
  * innermost last, raw and with interrupts off: a bucket's, the pool's.
@@ -26,6 +26,7 @@
 #include <linux/workqueue.h>
 
 #include "compat.h"
+#include "pool.h"
 #include "record.h"
 #include "socket.h"
 
@@ -38,26 +39,12 @@
 #define BUCKET_BITS_MAX 16
 #define BUCKET_SHARE_SHIFT 15
 
-/*
- * The pool is refilled when POOL_STEP records are missing, so 1,024 listen()
- * calls find one before any work item has had a chance to run.
- */
-#define POOL_STEP 64
-#define POOL_SIZE (1024 + POOL_STEP)
+/* How many retired records are worth a work item. */
+#define RETIRED_STEP 64
 
 /* Set before the first hook is placed. */
-static struct record_bucket *buckets __read_mostly;
-static unsigned int bucket_bits __read_mostly;
-
-static struct kmem_cache *record_cache;
-
-static struct {
-	raw_spinlock_t lock;	/* guards the rest */
-	struct llist_node *records;
-	unsigned int count;
-} pool = {
-	.lock = __RAW_SPIN_LOCK_UNLOCKED(pool.lock),
-};
+struct record_hash record_hash __read_mostly;
+static unsigned int buckets_count;
 
 /* Out of use, perhaps still in their buckets. Any context adds. */
 static LLIST_HEAD(retired);
@@ -69,141 +56,58 @@ static unsigned int sweeps;
 static void upkeep(struct work_struct *work);
 static void upkeep_soon(struct irq_work *work);
 
+unsigned long record_proofs;
 struct workqueue_struct *record_workqueue;
 static DECLARE_WORK(upkeep_work, upkeep);
 static struct irq_work upkeep_irq_work;
 
-/* ---- the pool ---- */
-
-static void pool_put(struct listener *listener)
-{
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&pool.lock, flags);
-	listener->idle.next = pool.records;
-	pool.records = &listener->idle;
-	WRITE_ONCE(pool.count, pool.count + 1);
-	raw_spin_unlock_irqrestore(&pool.lock, flags);
-}
-
-/* Any context but an NMI. NULL where the pool is empty. */
-static struct listener *pool_get(void)
-{
-	struct llist_node *node;
-	unsigned long flags;
-	bool low;
-
-	raw_spin_lock_irqsave(&pool.lock, flags);
-	node = pool.records;
-	if (node) {
-		pool.records = node->next;
-		WRITE_ONCE(pool.count, pool.count - 1);
-	}
-	low = pool.count <= POOL_SIZE - POOL_STEP;
-	raw_spin_unlock_irqrestore(&pool.lock, flags);
-
-	if (low)
-		irq_work_queue(&upkeep_irq_work);
-	return node ? llist_entry(node, struct listener, idle) : NULL;
-}
-
-/**
- * record_fill_pool() - allocate the records that the pool lacks
- *
- * A pool that can't be filled is tried again later.
- *
- * Context: process context, may sleep.
- * Return: whether the pool holds any.
- */
-bool record_fill_pool(void)
-{
-	struct listener *listener;
-
-	while (READ_ONCE(pool.count) < POOL_SIZE) {
-		listener = kmem_cache_alloc(record_cache,
-					    GFP_KERNEL | __GFP_NOWARN);
-		if (!listener)
-			break;
-		pool_put(listener);
-	}
-	return READ_ONCE(pool.count);
-}
-
-static void pool_drain(void)
-{
-	struct llist_node *node = pool.records;
-	struct listener *listener, *next;
-
-	llist_for_each_entry_safe(listener, next, node, idle)
-		kmem_cache_free(record_cache, listener);
-	pool.records = NULL;
-	pool.count = 0;
-}
-
 /* ---- records ---- */
 
-/**
- * record_bucket() - where a socket's record is, if it has one
- * @sk: the socket's address, which is not followed
- *
- * Context: any.
- * Return: the bucket.
+/*
+ * A record in which nothing is known yet, from what pool_get() or pool_get_own()
+ * has given, all zero; NULL for NULL. The bucket is locked.
  */
-struct record_bucket *record_bucket(const struct sock *sk)
+static struct listener *record_add(struct record_bucket *bucket,
+				   struct listener *listener,
+				   const struct sock *sk, u64 cookie)
 {
-	return &buckets[hash_ptr((void *)sk, bucket_bits)];
-}
-
-static bool is_record_of(const struct listener *listener,
-			 const struct sock *sk, u64 cookie)
-{
-	return listener->sk == sk && listener->cookie == cookie &&
-	       !record_is_retired(listener);
-}
-
-/**
- * record_find() - a socket's record in its bucket
- * @bucket: the bucket
- * @sk: the socket's address, which is not followed
- * @cookie: the socket's cookie
- *
- * Context: an RCU reader, or the bucket is locked.
- * Return: the record, or NULL.
- */
-struct listener *record_find(struct record_bucket *bucket,
-			     const struct sock *sk, u64 cookie)
-{
-	struct listener *listener;
-
-	hlist_for_each_entry_rcu(listener, &bucket->records, node)
-		if (is_record_of(listener, sk, cookie))
-			return listener;
-	return NULL;
-}
-
-/**
- * record_add() - begin a record
- * @bucket: the socket's
- * @sk: a listener, which has none
- * @cookie: the socket's cookie
- *
- * Context: @bucket's lock held.
- * Return: the record, in which nothing is known yet; NULL where the pool is
- * empty.
- */
-struct listener *record_add(struct record_bucket *bucket, const struct sock *sk,
-			    u64 cookie)
-{
-	struct listener *listener = pool_get();
-
 	if (!listener)
 		return NULL;
-	memset(listener, 0, sizeof(*listener));
 	listener->sk = sk;
 	listener->cookie = cookie;
+	listener->totals = totals_of(sock_net(sk));
+	listener_endpoint(sk, &listener->place);
 	listener->seen = READ_ONCE(sweeps);
 	listener->since = get_jiffies_64();
+	/* The first who looks finds a window that has ended. */
+	listener->peaks_until = (u32)jiffies;
 	hlist_add_head_rcu(&listener->node, &bucket->records);
+	return listener;
+}
+
+/**
+ * record_begin() - begin a record of a socket that begins to listen
+ * @bucket: the socket's
+ * @sk: the socket, in the listening hash since a moment ago, locked by the
+ *	caller of the function that is hooked
+ * @cookie: the socket's cookie
+ *
+ * One that it has from before it listened the last time ends.
+ *
+ * Context: @bucket's lock held, preemption off, not in an NMI.
+ * Return: the record, in which nothing is known yet; NULL where the pools are
+ * empty.
+ */
+struct listener *record_begin(struct record_bucket *bucket,
+			      const struct sock *sk, u64 cookie)
+{
+	struct listener *listener = record_find(bucket, sk, cookie);
+
+	if (listener)
+		record_retire(listener);
+	listener = record_add(bucket, pool_get_own(), sk, cookie);
+	if (listener)
+		listener->started = true;
 	return listener;
 }
 
@@ -217,15 +121,19 @@ struct listener *record_add(struct record_bucket *bucket, const struct sock *sk,
  * before there was one, which would be kept until a sweep then.
  *
  * Context: @bucket's lock held, an RCU reader.
- * Return: as record_add(); ERR_PTR(-ENOTCONN) where @sk has stopped.
+ * Return: the record, in which nothing is known yet; NULL where the pool is
+ * empty; ERR_PTR(-ENOTCONN) where @sk has stopped.
  */
 struct listener *record_annotate(struct record_bucket *bucket,
 				 const struct sock *sk, u64 cookie)
 {
-	struct listener *listener = record_add(bucket, sk, cookie);
+	struct listener *listener = record_add(bucket, pool_get(), sk, cookie);
 
 	if (!listener)
 		return NULL;
+	if (record_is_unix(listener))
+		listener->unix_traffic.carried =
+			skb_queue_len_lockless(&sk->sk_receive_queue);
 	/* With that of record_end(): one of the two sees what the other does. */
 	smp_mb();
 	if (listener_is_there(sk))
@@ -262,8 +170,39 @@ void record_retire(struct listener *listener)
 	if (xchg(&listener->retired, 1))
 		return;
 	llist_add(&listener->idle, &retired);
-	if (atomic_inc_return(&retired_count) >= POOL_STEP)
+	if (atomic_inc_return(&retired_count) >= RETIRED_STEP)
 		irq_work_queue(&upkeep_irq_work);
+}
+
+/**
+ * record_has_ended() - whether a socket has a record that is out of use
+ * @bucket: the socket's
+ * @sk: the socket's address, which is not followed
+ * @cookie: the socket's cookie
+ *
+ * Context: @bucket's lock held.
+ * Return: whether there is one; none when upkeep() has been there.
+ */
+bool record_has_ended(const struct record_bucket *bucket,
+		      const struct sock *sk, u64 cookie)
+{
+	const struct listener *listener;
+
+	hlist_for_each_entry(listener, &bucket->records, node)
+		if (listener->sk == sk && listener->cookie == cookie &&
+		    record_is_retired(listener))
+			return true;
+	return false;
+}
+
+/**
+ * record_retired() - how many records are out of use and in their buckets yet
+ *
+ * Context: any.
+ */
+unsigned int record_retired(void)
+{
+	return atomic_read(&retired_count);
 }
 
 static void record_unlink(struct listener *listener)
@@ -278,14 +217,10 @@ static void record_unlink(struct listener *listener)
 
 static void record_free(struct rcu_head *rcu)
 {
-	kmem_cache_free(record_cache, container_of(rcu, struct listener, rcu));
+	pool_free(container_of(rcu, struct listener, rcu));
 }
 
-/*
- * Process context: fill the pool, free the retired. The pool does not wait for
- * a grace period: somebody who listens and closes in a loop would leave it
- * empty for all others.
- */
+/* Process context: free the retired. */
 static void upkeep(struct work_struct *work)
 {
 	struct llist_node *batch = llist_del_all(&retired);
@@ -298,7 +233,6 @@ static void upkeep(struct work_struct *work)
 		count++;
 	}
 	atomic_sub(count, &retired_count);
-	record_fill_pool();
 }
 
 /* A work item can't be queued from a probe handler, an irq_work can. */
@@ -308,19 +242,6 @@ static void upkeep_soon(struct irq_work *work)
 }
 
 /* ---- lookups, and what the hooks of listen() tell ---- */
-
-/**
- * record_lookup() - the record of what may be a listener
- * @sk: the socket's address, which is not followed
- * @cookie: the socket's cookie
- *
- * Context: any, as an RCU reader: takes no lock.
- * Return: the record, to be used as long as the caller is a reader, or NULL.
- */
-struct listener *record_lookup(const struct sock *sk, u64 cookie)
-{
-	return record_find(record_bucket(sk), sk, cookie);
-}
 
 /**
  * record_copy_call() - the latest listen() on a listener
@@ -336,34 +257,6 @@ void record_copy_call(struct listener *listener, struct listen_call *call)
 
 	raw_spin_lock_irqsave(&bucket->lock, flags);
 	*call = listener->call;
-	raw_spin_unlock_irqrestore(&bucket->lock, flags);
-}
-
-/**
- * record_begin() - a socket has begun to listen
- * @sk: the socket, in the listening hash since a moment ago, locked by the
- *	caller of the function that is probed
- * @call: the listen() that did it
- *
- * Begins a new record, also where the socket has listened before. With the
- * pool empty there is none until a walk meets the listener.
- *
- * Context: preemption off, not in an NMI.
- */
-void record_begin(struct sock *sk, const struct listen_call *call)
-{
-	struct record_bucket *bucket = record_bucket(sk);
-	u64 cookie = socket_cookie(sk);
-	struct listener *listener;
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&bucket->lock, flags);
-	listener = record_find(bucket, sk, cookie);
-	if (listener)
-		record_retire(listener);
-	listener = record_add(bucket, sk, cookie);
-	if (listener)
-		record_set_call(listener, call);
 	raw_spin_unlock_irqrestore(&bucket->lock, flags);
 }
 
@@ -386,6 +279,32 @@ void record_end(const struct sock *sk)
 
 /* ---- sweeps ---- */
 
+static unsigned int whose_record(const struct listener *listener)
+{
+	return record_is_unix(listener) ? RECORDS_OF_UNIX : RECORDS_OF_TCP;
+}
+
+/* Do @what to each record of these, under the lock of its bucket. */
+static void records_each(void (*what)(struct listener *listener),
+			 unsigned int whose)
+{
+	struct listener *listener;
+	struct record_bucket *bucket;
+	unsigned long flags;
+
+	for (bucket = record_hash.buckets;
+	     bucket < record_hash.buckets + buckets_count; bucket++) {
+		if (hlist_empty(&bucket->records))
+			continue;
+		raw_spin_lock_irqsave(&bucket->lock, flags);
+		hlist_for_each_entry(listener, &bucket->records, node)
+			if (whose & whose_record(listener))
+				what(listener);
+		raw_spin_unlock_irqrestore(&bucket->lock, flags);
+		cond_resched();
+	}
+}
+
 /**
  * record_sweep_begin() - begin to look for records whose listener is gone
  *
@@ -407,6 +326,16 @@ void record_met(struct listener *listener)
 	listener->seen = READ_ONCE(sweeps);
 }
 
+static void retire_unmet(struct listener *listener)
+{
+	if ((u16)(sweeps - listener->seen) <= 1)
+		return;
+	if (listener->started && !record_is_retired(listener))
+		record_prove(record_is_unix(listener) ? PROOF_UNIX_STOPPED :
+							PROOF_STOPPED);
+	record_retire(listener);
+}
+
 /**
  * record_sweep_end() - retire the records that the sweep has not met
  *
@@ -417,20 +346,41 @@ void record_met(struct listener *listener)
  */
 void record_sweep_end(void)
 {
-	struct listener *listener;
-	struct record_bucket *bucket;
-	unsigned long flags;
+	records_each(retire_unmet, RECORDS_OF_ALL);
+}
 
-	for (bucket = buckets; bucket < buckets + BIT(bucket_bits); bucket++) {
-		if (hlist_empty(&bucket->records))
-			continue;
-		raw_spin_lock_irqsave(&bucket->lock, flags);
-		hlist_for_each_entry(listener, &bucket->records, node)
-			if (sweeps - listener->seen > 1)
-				record_retire(listener);
-		raw_spin_unlock_irqrestore(&bucket->lock, flags);
-		cond_resched();
-	}
+/* ---- what silenced hooks have missed ---- */
+
+static void forget_call(struct listener *listener)
+{
+	listen_call_forget(&listener->call, listener->call.granted);
+}
+
+static void doubt_traffic(struct listener *listener)
+{
+	listener->traffic_doubted = true;
+}
+
+/**
+ * record_doubt_calls() - a listen() may have been missed on any listener
+ * @whose: on any of these
+ *
+ * Context: process context, may sleep.
+ */
+void record_doubt_calls(unsigned int whose)
+{
+	records_each(forget_call, whose);
+}
+
+/**
+ * record_doubt_traffic() - what came to any listener may have been missed
+ * @whose: to any of these
+ *
+ * Context: process context, may sleep.
+ */
+void record_doubt_traffic(unsigned int whose)
+{
+	records_each(doubt_traffic, whose);
 }
 
 /* ---- init and exit ---- */
@@ -444,32 +394,31 @@ void record_sweep_end(void)
 int record_init(void)
 {
 	u64 share = ((u64)totalram_pages() << PAGE_SHIFT) >> BUCKET_SHARE_SHIFT;
-	unsigned int i;
+	unsigned int bits, i;
 
 	init_irq_work(&upkeep_irq_work, upkeep_soon);
-	bucket_bits = clamp_t(unsigned int, share ? ilog2(share) : 0,
-			      BUCKET_BITS_MIN, BUCKET_BITS_MAX);
-	buckets = kvcalloc(BIT(bucket_bits), sizeof(*buckets), GFP_KERNEL);
-	if (!buckets)
+	bits = clamp_t(unsigned int, share ? ilog2(share) : 0,
+		       BUCKET_BITS_MIN, BUCKET_BITS_MAX);
+	buckets_count = BIT(bits);
+	record_hash.shift = BITS_PER_LONG - bits;
+	record_hash.buckets = kvcalloc(buckets_count,
+				       sizeof(*record_hash.buckets), GFP_KERNEL);
+	if (!record_hash.buckets)
 		return -ENOMEM;
-	for (i = 0; i < BIT(bucket_bits); i++)
-		raw_spin_lock_init(&buckets[i].lock);
+	for (i = 0; i < buckets_count; i++)
+		raw_spin_lock_init(&record_hash.buckets[i].lock);
 
-	record_cache = kmem_cache_create("listenq_record",
-					 sizeof(struct listener),
-					 __alignof__(struct listener), 0, NULL);
-	if (!record_cache)
-		goto free_buckets;
 	record_workqueue = alloc_workqueue("listenq", WQ_UNBOUND, 0);
 	if (!record_workqueue)
-		goto destroy_cache;
-	record_fill_pool();
+		goto free_buckets;
+	if (pool_init())
+		goto destroy_workqueue;
 	return 0;
 
-destroy_cache:
-	kmem_cache_destroy(record_cache);
+destroy_workqueue:
+	destroy_workqueue(record_workqueue);
 free_buckets:
-	kvfree(buckets);
+	kvfree(record_hash.buckets);
 	return -ENOMEM;
 }
 
@@ -485,15 +434,15 @@ void record_exit(void)
 	unsigned int i;
 
 	irq_work_sync(&upkeep_irq_work);
+	pool_stop();
 	destroy_workqueue(record_workqueue);
 	rcu_barrier();
 
 	/* The retired that upkeep() has not got to are in their buckets too. */
-	for (i = 0; i < BIT(bucket_bits); i++)
-		hlist_for_each_entry_safe(listener, next, &buckets[i].records,
-					  node)
-			kmem_cache_free(record_cache, listener);
-	pool_drain();
-	kmem_cache_destroy(record_cache);
-	kvfree(buckets);
+	for (i = 0; i < buckets_count; i++)
+		hlist_for_each_entry_safe(listener, next,
+					  &record_hash.buckets[i].records, node)
+			pool_free(listener);
+	pool_exit();
+	kvfree(record_hash.buckets);
 }

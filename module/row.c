@@ -132,6 +132,63 @@ static char *put_ipv4(char *at, __be32 address)
 	return at;
 }
 
+/* An address in brackets: the port follows. */
+static char *put_ipv6(char *at, const struct in6_addr *address)
+{
+	return at + sprintf(at, "[%pI6c]", address);
+}
+
+char *put_endpoint(char *at, const struct endpoint *endpoint)
+{
+	if (!endpoint->family)
+		return put_char(at, '-');
+	if (endpoint->family == AF_INET6)
+		at = put_ipv6(at, &endpoint->address.ip6);
+	else
+		at = put_ipv4(at, endpoint->address.ip);
+	return put_decimal(put_char(at, ':'), endpoint->port);
+}
+
+/*
+ * A name, `@` before an abstract one. What a path begins with is in octal where the
+ * whole would read as something else: as an abstract name, as "not known", or as all
+ * names in a rule.
+ */
+char *put_name(char *at, struct unix_name name)
+{
+	bool is_abstract = unix_name_is_abstract(name);
+	unsigned int i = 0;
+
+	if (!name.length)
+		return put_char(at, '-');
+	if (is_abstract)
+		at = put_char(at, '@');
+	else if (*name.bytes == '@' ||
+		 (name.length == 1 && (*name.bytes == '-' || *name.bytes == '*')))
+		at = put_octal(at, *name.bytes);
+	else
+		i--;
+	for (i++; i < name.length; i++)
+		if (likely(is_plain(name.bytes[i])))
+			at = put_char(at, name.bytes[i]);
+		else
+			at = put_octal(at, name.bytes[i]);
+	return at;
+}
+
+/* A rule's selector, as it is written. */
+char *put_name_rule(char *at, struct unix_name name, struct selector rule)
+{
+	static const char prefix[] = "unix:";
+
+	if (!selector_is_unix(rule))
+		return put_char(at, '-');
+	memcpy(at, prefix, strlen(prefix));
+	at += strlen(prefix);
+	return selector_is_every_name(rule) ? put_char(at, '*') :
+					      put_name(at, name);
+}
+
 char *put_hex(char *at, u64 value)
 {
 	char *end = at + DIV_ROUND_UP(fls64(value | 1), 4);
@@ -179,7 +236,7 @@ char *put_local(char *at, const struct sock *sk)
 {
 #if IS_ENABLED(CONFIG_IPV6)
 	if (sk->sk_family == AF_INET6)
-		at += sprintf(at, "[%pI6c]", &sk->sk_v6_rcv_saddr);
+		at = put_ipv6(at, &sk->sk_v6_rcv_saddr);
 	else
 #endif
 		at = put_ipv4(at, sk->sk_rcv_saddr);
@@ -187,17 +244,20 @@ char *put_local(char *at, const struct sock *sk)
 	return put_decimal(put_char(at, ':'), ntohs(inet_sk(sk)->inet_sport));
 }
 
+/* A column's name, in the header. */
+char *put_title(char *at, const struct column *column)
+{
+	return pad(put_word(at, column->name), at, column);
+}
+
 void put_header(struct seq_file *m, size_t size, const struct column *column,
 		unsigned int count)
 {
 	char *at = row_begin(m, size);
-	char *start;
 
 	if (!at)
 		return;
-	for (; count--; column++) {
-		start = at;
-		at = pad(put_word(at, column->name), start, column);
-	}
+	for (; count--; column++)
+		at = put_title(at, column);
 	row_commit(m, row_end(at));
 }

@@ -17,6 +17,9 @@
 #include <net/sock.h>
 
 #include "compat.h"
+#include "endpoint.h"
+#include "name.h"
+#include "record.h"
 
 /**
  * enum column_kind - how a column's values are printed
@@ -27,6 +30,9 @@
  * @COLUMN_PORTS: a range of ports; `*` for all of them, `-` for none
  * @COLUMN_PROTO: which protocol a socket speaks
  * @COLUMN_LOCAL: where a socket listens
+ * @COLUMN_ENDPOINT: an address and a port; `-` where they are not known
+ * @COLUMN_NAME: what an AF_UNIX socket is bound to
+ * @COLUMN_NAME_RULE: which rule acts on one
  */
 enum column_kind {
 	COLUMN_FIGURE,
@@ -36,6 +42,9 @@ enum column_kind {
 	COLUMN_PORTS,
 	COLUMN_PROTO,
 	COLUMN_LOCAL,
+	COLUMN_ENDPOINT,
+	COLUMN_NAME,
+	COLUMN_NAME_RULE,
 };
 
 /**
@@ -56,6 +65,9 @@ struct column {
  * @word: COLUMN_WORD
  * @ports: COLUMN_PORTS
  * @sk: COLUMN_PROTO, COLUMN_LOCAL
+ * @endpoint: COLUMN_ENDPOINT
+ * @name: COLUMN_NAME
+ * @name_rule: COLUMN_NAME_RULE; the name is what a rule for it alone is called by
  */
 union value {
 	s64 figure;
@@ -65,9 +77,20 @@ union value {
 		u16 last;
 	} ports;
 	const struct sock *sk;
+	const struct endpoint *endpoint;
+	struct unix_name name;
+	struct {
+		struct unix_name name;
+		struct selector rule;
+	} name_rule;
 };
 
 #define VALUE_UNKNOWN S64_MAX
+
+static inline s64 if_known(bool known, s64 figure)
+{
+	return known ? figure : VALUE_UNKNOWN;
+}
 
 /*
  * Words may hold anything: a process can name itself with an escape sequence
@@ -87,13 +110,14 @@ static inline const char *word_format(char c)
 }
 
 /*
- * No row is longer, with what pads it: an address with a device's name, both
- * that and the process' in octal, and all numbers at their longest make 531.
+ * No row is longer, with what pads it: an address with a device's name, in octal,
+ * and 36 numbers at their longest make 870.
  */
-#define ROW_SIZE 640
+#define ROW_SIZE 1024
 
 char *row_begin(struct seq_file *m, size_t size);
 void row_commit(struct seq_file *m, const char *at);
+char *put_title(char *at, const struct column *column);
 void put_header(struct seq_file *m, size_t size, const struct column *column,
 		unsigned int count);
 
@@ -104,6 +128,9 @@ char *put_word(char *at, const char *word);
 char *put_ports(char *at, u16 first, u16 last);
 char *put_proto(char *at, const struct sock *sk);
 char *put_local(char *at, const struct sock *sk);
+char *put_endpoint(char *at, const struct endpoint *endpoint);
+char *put_name(char *at, struct unix_name name);
+char *put_name_rule(char *at, struct unix_name name, struct selector rule);
 
 static __always_inline char *put_char(char *at, char c)
 {
@@ -175,6 +202,13 @@ static __always_inline char *put_value(char *at, const struct column *column,
 		return pad(put_proto(at, value.sk), at, column);
 	case COLUMN_LOCAL:
 		return pad(put_local(at, value.sk), at, column);
+	case COLUMN_ENDPOINT:
+		return pad(put_endpoint(at, value.endpoint), at, column);
+	case COLUMN_NAME:
+		return pad(put_name(at, value.name), at, column);
+	case COLUMN_NAME_RULE:
+		return pad(put_name_rule(at, value.name_rule.name,
+					 value.name_rule.rule), at, column);
 	}
 	return at;
 }

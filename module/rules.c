@@ -10,6 +10,9 @@
  *	flush
  *	# a comment
  *
+ * SELECTOR is *, PORT or PORT-PORT, or of AF_UNIX unix:*, unix:PATH or unix:@NAME,
+ * where \ and three octal digits stand for any byte.
+ *
  * For the file clamp alone, in process context, with no lock held.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -25,6 +28,9 @@
 #include "row.h"
 #include "rules.h"
 
+/* Of the selectors of AF_UNIX. */
+#define PREFIX	"unix:"
+
 /* ---- rules to text ---- */
 
 static void put_clause(struct seq_file *m, const char *verb, int number)
@@ -37,15 +43,23 @@ static void put_clause(struct seq_file *m, const char *verb, int number)
  * put_rule() - a rule as a line that can be written back
  * @m: the file
  * @rule: the rule
+ * @name: of AF_UNIX, the name that it is for
  *
  * Context: any.
  */
-void put_rule(struct seq_file *m, const struct clamp_rule *rule)
+void put_rule(struct seq_file *m, const struct clamp_rule *rule,
+	      struct unix_name name)
 {
-	char ports[sizeof("65535-65535")];
+	char selector[sizeof(PREFIX) + 4 * UNIX_NAME_MAX];
+	char *end;
 
-	*put_ports(ports, rule->selector.first, rule->selector.last) = '\0';
-	seq_puts(m, ports);
+	if (selector_is_unix(rule->selector))
+		end = put_name_rule(selector, name, rule->selector);
+	else
+		end = put_ports(selector, rule->selector.first,
+				rule->selector.last);
+	*end = '\0';
+	seq_puts(m, selector);
 	put_clause(m, "force", rule->force);
 	put_clause(m, "somaxconn", rule->somaxconn);
 	put_clause(m, "floor", rule->floor);
@@ -66,6 +80,8 @@ struct word {
  * @line_end: its end
  * @line: its number, from 1
  * @word: the word that was looked at last, empty at the end of the line
+ * @name: the name that the latest selector of AF_UNIX was for
+ * @bytes: its bytes
  * @expected: in case of an error: what should have been there instead, or what
  *	is wrong with it
  */
@@ -74,6 +90,8 @@ struct parser {
 	const char *line_end;
 	unsigned int line;
 	struct word word;
+	struct unix_name name;
+	char bytes[UNIX_NAME_MAX];
 	const char *expected;
 };
 
@@ -149,7 +167,69 @@ static int parse_port(struct parser *parser, struct word word, int *port)
 		      "expected *, a port or PORT-PORT, 1 to 65535");
 }
 
-/* *  PORT  PORT-PORT */
+/* A byte at @at, before @end: itself, or in octal. Where it ends, NULL: it is none. */
+static const char *parse_byte(const char *at, const char *end, char *byte)
+{
+	unsigned int value = 0;
+	unsigned int i;
+
+	if (*at != '\\') {
+		*byte = *at;
+		return at + 1;
+	}
+	if (end - at < 4)
+		return NULL;
+	for (i = 1; i < 4; i++) {
+		if (at[i] < '0' || at[i] > '7')
+			return NULL;
+		value = value * 8 + (at[i] - '0');
+	}
+	*byte = value;
+	return value <= U8_MAX ? at + 4 : NULL;
+}
+
+/* unix:*  unix:PATH  unix:@NAME */
+static int parse_name(struct parser *parser, struct selector *selector)
+{
+	const char *at = parser->word.text + strlen(PREFIX);
+	const char *end = parser->word.text + parser->word.length;
+	bool is_abstract = at < end && *at == '@';
+	unsigned int length = 0;
+
+	parser->expected =
+		"expected unix:*, unix:PATH or unix:@NAME, up to 108 bytes, a blank as \\040";
+	parser->name.length = 0;
+	if (end - at == 1 && *at == '*') {
+		*selector = SELECTOR_EVERY_NAME;
+		return 0;
+	}
+	if (is_abstract) {
+		parser->bytes[length++] = '\0';
+		at++;
+	}
+	while (at < end) {
+		if (length == UNIX_NAME_MAX)
+			return -EINVAL;
+		at = parse_byte(at, end, &parser->bytes[length]);
+		if (!at || (!parser->bytes[length] && !is_abstract))
+			return -EINVAL;
+		length++;
+	}
+	if (!length)
+		return -EINVAL;
+	parser->name.bytes = parser->bytes;
+	parser->name.length = length;
+	*selector = SELECTOR_NAME;
+	return 0;
+}
+
+static bool is_of_unix(struct word word)
+{
+	return word.length >= strlen(PREFIX) &&
+	       !memcmp(word.text, PREFIX, strlen(PREFIX));
+}
+
+/* *  PORT  PORT-PORT, or one of AF_UNIX */
 static int parse_selector(struct parser *parser, struct selector *selector)
 {
 	struct word first = parser->word, last = parser->word;
@@ -157,6 +237,8 @@ static int parse_selector(struct parser *parser, struct selector *selector)
 	int ports[2];
 	int err;
 
+	if (is_of_unix(parser->word))
+		return parse_name(parser, selector);
 	if (is_word(parser->word, "*")) {
 		selector->first = 0;
 		selector->last = U16_MAX;
@@ -232,13 +314,13 @@ static int parse_line(struct parser *parser, struct clamp_rules *rules)
 		err = parse_end(parser);
 		if (err)
 			return err;
-		err = clamp_clear(rules, rule.selector);
+		err = clamp_clear(rules, rule.selector, parser->name);
 		parser->expected = "has no rule to clear";
 	} else {
 		err = parse_rule(parser, &rule);
 		if (err)
 			return err;
-		err = clamp_set(rules, &rule);
+		err = clamp_set(rules, &rule, parser->name);
 		parser->expected = err == -EEXIST ?
 			"overlaps the range of another rule in part" :
 			"one rule too many, 1024 are the limit";
@@ -314,6 +396,17 @@ static unsigned int count_lines(const char *text, size_t length)
 	return count;
 }
 
+/* How many rules of AF_UNIX it has, at most. */
+static unsigned int count_names(const char *text, size_t length)
+{
+	const char *end = text + length;
+	unsigned int count = 0;
+
+	for (; end - text >= (long)strlen(PREFIX); text++)
+		count += !memcmp(text, PREFIX, strlen(PREFIX));
+	return count;
+}
+
 /**
  * rules_take() - change a namespace's rules as a text says, all of it or none
  * @net: the namespace
@@ -331,7 +424,8 @@ int rules_take(struct net *net, const char *text, size_t length)
 	char error[CLAMP_ERROR_SIZE];
 	int err;
 
-	rules = clamp_edit(net, count_lines(text, length));
+	rules = clamp_edit(net, count_lines(text, length),
+			   count_names(text, length));
 	if (!rules)
 		return -ENOMEM;
 	err = parse_rules(&parser, text, length, rules);

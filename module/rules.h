@@ -9,7 +9,8 @@
 
 #include "clamp.h"
 
-void put_rule(struct seq_file *m, const struct clamp_rule *rule);
+void put_rule(struct seq_file *m, const struct clamp_rule *rule,
+	      struct unix_name name);
 int rules_take(struct net *net, const char *text, size_t length);
 void rules_refuse(struct net *net, struct clamp_rules *rules,
 		  const char *error);

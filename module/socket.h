@@ -6,13 +6,16 @@
 #ifndef LISTENQ_SOCKET_H
 #define LISTENQ_SOCKET_H
 
-#include <linux/in.h>
-#include <linux/in6.h>
 #include <linux/jiffies.h>
+#include <linux/kconfig.h>
 #include <linux/sock_diag.h>
 #include <linux/tcp.h>
+#include <linux/wait.h>
+#include <net/af_unix.h>
 #include <net/inet_connection_sock.h>
+#include <net/net_namespace.h>
 #include <net/sock.h>
+#include <net/sock_reuseport.h>
 #include <net/tcp.h>
 
 /**
@@ -28,6 +31,32 @@ static inline bool listener_is_tcp(const struct sock *sk)
 {
 	return sk->sk_protocol == IPPROTO_TCP && sk->sk_type == SOCK_STREAM &&
 	       (sk->sk_family == AF_INET || sk->sk_family == AF_INET6);
+}
+
+/**
+ * listener_is_unix() - whether a socket is one of AF_UNIX
+ * @sk: a socket that somebody listens on or wants to
+ *
+ * Context: any.
+ */
+static inline bool listener_is_unix(const struct sock *sk)
+{
+	return sk->sk_family == AF_UNIX;
+}
+
+/**
+ * listener_is_waited_for() - whether somebody waits in connect() for room
+ * @sk: the listener, of AF_UNIX
+ *
+ * Who waits looks for room behind entering the queue of those who wait
+ * (net/unix/af_unix.c, unix_wait_for_peer()).
+ *
+ * Context: any.
+ */
+static inline bool listener_is_waited_for(struct sock *sk)
+{
+	/* Whoever asks has stored the limit by a compare-and-swap: a barrier. */
+	return waitqueue_active(&unix_sk(sk)->peer_wait);
 }
 
 /**
@@ -61,30 +90,6 @@ static inline bool listener_is_there(const struct sock *sk)
 }
 
 /**
- * listener_local() - where a socket listens
- * @sk: the socket
- * @local: where to write it; in case of IPv4 a struct sockaddr_in
- *
- * Context: any.
- */
-static inline void listener_local(const struct sock *sk,
-				  struct sockaddr_in6 *local)
-{
-	struct sockaddr_in *local4 = (struct sockaddr_in *)local;
-
-	memset(local, 0, sizeof(*local));
-	local->sin6_family = sk->sk_family;
-	local->sin6_port = htons(sk->sk_num);	/* sin_port is there too */
-#if IS_ENABLED(CONFIG_IPV6)
-	if (sk->sk_family == AF_INET6) {
-		local->sin6_addr = sk->sk_v6_rcv_saddr;
-		return;
-	}
-#endif
-	local4->sin_addr.s_addr = sk->sk_rcv_saddr;
-}
-
-/**
  * synq_length() - how many requests are in the SYN queue
  * @sk: the listener
  *
@@ -96,6 +101,59 @@ static inline void listener_local(const struct sock *sk,
 static inline unsigned int synq_length(const struct sock *sk)
 {
 	return max(inet_csk_reqsk_queue_len(sk), 0);
+}
+
+/**
+ * syn_cookies_are_on() - whether a SYN that meets a full SYN queue gets a cookie
+ * @net: the namespace
+ *
+ * Context: any.
+ */
+static inline bool syn_cookies_are_on(const struct net *net)
+{
+	return IS_ENABLED(CONFIG_SYN_COOKIES) &&
+	       READ_ONCE(net->ipv4.sysctl_tcp_syncookies);
+}
+
+/**
+ * fastopenq_max() - the limit of a listener's Fast Open queue
+ * @sk: the listener
+ *
+ * Context: any.
+ * Return: the limit; 0: Fast Open is off.
+ */
+static inline unsigned int fastopenq_max(const struct sock *sk)
+{
+	return READ_ONCE(inet_csk(sk)->icsk_accept_queue.fastopenq.max_qlen);
+}
+
+/**
+ * fastopenq_length() - how many connections were handed on before their handshake
+ *	was finished, and have not finished it
+ * @sk: the listener
+ *
+ * Context: any.
+ */
+static inline unsigned int fastopenq_length(const struct sock *sk)
+{
+	/* The kernel changes it under a lock, and unmarked. */
+	return data_race(READ_ONCE(inet_csk(sk)->icsk_accept_queue.fastopenq.qlen));
+}
+
+/**
+ * group_size() - how many sockets there are in a listener's SO_REUSEPORT group
+ * @sk: the listener
+ *
+ * Context: an RCU reader.
+ * Return: how many, itself included; 0 where there is no group.
+ */
+static inline unsigned int group_size(const struct sock *sk)
+{
+	const struct sock_reuseport *group =
+		rcu_dereference(sk->sk_reuseport_cb);
+
+	/* Changed under a lock of the kernel's, and unmarked. */
+	return group ? data_race(READ_ONCE(group->num_socks)) : 0;
 }
 
 /**
@@ -117,6 +175,9 @@ static inline u64 listener_waited_ms(const struct sock *child)
 	/* Set again at this very moment. */
 	if (age > U32_MAX - HZ)
 		age = 0;
+	/* Without a call where it is that easy: accept() waits for it. */
+	if (MSEC_PER_SEC % HZ == 0)
+		return (u64)age * (MSEC_PER_SEC / HZ);
 	return jiffies64_to_msecs(age);
 }
 

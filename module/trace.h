@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The tracepoints. Both fire in probe handlers, in whatever context the
- * probed function runs.
+ * The tracepoints. All fire in probe handlers, in whatever context the
+ * probed function runs; an overflow, where it is settled.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM listenq
@@ -12,6 +12,7 @@
 #include <linux/tracepoint.h>
 #include <net/sock.h>
 
+#include "endpoint.h"
 #include "record.h"
 #include "socket.h"
 
@@ -54,30 +55,107 @@ TRACE_EVENT(listenq_listen,
 
 /* The full accept queue has turned away a SYN, or a final ACK. */
 TRACE_EVENT(listenq_overflow,
-	TP_PROTO(const struct sock *sk, bool on_ack),
-	TP_ARGS(sk, on_ack),
+	TP_PROTO(const struct net *net, const struct listener *listener,
+		 const struct endpoint *client, bool on_ack),
+	TP_ARGS(net, listener, client, on_ack),
 
 	TP_STRUCT__entry(
 		__field(unsigned int, netns)
 		__field(__u16, family)
 		__field(__u16, sport)
 		__array(__u8, saddr, sizeof(struct sockaddr_in6))
+		__array(__u8, daddr, sizeof(struct sockaddr_in6))
+		__array(__u8, daddr_v6, sizeof(struct in6_addr))
+		__field(__u16, dport)
 		__field(unsigned int, limit)
 		__field(bool, on_ack)
 	),
 
 	TP_fast_assign(
-		__entry->netns = sock_net(sk)->ns.inum;
-		__entry->family = sk->sk_family;
-		__entry->sport = sk->sk_num;
-		listener_local(sk, (struct sockaddr_in6 *)__entry->saddr);
-		__entry->limit = READ_ONCE(sk->sk_max_ack_backlog);
+		__entry->netns = net->ns.inum;
+		__entry->family = listener->place.family;
+		__entry->sport = listener->place.port;
+		__entry->dport = client->port;
+		endpoint_address(&listener->place,
+				 (struct sockaddr_in6 *)__entry->saddr);
+		endpoint_address(client,
+				 (struct sockaddr_in6 *)__entry->daddr);
+		endpoint_mapped(client, (struct in6_addr *)__entry->daddr_v6);
+		__entry->limit = READ_ONCE(listener->decision.limit);
 		__entry->on_ack = on_ack;
 	),
 
-	TP_printk("net:[%u] local=%pISpc limit=%u on=%s",
-		  __entry->netns, __entry->saddr, __entry->limit,
-		  __entry->on_ack ? "ACK" : "SYN")
+	/* A client that was not seen is all zero. */
+	TP_printk("net:[%u] local=%pISpc client=%pISpc limit=%u on=%s",
+		  __entry->netns, __entry->saddr, __entry->daddr,
+		  __entry->limit, __entry->on_ack ? "ACK" : "SYN")
+);
+
+/* accept() gets a connection, in the task that has called it. */
+TRACE_EVENT(listenq_accept,
+	TP_PROTO(const struct net *net, const struct listener *listener,
+		 const struct sock *child, u64 waited_ms),
+	TP_ARGS(net, listener, child, waited_ms),
+
+	TP_STRUCT__entry(
+		__field(unsigned int, netns)
+		__field(__u16, family)
+		__field(__u16, sport)
+		__array(__u8, saddr, sizeof(struct sockaddr_in6))
+		__array(__u8, daddr, sizeof(struct sockaddr_in6))
+		__array(__u8, daddr_v6, sizeof(struct in6_addr))
+		__field(__u16, dport)
+		__field(__u64, waited_ms)
+	),
+
+	TP_fast_assign(
+		struct endpoint client;
+
+		client_endpoint(child, &client);
+		__entry->netns = net->ns.inum;
+		__entry->family = listener->place.family;
+		__entry->sport = listener->place.port;
+		__entry->dport = client.port;
+		endpoint_address(&listener->place,
+				 (struct sockaddr_in6 *)__entry->saddr);
+		endpoint_address(&client,
+				 (struct sockaddr_in6 *)__entry->daddr);
+		endpoint_mapped(&client, (struct in6_addr *)__entry->daddr_v6);
+		__entry->waited_ms = waited_ms;
+	),
+
+	TP_printk("net:[%u] local=%pISpc client=%pISpc waited=%llums",
+		  __entry->netns, __entry->saddr, __entry->daddr,
+		  __entry->waited_ms)
+);
+
+/* A listener ends, and with it what its queues hold, unless another gets it. */
+TRACE_EVENT(listenq_close,
+	TP_PROTO(const struct listener *listener, const struct sock *sk),
+	TP_ARGS(listener, sk),
+
+	TP_STRUCT__entry(
+		__field(unsigned int, netns)
+		__field(__u16, family)
+		__field(__u16, sport)
+		__array(__u8, saddr, sizeof(struct sockaddr_in6))
+		__field(unsigned int, acceptq)
+		__field(unsigned int, synq)
+	),
+
+	TP_fast_assign(
+		__entry->netns = sock_net(sk)->ns.inum;
+		__entry->family = listener->place.family;
+		__entry->sport = listener->place.port;
+		endpoint_address(&listener->place,
+				 (struct sockaddr_in6 *)__entry->saddr);
+		__entry->acceptq = READ_ONCE(sk->sk_ack_backlog);
+		__entry->synq = synq_length(sk);
+	),
+
+	TP_printk("net:[%u] local=%pISpc acceptq=%u synq=%u",
+		  __entry->netns, __entry->saddr, __entry->acceptq,
+		  __entry->synq)
 );
 
 #endif /* LISTENQ_TRACE_H */

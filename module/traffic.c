@@ -2,471 +2,552 @@
 /*
  * Hooks on the path of a connection.
  *
- *	SYN		tcp_conn_request(): the SYN queue full? a cookie? the
- *			accept queue full?
- *	final ACK	tcp_v4_syn_recv_sock(), tcp_v6_syn_recv_sock(): the
- *			accept queue full?
- *	accept()	__inet_accept()
+ *	tcp_conn_request()		a SYN (outcome.c has what becomes of it)
+ *	  tcp_peer_is_proven()		the rest of the SYN queue is for such peers
+ *	  tcp_v4_send_synack()		it is in the SYN queue, or has made a child
+ *	reqsk_timer_handler()		a request may expire
+ *	  tcp_v4_send_synack()		a SYN-ACK is sent again; for a repeated SYN too
+ *	cookie_v4_check()		an ACK that may be that of a SYN cookie
+ *	  tcp_v4_syn_recv_sock()	as below
+ *	  inet_csk_reqsk_queue_add()	a connection is in the accept queue
+ *	tcp_check_req()
+ *	  tcp_v4_syn_recv_sock()	a final ACK
+ *	  inet_csk_complete_hashdance()	a connection is in the accept queue
+ *	  inet_csk_reqsk_queue_drop_and_put()	it is MPTCP's and needs no accept()
+ *	  inet_csk_reqsk_queue_drop()	the request is reset; by ICMP too
+ *	__inet_accept()			a connection is handed to accept()
+ *	sk_skb_reason_drop()		the kernel drops what a listener was to get
  *
- * Each handler runs when its function is entered and asks the questions that
- * the function is about to ask, of the same fields: nobody tells what it has
- * decided. Between the two another CPU may change a queue by one. A handler
- * takes no lock and allocates nothing; it writes a counter of its CPU's, and
- * those of the listener's record that the event is about.
+ * The same of IPv6; a listener's end is in closing.c. Where a function is named that
+ * decides nothing any more, the handler counts; it takes no lock and allocates nothing,
+ * and writes a counter of its CPU's and those of the listener's record that the event
+ * is about.
  */
-#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-
-#include <linux/irq_work.h>
-#include <linux/jiffies.h>
 #include <linux/kernel.h>
-#include <linux/percpu.h>
-#include <linux/ratelimit.h>
+#include <linux/ktime.h>
 #include <linux/skbuff.h>
 #include <linux/tcp.h>
-#include <linux/workqueue.h>
+#include <linux/timekeeping.h>
 #include <net/inet_connection_sock.h>
+#include <net/mptcp.h>
+#include <net/request_sock.h>
 #include <net/tcp.h>
 
+#include "books.h"
 #include "compat.h"
+#include "drops.h"
 #include "listenq.h"
+#include "outcome.h"
 #include "record.h"
-#include "row.h"
 #include "socket.h"
 #include "trace.h"
 #include "traffic.h"
 
-/* ---- counting ---- */
-
-struct traffic_counts {
-	unsigned long counts[TRAFFIC_COUNTS];
-};
-
-/**
- * struct traffic_net - what a network namespace has
- * @totals: for handlers, which are RCU readers; NULL before and after
- * @memory: the same, as long as it is allocated
- */
-struct traffic_net {
-	struct traffic_counts __percpu *totals;
-	struct traffic_counts __percpu *memory;
-};
-
-static unsigned int traffic_net_id;
-
-/**
- * struct counters - where a handler counts
- * @listener: the socket's record, or NULL where it has none
- * @totals: the namespace's, or NULL
- */
-struct counters {
-	struct listener *listener;
-	struct traffic_counts __percpu *totals;
-};
-
-static struct counters counters_of(const struct sock *sk)
-{
-	const struct traffic_net *traffic =
-		net_generic_atomic(sock_net(sk), traffic_net_id);
-
-	return (struct counters) {
-		.listener = record_of(sk),
-		.totals = traffic ? READ_ONCE(traffic->totals) : NULL,
-	};
-}
-
-static void count(struct counters where, enum traffic_count what)
-{
-	if (where.totals)
-		this_cpu_inc(where.totals->counts[what]);
-	/* Of accepts, a record knows more. */
-	if (where.listener && what < TRAFFIC_ACCEPTS)
-		atomic_long_inc(&where.listener->traffic.counts[what]);
-}
-
-/* ---- the log line ---- */
-
-/*
- * An overflow that is to be reported. A handler claims a free one and fills
- * it; report() prints it and frees it. With none free nothing is reported:
- * the kernel log is not a place for more.
- */
-struct report {
-	const struct sock *sk;	/* NULL: free. Compared, never followed. */
-	bool ready;		/* filled */
-	u64 cookie;
-	unsigned int netns;
-	unsigned int limit;
-	struct sockaddr_in6 local;
-};
-
-static struct report reports[16];
-
-static const unsigned int *log_interval;
-
-static void report(struct work_struct *work);
-
-static DECLARE_WORK(report_work, report);
-static struct irq_work report_irq_work;
-
-/* Beside each listener's own interval. */
-static DEFINE_RATELIMIT_STATE(host_limit, 5 * HZ, 10);
-
-/* A work item can't be queued from a probe handler, an irq_work can. */
-static void report_soon(struct irq_work *work)
-{
-	schedule_work(&report_work);
-}
-
-static struct report *report_claim(const struct sock *sk)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(reports); i++)
-		if (!READ_ONCE(reports[i].sk) &&
-		    !cmpxchg(&reports[i].sk, NULL, sk))
-			return &reports[i];
-	return NULL;
-}
-
-/* In a handler: have it printed, unless it is too soon after the last time. */
-static void report_later(const struct sock *sk, struct listener *listener)
-{
-	struct listener_traffic *traffic = &listener->traffic;
-	unsigned int interval = READ_ONCE(*log_interval);
-	u32 then = READ_ONCE(traffic->reported);
-	u32 now = (u32)jiffies ?: 1;
-	struct report *report;
-
-	if (!interval || (then && now - then < (u64)interval * HZ))
-		return;
-	report = report_claim(sk);
-	if (!report)
-		return;
-	if (cmpxchg(&traffic->reported, then, now) != then) {
-		/* Another CPU reports it; nothing was filled in. */
-		WRITE_ONCE(report->sk, NULL);
-		return;
-	}
-	report->cookie = listener->cookie;
-	report->netns = sock_net(sk)->ns.inum;
-	report->limit = READ_ONCE(sk->sk_max_ack_backlog);
-	listener_local(sk, &report->local);
-	/* report() reads what was filled in behind this. */
-	smp_store_release(&report->ready, true);
-	irq_work_queue(&report_irq_work);
-}
-
-/* "comm[pid]", the name as in the file sockets; "-" where it is not known. */
-static void describe_caller(const struct listen_call *call, char *text,
-			    size_t size)
-{
-	size_t length = 0;
-	const char *c;
-
-	for (c = call->comm; call->pid && *c; c++)
-		length += scnprintf(text + length, size - length,
-				    word_format(*c), (unsigned char)*c);
-	if (call->pid)
-		scnprintf(text + length, size - length, "[%d]", call->pid);
-	else
-		strscpy(text, "-", size);
-}
-
-static void report_print(const struct report *report)
-{
-	/* A name in octal, and "[pid]". */
-	char caller[4 * TASK_COMM_LEN + 16];
-	struct listener *listener;
-	struct listen_call call;
-	u32 overflows, times = 0;
-
-	rcu_read_lock();
-	listener = record_lookup(report->sk, report->cookie);
-	if (listener) {
-		record_copy_call(listener, &call);
-		overflows = atomic_long_read(&listener->traffic.counts[TRAFFIC_OVERFLOWS]);
-		times = overflows - listener->traffic.overflows_reported;
-	}
-	/* It may be gone by now, or all has been told already. */
-	if (times && __ratelimit(&host_limit)) {
-		listener->traffic.overflows_reported = overflows;
-		describe_caller(&call, caller, sizeof(caller));
-		pr_notice("net:[%u] %pISpc %s: accept queue full, limit %u, overflows %u\n",
-			  report->netns, &report->local, caller, report->limit,
-			  times);
-	}
-	rcu_read_unlock();
-}
-
-/* Process context; one at a time. */
-static void report(struct work_struct *work)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(reports); i++) {
-		/* Pairs with report_later(). */
-		if (!smp_load_acquire(&reports[i].ready))
-			continue;
-		report_print(&reports[i]);
-		reports[i].ready = false;
-		/* Whoever claims it next fills it behind all of this. */
-		smp_store_release(&reports[i].sk, NULL);
-	}
-}
-
-/* ---- the hooks ---- */
-
-/* The accept queue is full, and somebody is turned away. */
-static void overflow(const struct sock *sk, struct counters where,
-		     bool on_ack)
-{
-	count(where, TRAFFIC_OVERFLOWS);
-	trace_listenq_overflow(sk, on_ack);
-	if (!where.listener)
-		return;
-	WRITE_ONCE(where.listener->traffic.overflowed, jiffies ?: 1);
-	report_later(sk, where.listener);
-}
+/* ---- SYNs and requests ---- */
 
 /* tcp_conn_request(rsk_ops, af_ops, struct sock *sk, struct sk_buff *skb) */
-static bool syn_enter(struct pt_regs *regs, void *data)
+static __always_inline void syn(struct entry_regs *regs)
 {
-	struct sock *sk = (void *)regs_get_kernel_argument(regs, 2);
-	struct sk_buff *skb = (void *)regs_get_kernel_argument(regs, 3);
-	struct counters where = counters_of(sk);
-	bool want_cookie = false;
-	int syncookies;
-
-	count(where, TRAFFIC_SYNS);
-	if (!takes_over_time_wait(skb)) {
-		syncookies = READ_ONCE(sock_net(sk)->ipv4.sysctl_tcp_syncookies);
-		if (syncookies == 2 || inet_csk_reqsk_queue_is_full(sk)) {
-			want_cookie = IS_ENABLED(CONFIG_SYN_COOKIES) &&
-				      syncookies;
-			if (!want_cookie) {
-				count(where, TRAFFIC_SYNQ_DROPS);
-				return false;
-			}
-		}
-	}
-	if (sk_acceptq_is_full(sk)) {
-		overflow(sk, where, false);
-		return false;
-	}
-	if (want_cookie)
-		count(where, TRAFFIC_SYNCOOKIES);
-	else if (where.listener)
-		record_raise(&where.listener->traffic.synq_peak,
-			     synq_length(sk) + 1);
-	return false;
+	outcome_begin_from((void *)entry_argument(regs, 2), OUTCOME_OF_SYN,
+			   (void *)entry_argument(regs, 3), NULL);
 }
 
-static __always_inline void ack(const struct sock *sk)
+ENTRY_CALLBACK(syn);
+
+static __always_inline struct sock *listener_of(const struct request_sock *req)
 {
-	struct listener *listener;
-
-	if (sk_acceptq_is_full(sk)) {
-		overflow(sk, counters_of(sk), true);
-		return;
-	}
-	listener = record_of(sk);
-	if (listener)
-		record_raise(&listener->traffic.acceptq_peak,
-			     READ_ONCE(sk->sk_ack_backlog) + 1);
-}
-
-/* tcp_v4_syn_recv_sock(const struct sock *sk, struct sk_buff *skb, ...) */
-static bool ack4_enter(struct pt_regs *regs, void *data)
-{
-	ack((void *)regs_get_kernel_argument(regs, 0));
-	return false;
-}
-
-/* tcp_v6_syn_recv_sock(), which hands IPv4's segments to that for IPv4 */
-static bool ack6_enter(struct pt_regs *regs, void *data)
-{
-	const struct sk_buff *skb = (void *)regs_get_kernel_argument(regs, 1);
-
-	if (skb->protocol != htons(ETH_P_IP))
-		ack((void *)regs_get_kernel_argument(regs, 0));
-	return false;
+	return READ_ONCE(req->rsk_listener);
 }
 
 /*
- * The column of the waits that holds so many milliseconds: up to 4, 8, ...,
- * 65536, and more.
+ * tcp_peer_is_proven(struct request_sock *req, struct dst_entry *dst)
+ *
+ * Called by tcp_conn_request() alone: where it is not, it drops the SYN.
  */
-static unsigned int wait_column(u64 ms)
+static __always_inline void reserved(struct entry_regs *regs)
 {
-	return min_t(unsigned int, ms ? fls64((ms - 1) >> 2) : 0,
-		     TRAFFIC_WAITS - 1);
+	const struct request_sock *req = (void *)entry_argument(regs, 0);
+
+	if (!outcome_is_own())
+		return;
+	__this_cpu_or(outcomes.of, OUTCOME_RESERVED);
+	outcome_arrival(listener_of(req), NULL, req,
+			__this_cpu_read(outcomes.number));
+}
+
+ENTRY_CALLBACK(reserved);
+
+/* It was let in. Where accept() is not seen, it matters whether it waits yet. */
+static __always_inline void enters_acceptq(const struct sock *sk)
+{
+	if (likely(accepts_are_seen(sk)))
+		outcome_known();
+	else
+		outcome_begin(sk, OUTCOME_OF_QUEUED);
+}
+
+/* A SYN has entered the SYN queue, or has made a child. */
+static noinline void let_in(const struct sock *sk, bool has_child)
+{
+	struct books books = books_of(sk);
+
+	if (unlikely(__this_cpu_read(outcomes.of) & OUTCOME_FASTOPEN) &&
+	    books.listener)
+		outcome_settle_fastopen(books);
+	outcome_known();
+	if (unlikely(has_child))
+		enters_acceptq(sk);
+	if (!books.listener)
+		return;
+	books_count(books, has_child ? TRAFFIC_FASTOPENS : TRAFFIC_REQUESTS);
+	books_look(books.listener, sk, READ_ONCE(sk->sk_ack_backlog));
+	peak_raise(&books.listener->traffic.synq, synq_length(sk));
+}
+
+static noinline void resent(const struct sock *sk)
+{
+	outcome_begin(sk, OUTCOME_OF_RESENT);
+}
+
+/*
+ * tcp_v4_send_synack(const struct sock *sk, dst, fl, struct request_sock *req,
+ *		      struct tcp_fastopen_cookie *foc,
+ *		      enum tcp_synack_type type, struct sk_buff *syn)
+ *
+ * Fast Open hands in the child as @sk. One that is sent again has no @foc
+ * (tcp_rtx_synack()).
+ */
+static __always_inline void synack(struct entry_regs *regs)
+{
+	struct sock *sk = listener_of((void *)entry_argument(regs, 3));
+	int type;
+
+	/* What is answered with a cookie is no request of anybody's. */
+	if (!sk) {
+		if (outcome_is_own())
+			__this_cpu_or(outcomes.of, OUTCOME_ANSWERED);
+		return;
+	}
+	if (unlikely(!entry_argument(regs, 4))) {
+		resent(sk);
+		return;
+	}
+	type = (int)entry_argument(regs, 5);
+	let_in(sk, type == TCP_SYNACK_FASTOPEN);
+}
+
+ENTRY_CALLBACK(synack);
+
+/*
+ * reqsk_timer_handler(struct timer_list *t)
+ *
+ * A request is about to expire, perhaps.
+ */
+static __always_inline void timer(struct entry_regs *regs)
+{
+	const struct request_sock *req =
+		container_of((struct timer_list *)entry_argument(regs, 0),
+			     struct request_sock, rsk_timer);
+	const struct sock *sk = listener_of(req);
+	struct books books = books_of(sk);
+
+	if (books.listener)
+		books_look(books.listener, sk, READ_ONCE(sk->sk_ack_backlog));
+}
+
+ENTRY_CALLBACK(timer);
+
+static void reset_count(struct books books, int count)
+{
+	atomic_long_add(count, &books.listener->traffic.counts[TRAFFIC_RESET]);
+	books_add(books, TRAFFIC_RESET, count);
+}
+
+struct reset_data {
+	const struct sock *sk;
+};
+
+/*
+ * inet_csk_reqsk_queue_drop(struct sock *sk, struct request_sock *req)
+ *
+ * Some who call have taken the request out of the SYN queue already. It is counted
+ * before it leaves that, as books_derive() wants it, and taken back where another
+ * CPU has been faster. One of a listener that has ended may be about to be moved to
+ * @sk, which the kernel takes it from without having put it there.
+ */
+static int reset_begin(struct pt_regs *regs, void *data)
+{
+	const struct sock *sk = (void *)regs_get_kernel_argument(regs, 0);
+	struct request_sock *req = (void *)regs_get_kernel_argument(regs, 1);
+	struct reset_data *reset = data;
+	struct books books;
+
+	if (sk_unhashed(req_to_sk(req)))
+		return 0;
+	books = books_of(sk);
+	if (!books.listener)
+		return 0;
+	books_look(books.listener, sk, READ_ONCE(sk->sk_ack_backlog));
+	reset_count(books, 1);
+	if (unlikely(sk != listener_of(req)))
+		books_count(books, TRAFFIC_CARRIED_REQUESTS);
+	reset->sk = sk;
+	return 1;
+}
+
+static bool reset_end(unsigned long result, void *data)
+{
+	const struct reset_data *reset = data;
+	struct books books;
+
+	if ((bool)(u8)result)
+		return true;
+	books = books_of(reset->sk);
+	if (books.listener)
+		reset_count(books, -1);
+	return true;
+}
+
+/* inet_csk_reqsk_queue_drop_and_put(struct sock *sk, struct request_sock *req) */
+static __always_inline void joined(struct entry_regs *regs)
+{
+	struct request_sock *req = (void *)entry_argument(regs, 1);
+	struct sock *sk = listener_of(req);
+	struct books books;
+
+	if (!sk || !rsk_drop_req(req))
+		return;
+	books = books_of(sk);
+	if (books.listener)
+		books_count(books, TRAFFIC_JOINED);
+}
+
+ENTRY_CALLBACK(joined);
+
+/* ---- ACKs and connections ---- */
+
+/*
+ * tcp_v4_syn_recv_sock(const struct sock *sk, struct sk_buff *skb,
+ *			struct request_sock *req, struct dst_entry *dst,
+ *			struct request_sock *req_unhash, ...)
+ *
+ * Fast Open calls it for a SYN, whose outcome is awaited, and has neither of the
+ * last two; a cookie has a route, and any other ACK a request.
+ */
+static __always_inline void ack(struct entry_regs *regs)
+{
+	if (likely(entry_argument(regs, 4) || entry_argument(regs, 3)))
+		outcome_begin_from((void *)entry_argument(regs, 0),
+				   OUTCOME_OF_ACK, NULL,
+				   (void *)entry_argument(regs, 2));
+}
+
+static __always_inline void ack4(struct entry_regs *regs)
+{
+	ack(regs);
+}
+
+ENTRY_CALLBACK(ack4);
+
+/* tcp_v6_syn_recv_sock(), which hands IPv4's segments to that for IPv4 */
+static __always_inline void ack6(struct entry_regs *regs)
+{
+	const struct sk_buff *skb = (void *)entry_argument(regs, 1);
+
+	if (skb->protocol != htons(ETH_P_IP))
+		ack(regs);
+}
+
+ENTRY_CALLBACK(ack6);
+
+/* cookie_v4_check(struct sock *sk, struct sk_buff *skb), cookie_v6_check() */
+static __always_inline void cookie(struct entry_regs *regs)
+{
+	outcome_begin((void *)entry_argument(regs, 0), OUTCOME_OF_COOKIE);
+}
+
+ENTRY_CALLBACK(cookie);
+
+/* Called before the connection is in the accept queue, and the request out of its. */
+static __always_inline void acceptq_grows(struct books books,
+					  const struct sock *sk)
+{
+	unsigned int acceptq = READ_ONCE(sk->sk_ack_backlog) + 1;
+
+	books_look(books.listener, sk, acceptq);
+	peak_raise(&books.listener->traffic.acceptq, acceptq);
+}
+
+/*
+ * The time from a request's first SYN-ACK to now, in us. Where that was sent once,
+ * the kernel has just taken it for the first round trip of the child
+ * (tcp_synack_rtt_meas()), and it need not ask for the time again.
+ */
+static __always_inline u64 handshake_us(struct request_sock *req,
+					const struct sock *child)
+{
+	u32 us = tcp_sk(child)->srtt_us >> 3;
+	u64 now;
+
+	if (likely(us && !req->num_retrans))
+		return us;
+	now = ktime_get_mono_fast_ns() / NSEC_PER_USEC;
+	return max_t(s64, now - tcp_rsk(req)->snt_synack, 1);
+}
+
+/*
+ * inet_csk_complete_hashdance(struct sock *sk, struct sock *child,
+ *			       struct request_sock *req, bool own_req)
+ *
+ * Without @own_req another CPU has made the connection. A request of a listener
+ * that has ended may have been moved to @sk just now.
+ */
+static __always_inline void finished(struct entry_regs *regs)
+{
+	struct sock *sk = (void *)entry_argument(regs, 0);
+	struct sock *child = (void *)entry_argument(regs, 1);
+	struct request_sock *req = (void *)entry_argument(regs, 2);
+	struct listener_traffic *traffic;
+	struct books books;
+
+	enters_acceptq(sk);
+	if (!(bool)(u8)entry_argument(regs, 3))
+		return;
+	books = books_of(sk);
+	if (!books.listener)
+		return;
+	traffic = &books.listener->traffic;
+	books_time(&traffic->handshakes, handshake_us(req, child), 8);
+	books_add(books, TRAFFIC_FINISHED, 1);
+	acceptq_grows(books, sk);
+	if (unlikely(sk != listener_of(req)))
+		books_count(books, TRAFFIC_CARRIED_REQUESTS);
+}
+
+ENTRY_CALLBACK(finished);
+
+/*
+ * inet_csk_reqsk_queue_add(struct sock *sk, struct request_sock *req,
+ *			    struct sock *child)
+ *
+ * A cookie's request has no listener. Those of others were seen before.
+ */
+static __always_inline void queued(struct entry_regs *regs)
+{
+	struct sock *sk = (void *)entry_argument(regs, 0);
+	struct request_sock *req = (void *)entry_argument(regs, 1);
+	struct books books;
+
+	if (listener_of(req) && !tcp_rsk(req)->tfo_listener)
+		return;
+	enters_acceptq(sk);
+	books = books_of(sk);
+	if (!books.listener)
+		return;
+	if (!listener_of(req))
+		books_count(books, TRAFFIC_COOKIES_FINISHED);
+	acceptq_grows(books, sk);
+}
+
+ENTRY_CALLBACK(queued);
+
+static noinline void trace_accepted(const struct sock *sk,
+				    const struct sock *child)
+{
+	const struct listener *listener = record_of(sk);
+
+	if (listener)
+		trace_listenq_accept(sock_net(sk), listener, child,
+				     listener_waited_ms(child));
 }
 
 /*
  * __inet_accept(struct socket *sock, struct socket *newsock,
  *		 struct sock *newsk)
  *
- * MPTCP's sockets come through here too, and are not ours to look into: those
- * that a listener of TCP's gives are its own kind.
+ * MPTCP's sockets and others' come through here too; none of those has a record.
+ * What a listener of TCP's gives is TCP's.
  */
-static bool accept_enter(struct pt_regs *regs, void *data)
+static __always_inline void accepted(struct entry_regs *regs)
 {
-	struct socket *sock = (void *)regs_get_kernel_argument(regs, 0);
-	struct sock *child = (void *)regs_get_kernel_argument(regs, 2);
-	struct counters where;
-	struct listener_waits *waits;
-	u64 ms;
+	struct socket *sock = (void *)entry_argument(regs, 0);
+	struct sock *child = (void *)entry_argument(regs, 2);
+	struct sock *sk = sock->sk;
+	struct books books;
 
-	if (!listener_is_tcp(sock->sk))
-		return false;
-	where = counters_of(sock->sk);
-	count(where, TRAFFIC_ACCEPTS);
-	if (where.listener) {
-		waits = &where.listener->waits;
-		ms = listener_waited_ms(child);
-		atomic_long_inc(&waits->counts[wait_column(ms)]);
-		atomic_long_add(ms, &waits->ms);
-	}
-	return false;
+	/* First, where the least has to be kept for its return. */
+	if (trace_listenq_accept_enabled())
+		trace_accepted(sk, child);
+	books = books_of(sk);
+	if (!books.listener)
+		return;
+	books_time(&books.listener->traffic.waits, listener_waited_ms(child), 2);
+	books_add(books, TRAFFIC_ACCEPTS, 1);
+	/*
+	 * The queue may have been as long for a while. Another connection may have
+	 * come since this one has left it: so this makes no new peak.
+	 */
+	books_look(books.listener, sk,
+		   min(READ_ONCE(sk->sk_ack_backlog) + 1,
+		       READ_ONCE(books.listener->traffic.acceptq.highest)));
 }
 
+ENTRY_CALLBACK(accepted);
+
+/* ---- drops ---- */
+
+/*
+ * sk_skb_reason_drop(struct sock *sk, struct sk_buff *skb,
+ *		      enum skb_drop_reason reason)
+ *
+ * The way out of everything that the kernel drops, mostly without a socket. A SYN that
+ * tcp_conn_request() drops takes another (tcp_rcv_state_process()).
+ */
+static __always_inline void dropped(struct entry_regs *regs)
+{
+	const struct sock *sk = (void *)entry_argument(regs, 0);
+	unsigned int reason = (unsigned int)entry_argument(regs, 2);
+
+	if (unlikely(sk) && reason > SKB_CONSUMED)
+		drops_count(sk, reason);
+}
+
+ENTRY_CALLBACK(dropped);
+
+/* ---- listeners that start ---- */
+
+/**
+ * traffic_start() - a listener has started
+ * @sk: the listener, which has a record if there was one for it
+ *
+ * What came before the record is in its queues. So are requests from before it
+ * listened the last time, which the kernel leaves there.
+ *
+ * Context: a handler of a hook: preemption off.
+ */
+void traffic_start(const struct sock *sk)
+{
+	struct books books;
+
+	if (likely(!synq_length(sk) && !READ_ONCE(sk->sk_ack_backlog)))
+		return;
+	books = books_of(sk);
+	if (books.listener)
+		books_carry(books, sk);
+}
+
+/* ---- the hooks ---- */
+
+#define NO_IPV6		(!IS_ENABLED(CONFIG_IPV6))
+#define NO_COOKIES	(!IS_ENABLED(CONFIG_SYN_COOKIES))
+
 const struct hook traffic_hooks[] = {
-	{
+	[HOOK_SYN] = {
 		.symbol		= "tcp_conn_request",
-		.serves		= "syns, overflows, synq_drops, syncookies, synq_peak",
+		.serves		= "syns, overflows, synq_drops, syncookies, failed",
 		.lost		= "these read -",
-		.enter		= syn_enter,
-	}, {
-		.symbol		= "tcp_v4_syn_recv_sock",
-		.serves		= "overflows, acceptq_peak",
+		.proof		= BIT(PROOF_CONNECTED),
+		.entered	= syn_entered,
+	},
+	[HOOK_RESERVED] = {
+		.symbol		= "tcp_peer_is_proven",
+		.serves		= "synq_reserved",
+		.lost		= "synq_reserved and failed read -",
+		.shared		= true,
+		.entered	= reserved_entered,
+	},
+	[HOOK_SYNACK4] = {
+		.symbol		= "tcp_v4_send_synack",
+		.serves		= "syns, requests, fastopens, resent, synq_peak",
 		.lost		= "these read -",
-		.enter		= ack4_enter,
-	}, {
-		.symbol		= "tcp_v6_syn_recv_sock",
-		.serves		= "overflows, acceptq_peak of tcp6",
+		.entered	= synack_entered,
+	},
+	[HOOK_SYNACK6] = {
+		.symbol		= "tcp_v6_send_synack",
+		.serves		= "syns, requests, fastopens, resent, synq_peak of tcp6",
 		.lost		= "these read - there and in totals",
-		.absent		= !IS_ENABLED(CONFIG_IPV6),
-		.enter		= ack6_enter,
-	}, {
+		.absent		= NO_IPV6,
+		.entered	= synack_entered,
+	},
+	[HOOK_ACK4] = {
+		.symbol		= "tcp_v4_syn_recv_sock",
+		.serves		= "overflows",
+		.lost		= "overflows read -",
+		.entered	= ack4_entered,
+	},
+	[HOOK_ACK6] = {
+		.symbol		= "tcp_v6_syn_recv_sock",
+		.serves		= "overflows of tcp6",
+		.lost		= "these read - there and in totals",
+		.absent		= NO_IPV6,
+		.entered	= ack6_entered,
+	},
+	[HOOK_COOKIE4] = {
+		.symbol		= "cookie_v4_check",
+		.serves		= "cookies_failed",
+		.lost		= "cookies_failed reads -",
+		.absent		= NO_COOKIES,
+		.shared		= true,
+		.entered	= cookie_entered,
+	},
+	[HOOK_COOKIE6] = {
+		.symbol		= "cookie_v6_check",
+		.serves		= "cookies_failed of tcp6",
+		.lost		= "cookies_failed reads - there and in totals",
+		.absent		= NO_COOKIES || NO_IPV6,
+		.shared		= true,
+		.entered	= cookie_entered,
+	},
+	[HOOK_FINISHED] = {
+		.symbol		= "inet_csk_complete_hashdance",
+		.serves		= "finished, handshakes, acceptq_peak",
+		.lost		= "these read -",
+		.entered	= finished_entered,
+	},
+	[HOOK_QUEUED] = {
+		.symbol		= "inet_csk_reqsk_queue_add",
+		.serves		= "cookies_finished, acceptq_peak",
+		.lost		= "these read -",
+		.shared		= true,
+		.entered	= queued_entered,
+	},
+	[HOOK_TIMER] = {
+		.symbol		= "reqsk_timer_handler",
+		.serves		= "synq_peak_1m",
+		.lost		= "synq_peak_1m forgets earlier",
+		.shared		= true,
+		.entered	= timer_entered,
+	},
+	[HOOK_RESET] = {
+		.symbol		= "inet_csk_reqsk_queue_drop",
+		.serves		= "reset",
+		.lost		= "reset and expired read -",
+		.begin		= reset_begin,
+		.end		= reset_end,
+		.data_size	= sizeof(struct reset_data),
+	},
+	[HOOK_JOINED] = {
+		.symbol		= "inet_csk_reqsk_queue_drop_and_put",
+		.serves		= "joined",
+		.lost		= "joined and expired read -",
+		.absent		= !IS_ENABLED(CONFIG_MPTCP),
+		.shared		= true,
+		.entered	= joined_entered,
+	},
+	[HOOK_ACCEPTED] = {
 		.symbol		= "__inet_accept",
 		.serves		= "accepts, waits",
 		.lost		= "these read -",
+		.proof		= BIT(PROOF_ACCEPTED),
 		.absent		= !KERNEL_HAS(__inet_accept),
-		.enter		= accept_enter,
+		.entered	= accepted_entered,
+	},
+	[HOOK_DROPPED] = {
+		.symbol		= "sk_skb_reason_drop",
+		.serves		= "drops",
+		.lost		= "these read -",
+		.absent		= !DROPS_ARE_SEEN,
+		.entered	= dropped_entered,
 	},
 	{ }
 };
-
-/**
- * traffic_known() - which figures have all the hooks that they need
- * @family: AF_INET or AF_INET6 for a listener's, AF_UNSPEC for the totals'
- *
- * Context: process context; waits for those who place or remove hooks.
- * Return: them.
- */
-struct traffic_known traffic_known(int family)
-{
-	bool syn = hook_is_on("tcp_conn_request");
-	bool ack = hook_is_on("tcp_v4_syn_recv_sock");
-
-	if (family == AF_INET6 ||
-	    (family == AF_UNSPEC && IS_ENABLED(CONFIG_IPV6)))
-		ack = ack && hook_is_on("tcp_v6_syn_recv_sock");
-	return (struct traffic_known) {
-		.counts[TRAFFIC_SYNS]		= syn,
-		.counts[TRAFFIC_ACCEPTS]	= hook_is_on("__inet_accept"),
-		.counts[TRAFFIC_OVERFLOWS]	= syn && ack,
-		.counts[TRAFFIC_SYNQ_DROPS]	= syn,
-		.counts[TRAFFIC_SYNCOOKIES]	= syn,
-		.acceptq_peak			= ack,
-		.synq_peak			= syn,
-	};
-}
-
-/**
- * traffic_total() - what has happened to all listeners of a namespace
- * @net: the namespace
- * @what: what
- *
- * Context: process context.
- * Return: how often since the load, or since the namespace was made.
- */
-unsigned long traffic_total(struct net *net, enum traffic_count what)
-{
-	struct traffic_net *traffic = net_generic(net, traffic_net_id);
-	unsigned long total = 0;
-	int cpu;
-
-	for_each_possible_cpu(cpu)
-		total += READ_ONCE(per_cpu_ptr(traffic->memory,
-					       cpu)->counts[what]);
-	return total;
-}
-
-/* ---- init and exit ---- */
-
-static int traffic_net_init(struct net *net)
-{
-	struct traffic_net *traffic = net_generic(net, traffic_net_id);
-
-	traffic->memory = alloc_percpu(struct traffic_counts);
-	if (!traffic->memory)
-		return -ENOMEM;
-	WRITE_ONCE(traffic->totals, traffic->memory);
-	return 0;
-}
-
-/*
- * A listener of the kernel's own may outlive this by a moment. Between
- * pre_exit and exit is a grace period (net/core/net_namespace.c).
- */
-static void traffic_net_pre_exit(struct net *net)
-{
-	struct traffic_net *traffic = net_generic(net, traffic_net_id);
-
-	WRITE_ONCE(traffic->totals, NULL);
-}
-
-static void traffic_net_exit(struct net *net)
-{
-	struct traffic_net *traffic = net_generic(net, traffic_net_id);
-
-	free_percpu(traffic->memory);
-}
-
-static struct pernet_operations traffic_namespaces = {
-	.init		= traffic_net_init,
-	.pre_exit	= traffic_net_pre_exit,
-	.exit		= traffic_net_exit,
-	.id		= &traffic_net_id,
-	.size		= sizeof(struct traffic_net),
-};
-
-/**
- * traffic_init() - make room for totals
- * @interval: for how many seconds a listener whose overflows were reported in
- *	the log is left out; 0: none is reported. May change at any time.
- *
- * Context: process context, before the first hook is placed.
- * Return: 0 or -ENOMEM.
- */
-int traffic_init(const unsigned int *interval)
-{
-	log_interval = interval;
-	init_irq_work(&report_irq_work, report_soon);
-	/* No line of its own for each that it suppresses. */
-	ratelimit_set_flags(&host_limit, RATELIMIT_MSG_ON_RELEASE);
-	return register_pernet_subsys(&traffic_namespaces);
-}
-
-/**
- * traffic_exit() - free what traffic_init() made
- *
- * Context: process context, when no hook and no file can call in any more.
- */
-void traffic_exit(void)
-{
-	irq_work_sync(&report_irq_work);
-	cancel_work_sync(&report_work);
-	unregister_pernet_subsys(&traffic_namespaces);
-}

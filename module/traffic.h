@@ -3,23 +3,40 @@
 #ifndef LISTENQ_TRAFFIC_H
 #define LISTENQ_TRAFFIC_H
 
-#include "record.h"
+#include <net/sock.h>
+
+#include "hook.h"
 
 /**
- * struct traffic_known - which figures have all the hooks that they need
- * @counts: by &enum traffic_count; accepts stand for the waits too
- * @acceptq_peak: the accept queue's
- * @synq_peak: the SYN queue's
+ * enum traffic_hook - the hooks on the path of a connection
+ *
+ * In the order of traffic_hooks and, from CLOSING_HOOKS on, of closing_hooks;
+ * TRAFFIC_HOOKS is how many there are.
  */
-struct traffic_known {
-	bool counts[TRAFFIC_COUNTS];
-	bool acceptq_peak;
-	bool synq_peak;
+enum traffic_hook {
+	HOOK_SYN,
+	HOOK_RESERVED,
+	HOOK_SYNACK4,
+	HOOK_SYNACK6,
+	HOOK_ACK4,
+	HOOK_ACK6,
+	HOOK_COOKIE4,
+	HOOK_COOKIE6,
+	HOOK_FINISHED,
+	HOOK_QUEUED,
+	HOOK_TIMER,
+	HOOK_RESET,
+	HOOK_JOINED,
+	HOOK_ACCEPTED,
+	HOOK_DROPPED,
+	CLOSING_HOOKS,
+	HOOK_MIGRATE = CLOSING_HOOKS,
+	HOOK_FORGOTTEN,
+	TRAFFIC_HOOKS,
 };
 
-int traffic_init(const unsigned int *interval);
-void traffic_exit(void);
-struct traffic_known traffic_known(int family);
-unsigned long traffic_total(struct net *net, enum traffic_count what);
+extern const struct hook traffic_hooks[];
+
+void traffic_start(const struct sock *sk);
 
 #endif /* LISTENQ_TRAFFIC_H */

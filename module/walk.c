@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Walks over the kernel's listening hash, under its own bucket locks, as
- * /proc/net/tcp does.
+ * Walks over the kernel's tables of listeners, under their own bucket locks, as
+ * /proc/net/tcp does; and the listening hash, which is one of them.
  *
  * A walk takes in some listeners of a bucket at a time, and looks at them when
  * it has let go of the bucket's lock: it is a reader under RCU meanwhile. A
@@ -26,6 +26,7 @@
 #include <net/sock.h>
 
 #include "compat.h"
+#include "pass.h"
 #include "socket.h"
 #include "walk.h"
 
@@ -101,18 +102,15 @@ static void walk_part(struct listener_walk *walk, unsigned int most)
 	}
 }
 
-/* The listener with this cookie is for a pass behind this one. */
-static void walk_put_off(struct listener_walk *walk, u64 cookie)
-{
-	walk->next = min(walk->next, cookie);
-	walk->top = max(walk->top, cookie);
-}
-
-/*
- * The batch is full, the pass is not over: only @most of it can be among those
- * that the pass takes. Returns the largest cookie of these.
+/**
+ * walk_overflow() - make room in a batch that is full before the pass is over
+ * @walk: where
+ * @most: only so many of the batch can be among those that the pass takes
+ *
+ * Context: the bucket's lock held.
+ * Return: the largest cookie of these.
  */
-static noinline u64 walk_overflow(struct listener_walk *walk, unsigned int most)
+noinline u64 walk_overflow(struct listener_walk *walk, unsigned int most)
 {
 	unsigned int i;
 
@@ -122,8 +120,16 @@ static noinline u64 walk_overflow(struct listener_walk *walk, unsigned int most)
 	return batch_cookie(walk, most - 1);
 }
 
-/* noinline: keeps the register pressure of a rare call out of the loop. */
-static noinline u64 make_cookie(const struct sock *sk)
+/**
+ * walk_make_cookie() - give a listener a cookie that has none
+ * @sk: the listener
+ *
+ * Out of line: that keeps the register pressure of a rare call out of the loop.
+ *
+ * Context: the bucket's lock held.
+ * Return: the cookie.
+ */
+noinline u64 walk_make_cookie(const struct sock *sk)
 {
 	return socket_cookie(sk);
 }
@@ -159,60 +165,14 @@ static void walk_sort(struct listener_walk *walk)
 	}
 }
 
-/*
- * Take in the listeners of a bucket up to a cookie, or, where they are many,
- * those that may be among the first @most. Others wait for the lock meanwhile,
- * so for those behind that there is nothing to it but to compare cookies. Only
- * the first pass has to know the largest one, and how many there are, with
- * @all. Returns how many are in the batch.
- */
-static __always_inline unsigned int
-walk_pass(struct listener_walk *walk, struct inet_listen_hashbucket *bucket,
-	  unsigned int most, u64 *end, const bool all)
+/* Let go of those in the batch from @first on, before @end. */
+static void walk_release(const struct listener_walk *walk, unsigned int first,
+			 unsigned int end)
 {
-	u64 next = U64_MAX, top = 0, cookie;
-	u64 first = walk->cookie, last = *end;
-	unsigned int count = 0, length = 0;
-	struct sock *sk;
-
-	spin_lock(&bucket->lock);
-	for (sk = bucket_first(bucket); sk; sk = bucket_next(sk)) {
-		if (all)
-			length++;
-		cookie = atomic64_read(&sk->sk_cookie);
-		if (cookie < first) {
-			if (likely(cookie))
-				continue;
-			cookie = make_cookie(sk);
-			if (cookie < first)
-				continue;
-		}
-		if (cookie > last) {
-			if (cookie < next)
-				next = cookie;
-			if (all && cookie > top)
-				top = cookie;
-			continue;
-		}
-		if (!listener_is_tcp(sk) ||
-		    (walk->net && !net_eq(sock_net(sk), walk->net)))
-			continue;
-		walk->batch[count++] = sk;
-		if (unlikely(count == 2 * most)) {
-			last = walk_overflow(walk, most);
-			count = most;
-		}
-	}
-	spin_unlock(&bucket->lock);
-
-	if (all)
-		walk->length = length;
-	if (all && top)
-		walk_put_off(walk, top);
-	if (all ? top : next <= walk->end)
-		walk_put_off(walk, next);
-	*end = last;
-	return count;
+	if (!walk->table->release)
+		return;
+	for (; first < end; first++)
+		walk->table->release(walk->batch[first]);
 }
 
 /*
@@ -227,19 +187,14 @@ walk_pass(struct listener_walk *walk, struct inet_listen_hashbucket *bucket,
  * was made inside of an interrupt counts down from U64_MAX: a bucket that has it
  * leaves nobody out. Nobody can aim at either.)
  */
-static void walk_window(struct listener_walk *walk,
-			struct inet_listen_hashbucket *bucket,
-			unsigned int most)
+static void walk_window(struct listener_walk *walk, unsigned int most)
 {
 	u64 first = walk->cookie, last = walk_last(walk, most);
 	unsigned int count;
 
 	walk->next = U64_MAX;
 	walk->top = 0;
-	if (walk->end == U64_MAX)
-		count = walk_pass(walk, bucket, most, &last, true);
-	else
-		count = walk_pass(walk, bucket, most, &last, false);
+	count = walk->table->pass(walk, most, &last, walk->end == U64_MAX);
 
 	walk->count = count;
 	if (count > 1)
@@ -248,6 +203,7 @@ static void walk_window(struct listener_walk *walk,
 		walk_put_off(walk, batch_cookie(walk, most));
 		walk_put_off(walk, batch_cookie(walk, count - 1));
 		last = batch_cookie(walk, most - 1);
+		walk_release(walk, most, count);
 		walk->count = most;
 	}
 	walk->span = last - first + 1;
@@ -268,7 +224,7 @@ static void walk_window(struct listener_walk *walk,
  */
 bool listener_walk_ends(const struct listener_walk *walk)
 {
-	return walk->bucket > tcp_listening_hash()->lhash2_mask;
+	return walk->bucket > walk->last;
 }
 
 /**
@@ -277,38 +233,37 @@ bool listener_walk_ends(const struct listener_walk *walk)
  * @most: how many, at most, not 0; half of the walk's room are the most there
  *	can be
  *
- * There may be none although the walk does not end here. They were in the
- * listening hash when this was called, and may have left it by now; their
- * memory lasts as long as the RCU reader does, since that of a socket which
- * listens is freed by RCU (SOCK_RCU_FREE).
+ * There may be none although the walk does not end here. They were in the table
+ * when this was called, and may have left it by now; their memory lasts until
+ * listener_walk_leave(), as long as the caller is an RCU reader.
  *
  * Context: process context, an RCU reader.
  */
 void listener_walk_take(struct listener_walk *walk, unsigned int most)
 {
-	struct inet_hashinfo *hash = tcp_listening_hash();
-	unsigned int bucket = walk->bucket;
+	unsigned int bucket = walk->table->next(walk, walk->bucket);
 
-	while (bucket < hash->lhash2_mask && bucket_empty(&hash->lhash2[bucket]))
-		bucket++;
 	if (bucket != walk->bucket)
 		walk_turn(walk, bucket);
-	walk_window(walk, &hash->lhash2[bucket],
-		    min(most, walk->room / 2));
+	walk_window(walk, min(most, walk->room / 2));
 }
 
 /**
  * listener_walk_begin() - begin a walk
  * @walk: where
+ * @table: over what
  * @net: whose listeners; NULL: everybody's
  * @batch: where the walk puts those that it takes in
  * @room: for how many that has room; even, not 0
  *
  * Context: any.
  */
-void listener_walk_begin(struct listener_walk *walk, struct net *net,
+void listener_walk_begin(struct listener_walk *walk,
+			 const struct walk_table *table, struct net *net,
 			 struct sock **batch, unsigned int room)
 {
+	walk->table = table;
+	walk->last = table->last();
 	walk->batch = batch;
 	walk->room = room;
 	walk->net = net;
@@ -331,5 +286,60 @@ void listener_walk_leave(struct listener_walk *walk, unsigned int done)
 		walk->cookie = walk->next;
 	else
 		walk_turn(walk, walk->bucket + 1);
+	walk_release(walk, 0, walk->count);
 	walk->count = 0;
 }
+
+/* ---- the listening hash ---- */
+
+static unsigned int hash_last(void)
+{
+	return tcp_listening_hash()->lhash2_mask;
+}
+
+static unsigned int hash_next(const struct listener_walk *walk,
+			      unsigned int bucket)
+{
+	const struct inet_hashinfo *hash = tcp_listening_hash();
+
+	while (bucket < hash->lhash2_mask && bucket_empty(&hash->lhash2[bucket]))
+		bucket++;
+	return bucket;
+}
+
+static bool is_wanted(const struct listener_walk *walk, const struct sock *sk)
+{
+	return listener_is_tcp(sk) &&
+	       (!walk->net || net_eq(sock_net(sk), walk->net));
+}
+
+static struct sock *next_in_bucket(const struct listener_walk *walk,
+				   struct sock *sk)
+{
+	return bucket_next(sk);
+}
+
+/* The memory of a socket that listens is freed by RCU (SOCK_RCU_FREE). */
+static unsigned int hash_pass(struct listener_walk *walk, unsigned int most,
+			      u64 *end, bool all)
+{
+	struct inet_listen_hashbucket *bucket =
+		&tcp_listening_hash()->lhash2[walk->bucket];
+	unsigned int count;
+
+	spin_lock(&bucket->lock);
+	if (all)
+		count = walk_chain(walk, bucket_first(bucket), next_in_bucket,
+				   is_wanted, most, end, true);
+	else
+		count = walk_chain(walk, bucket_first(bucket), next_in_bucket,
+				   is_wanted, most, end, false);
+	spin_unlock(&bucket->lock);
+	return count;
+}
+
+const struct walk_table tcp_table = {
+	.last	= hash_last,
+	.next	= hash_next,
+	.pass	= hash_pass,
+};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Walks over the kernel's listening hash. */
+/* Walks over the kernel's tables of listeners. */
 #ifndef LISTENQ_WALK_H
 #define LISTENQ_WALK_H
 
@@ -13,9 +13,33 @@
  */
 #define LISTENER_BATCH 400
 
+struct listener_walk;
+
 /**
- * struct listener_walk - a place in the kernel's listening hash
+ * struct walk_table - a table of the kernel's that listeners are in
+ * @last: the index of its last bucket
+ * @next: the first bucket from this one on that may have listeners, or the last one
+ * @pass: takes in the listeners of the walk's bucket up to a cookie, or those that
+ *	may be among the first so many, as walk_chain() does
+ * @release: lets go of one that was taken in; NULL where nothing keeps it but the
+ *	RCU reader
+ */
+struct walk_table {
+	unsigned int (*last)(void);
+	unsigned int (*next)(const struct listener_walk *walk,
+			     unsigned int bucket);
+	unsigned int (*pass)(struct listener_walk *walk, unsigned int most,
+			     u64 *end, bool all);
+	void (*release)(struct sock *sk);
+};
+
+extern const struct walk_table tcp_table;
+
+/**
+ * struct listener_walk - a place in a table of the kernel's
+ * @table: the table
  * @net: whose listeners; NULL: everybody's
+ * @last: index of the last bucket
  * @bucket: index of the bucket
  * @cookie: where in the bucket: at the first listener with this cookie or a
  *	larger one
@@ -34,7 +58,9 @@
  *	for a window that holds more
  */
 struct listener_walk {
+	const struct walk_table *table;
 	struct net *net;
+	unsigned int last;
 	unsigned int bucket;
 	u64 cookie;
 	bool more;
@@ -49,7 +75,8 @@ struct listener_walk {
 	unsigned int room;
 };
 
-void listener_walk_begin(struct listener_walk *walk, struct net *net,
+void listener_walk_begin(struct listener_walk *walk,
+			 const struct walk_table *table, struct net *net,
 			 struct sock **batch, unsigned int room);
 bool listener_walk_ends(const struct listener_walk *walk);
 void listener_walk_take(struct listener_walk *walk, unsigned int most);

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The books: what is counted in a namespace, and what follows from what is counted
+ * and from what the two queues hold.
+ *
+ * A figure that follows is kept in the record by the highest that it has been: it
+ * is read while the kernel goes on, and what is under way makes it too low for a
+ * moment and never too high, by the order in which its terms are read.
+ */
+#include <linux/atomic.h>
+#include <linux/kernel.h>
+#include <linux/list.h>
+#include <linux/percpu.h>
+#include <linux/rcupdate.h>
+#include <net/mptcp.h>
+#include <net/net_namespace.h>
+
+#include "books.h"
+#include "outcome.h"
+#include "socket.h"
+
+static unsigned long counted(const struct listener *listener,
+			     enum traffic_count what)
+{
+	return atomic_long_read(&listener->traffic.counts[what]);
+}
+
+/**
+ * books_sum() - how many a histogram has
+ * @histogram: the histogram
+ *
+ * Context: any.
+ */
+unsigned long books_sum(const struct histogram *histogram)
+{
+	unsigned long sum = 0;
+	unsigned int i;
+
+	/* Readers of many listeners notice. */
+	unroll_loop(HISTOGRAM_COLUMNS)
+	for (i = 0; i < HISTOGRAM_COLUMNS; i++)
+		sum += atomic_long_read(&histogram->counts[i]);
+	return sum;
+}
+
+/* A figure that follows from others is at least so much. */
+static void derived(struct books books, enum traffic_count what,
+		    unsigned long value)
+{
+	atomic_long_t *count = &books.listener->traffic.counts[what];
+	long was = atomic_long_read(count);
+
+	while ((long)(value - was) > 0) {
+		if (atomic_long_try_cmpxchg(count, &was, value)) {
+			books_add(books, what, value - was);
+			break;
+		}
+	}
+}
+
+/*
+ * What is known of requests and connections. The order in which these and the
+ * queues are read keeps what follows too low.
+ */
+static long requests_begun(const struct listener *listener)
+{
+	return counted(listener, TRAFFIC_REQUESTS) +
+	       counted(listener, TRAFFIC_CARRIED_REQUESTS);
+}
+
+static long requests_ended(const struct listener *listener)
+{
+	return books_sum(&listener->traffic.handshakes) +
+	       counted(listener, TRAFFIC_RESET) +
+	       counted(listener, TRAFFIC_JOINED);
+}
+
+static unsigned long connections_made(const struct listener *listener)
+{
+	return books_sum(&listener->traffic.handshakes) +
+	       counted(listener, TRAFFIC_COOKIES_FINISHED) +
+	       counted(listener, TRAFFIC_FASTOPENS);
+}
+
+static unsigned long connections_begun(const struct listener *listener)
+{
+	return connections_made(listener) +
+	       counted(listener, TRAFFIC_CARRIED_CONNECTIONS);
+}
+
+static unsigned long connections_accepted(const struct listener *listener)
+{
+	return counted(listener, TRAFFIC_ACCEPTS) +
+	       books_sum(&listener->traffic.waits);
+}
+
+static unsigned long acceptq_length(const struct sock *sk)
+{
+	return READ_ONCE(sk->sk_ack_backlog);
+}
+
+/**
+ * books_turn() - the window of a listener's peaks has ended
+ * @listener: the record
+ * @sk: the listener
+ * @acceptq: connections in its accept queue, now or until now
+ *
+ * Context: any, preemption off.
+ */
+void books_turn(struct listener *listener, const struct sock *sk,
+		unsigned int acceptq)
+{
+	struct listener_traffic *traffic = &listener->traffic;
+
+	peak_turn(&traffic->acceptq);
+	peak_turn(&traffic->synq);
+	peak_raise(&traffic->acceptq, acceptq);
+	peak_raise(&traffic->synq, synq_length(sk));
+	/* Who sees this has to raise the peaks of this window. */
+	smp_wmb();
+	WRITE_ONCE(listener->peaks_until, peak_window_end());
+}
+
+/**
+ * books_carry() - what the queues hold when the counting begins
+ * @books: the listener's, with a record that handlers see already
+ * @sk: the listener
+ *
+ * A request that comes meanwhile may be counted twice, and will be taken for one
+ * that was given up. A connection must not be: where it can be told later whether
+ * there were any, books_derive() does.
+ *
+ * Context: preemption off.
+ */
+void books_carry(struct books books, const struct sock *sk)
+{
+	struct listener *listener = books.listener;
+	unsigned long requests = synq_length(sk);
+
+	books_turn(listener, sk, acceptq_length(sk));
+	derived(books, TRAFFIC_CARRIED_REQUESTS,
+		requests + requests_ended(listener) -
+		counted(listener, TRAFFIC_REQUESTS));
+	if (!accepts_are_seen(sk))
+		derived(books, TRAFFIC_CARRIED_CONNECTIONS,
+			acceptq_length(sk) - connections_made(listener));
+}
+
+/**
+ * books_derive() - bring up to date what follows from other figures
+ * @books: the listener's, with a record
+ * @sk: the listener
+ *
+ * The connections that there were when the counting began follow as well, where it
+ * is seen which are accepted: what is neither new nor gone was there.
+ *
+ * Context: preemption off, an NMI too.
+ */
+void books_derive(struct books books, const struct sock *sk)
+{
+	const struct listener *listener = books.listener;
+	long begun = requests_begun(listener);
+	long now = synq_length(sk);
+	long expired;
+
+	expired = begun - now - requests_ended(listener);
+	/* Once more: what has just left the queue is counted by now. */
+	begun = requests_begun(listener);
+	now = synq_length(sk);
+	expired = min(expired, begun - now - requests_ended(listener));
+	derived(books, TRAFFIC_EXPIRED, expired);
+
+	if (accepts_are_seen(sk)) {
+		begun = connections_accepted(listener);
+		now = acceptq_length(sk);
+		derived(books, TRAFFIC_CARRIED_CONNECTIONS,
+			begun + now - connections_made(listener));
+	} else {
+		begun = connections_begun(listener);
+		begun -= outcome_queued(sk);
+		derived(books, TRAFFIC_ACCEPTS, begun - acceptq_length(sk));
+	}
+}
+
+/* Whether nothing but what was turned away has ever come. */
+static bool are_empty(const struct listener *listener, const struct sock *sk)
+{
+	unsigned long any = requests_begun(listener);
+
+	any |= synq_length(sk) | acceptq_length(sk);
+	any |= counted(listener, TRAFFIC_COOKIES_FINISHED);
+	any |= counted(listener, TRAFFIC_FASTOPENS);
+	any |= counted(listener, TRAFFIC_CARRIED_CONNECTIONS);
+	return !any;
+}
+
+/**
+ * books_close() - a listener has ended, and with it what its queues hold
+ * @books: the listener's, with a record
+ * @sk: the listener, whose queues are not empty yet
+ * @moved: whether it is told of each connection what becomes of it
+ *
+ * Context: preemption off, an NMI too.
+ */
+void books_close(struct books books, const struct sock *sk, bool moved)
+{
+	const struct listener *listener = books.listener;
+	long left;
+
+	if (are_empty(listener, sk))
+		return;
+	books_derive(books, sk);
+	left = requests_begun(listener) - requests_ended(listener) -
+	       counted(listener, TRAFFIC_EXPIRED);
+	books_add(books, TRAFFIC_ABANDONED, max(left, 0L));
+	left = connections_begun(listener) - connections_accepted(listener);
+	if (moved)
+		left -= acceptq_length(sk);
+	books_add(books, TRAFFIC_UNACCEPTED, max(left, 0L));
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The kernel's table of AF_UNIX sockets, as walks see it.
+ *
+ * All such sockets are in it: those who listen are few among those who are
+ * connected, so that a pass gives nobody else a cookie. Their memory is not freed by
+ * RCU: what a pass takes in, it takes a reference to, and the walk gives it back when
+ * it goes on. A socket's end does not wait for that, only its memory.
+ */
+#include <linux/rculist.h>
+#include <linux/spinlock.h>
+#include <net/net_namespace.h>
+#include <net/sock.h>
+
+#include "compat.h"
+#include "pass.h"
+#include "unix.h"
+#include "walk.h"
+
+static unsigned int table_last(void)
+{
+	return unix_buckets() - 1;
+}
+
+static unsigned int table_next(const struct listener_walk *walk,
+			       unsigned int bucket)
+{
+	while (bucket < walk->last &&
+	       hlist_empty(unix_bucket(walk->net, bucket)))
+		bucket++;
+	return bucket;
+}
+
+/* The first from @sk on that listens; a table that is shared has those of others. */
+static __always_inline struct sock *
+listening_from(const struct listener_walk *walk, struct sock *sk)
+{
+	while (sk && (READ_ONCE(sk->sk_state) != TCP_LISTEN ||
+		      (UNIX_TABLE_IS_SHARED && walk->net &&
+		       !net_eq(sock_net(sk), walk->net))))
+		sk = sk_next(sk);
+	return sk;
+}
+
+static __always_inline struct sock *
+next_listening(const struct listener_walk *walk, struct sock *sk)
+{
+	return listening_from(walk, sk_next(sk));
+}
+
+static __always_inline bool is_wanted(const struct listener_walk *walk,
+				      const struct sock *sk)
+{
+	return true;
+}
+
+static unsigned int table_pass(struct listener_walk *walk, unsigned int most,
+			       u64 *end, bool all)
+{
+	spinlock_t *lock = unix_bucket_lock(walk->net, walk->bucket);
+	unsigned int count, i;
+	struct sock *sk;
+
+	spin_lock(lock);
+	sk = listening_from(walk, sk_head(unix_bucket(walk->net, walk->bucket)));
+	count = walk_chain(walk, sk, next_listening, is_wanted, most, end, all);
+	for (i = 0; i < count; i++)
+		sock_hold(walk->batch[i]);
+	spin_unlock(lock);
+	return count;
+}
+
+/* A walk over a table of its own has a namespace; a shared one is everybody's too. */
+const struct walk_table unix_table = {
+	.last		= table_last,
+	.next		= table_next,
+	.pass		= table_pass,
+	.release	= sock_put,
+};
