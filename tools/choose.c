@@ -7,7 +7,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-#include "listenq.h"
+#include "choose.h"
 
 const char * const sort_names[SORT_KEYS] = {
 	[BY_FILL]	= "fill",
@@ -20,25 +20,58 @@ const char * const sort_names[SORT_KEYS] = {
 };
 
 /* "80", "8000-8099" */
-const char *filter_port(struct filter *filter, const char *text)
+static bool parse_ports(const char *text, size_t length, struct ports *ports)
 {
-	char first[8] = "";
-	size_t length = strcspn(text, "-");
-	const char *last = text[length] ? text + length + 1 : text;
+	char first[16] = "", *last;
 	long long from, to;
 
-	if (length < sizeof(first))
-		memcpy(first, text, length);
+	if (length >= sizeof(first))
+		return false;
+	memcpy(first, text, length);
+	last = strchr(first, '-');
+	if (last)
+		*last++ = '\0';
 	if (!parse_number(first, 1, 65535, &from) ||
-	    !parse_number(last, 1, 65535, &to) || from > to)
-		return trouble("-p %s: no port (1 to 65535) and no range (8000-8099)",
-			       text);
-	filter->first_port = from;
-	filter->last_port = to;
+	    !parse_number(last ?: first, 1, 65535, &to) || from > to)
+		return false;
+	*ports = (struct ports) { from, to };
+	return true;
+}
+
+/* "80", "8000-8099", "80,443,8000-8099"; several times: any of them. */
+const char *filter_port(struct filter *filter, const char *text)
+{
+	const char *at = text;
+	size_t length;
+
+	do {
+		length = strcspn(at, ",");
+		if (filter->port_ranges == FILTER_PORTS)
+			return trouble("-p %s: more than %d ports and ranges",
+				       text, FILTER_PORTS);
+		if (!parse_ports(at, length,
+				 &filter->ports[filter->port_ranges++]))
+			return trouble("-p %s: no ports or ranges such as 80,8000-8099",
+				       text);
+		at += length;
+	} while (*at++);
 	return NULL;
 }
 
-/* "10.0.0.1", "10.0.0.0/8", "::1", "[::1]", "fd00::/8" */
+/* Of a Unix socket, as LOCAL has it; NULL where it is no such name. */
+static const char *parse_name(const char *text)
+{
+	size_t prefix = strlen(UNIX_PREFIX);
+
+	if (!strncmp(text, UNIX_PREFIX, prefix) && text[prefix])
+		return text + prefix;
+	return *text == '/' || *text == '@' ? text : NULL;
+}
+
+/*
+ * "10.0.0.1", "10.0.0.0/8", "::1", "[::1]", "fd00::/8"; "/run/php.sock", "@name",
+ * "unix:a.sock". The last one counts.
+ */
 const char *filter_address(struct filter *filter, const char *text)
 {
 	char address[INET6_ADDRSTRLEN + 2] = "";
@@ -47,6 +80,10 @@ const char *filter_address(struct filter *filter, const char *text)
 	long long bits = v6 ? 128 : 32;
 	char *start = address;
 
+	filter->family = 0;
+	filter->name = parse_name(text);
+	if (filter->name)
+		return NULL;
 	if (length < sizeof(address))
 		memcpy(address, text, length);
 	if (*start == '[' && length > 1 && address[length - 1] == ']' &&
@@ -57,7 +94,7 @@ const char *filter_address(struct filter *filter, const char *text)
 	filter->family = v6 ? AF_INET6 : AF_INET;
 	if (inet_pton(filter->family, start, filter->address) != 1 ||
 	    (text[length] && !parse_number(text + length + 1, 0, bits, &bits)))
-		return trouble("-A %s: no address (10.0.0.1, ::1) and no prefix (10.0.0.0/8)",
+		return trouble("-A %s: no address, prefix (10.0.0.0/8) or Unix socket (/run/a, @a)",
 			       text);
 	filter->bits = bits;
 	return NULL;
@@ -68,11 +105,38 @@ static bool in_prefix(const struct listener *listener,
 {
 	unsigned int whole = filter->bits / 8, rest = filter->bits % 8;
 
-	if (listener->family != filter->family ||
-	    memcmp(listener->address, filter->address, whole))
+	if (listener->local.family != filter->family ||
+	    memcmp(listener->local.address, filter->address, whole))
 		return false;
-	return !rest || !((listener->address[whole] ^ filter->address[whole]) >>
+	return !rest || !((listener->local.address[whole] ^
+			   filter->address[whole]) >>
 			  (8 - rest));
+}
+
+static bool has_pid(const struct listener *listener, long long pid)
+{
+	const struct holder *holder = &listener->holder;
+
+	if (listener->figure[PID] == pid || holder->pid == pid)
+		return true;
+	for (unsigned int i = 0; i < holder->others; i++)
+		if (holder->other[i].pid == pid)
+			return true;
+	return false;
+}
+
+/* A part of the name of who called listen(), or of one that can accept from it. */
+static bool has_name(const struct listener *listener, const char *name)
+{
+	const struct holder *holder = &listener->holder;
+
+	if (strcasestr(listener->word[COMM], name) ||
+	    (holder->pid && strcasestr(holder->comm, name)))
+		return true;
+	for (unsigned int i = 0; i < holder->others; i++)
+		if (strcasestr(holder->other[i].comm, name))
+			return true;
+	return false;
 }
 
 static bool is_process(const struct listener *listener, const char *process)
@@ -80,27 +144,41 @@ static bool is_process(const struct listener *listener, const char *process)
 	long long pid;
 
 	if (parse_number(process, 1, INT_MAX, &pid))
-		return listener_pid(listener) == pid;
-	return strcasestr(listener_comm(listener), process);
+		return has_pid(listener, pid);
+	return has_name(listener, process);
 }
 
 /* What was typed in is looked for in all that names a listener. */
 static bool has_text(const struct listener *listener, const char *text)
 {
 	return strcasestr(listener->word[LOCAL], text) ||
+	       has_name(listener, text) ||
 	       strcasestr(listener_comm(listener), text) ||
 	       strcasestr(listener->word[PROTO], text) ||
 	       (listener->netns && strcasestr(listener->netns, text));
 }
 
-static bool is_wanted(const struct listener *listener,
-		      const struct filter *filter)
+static bool at_port(const struct listener *listener,
+		    const struct filter *filter)
 {
-	if ((filter->first_port > 0 || filter->last_port < 65535) &&
-	    (!listener->family || listener->port < filter->first_port ||
-	     listener->port > filter->last_port))
+	const struct endpoint *local = &listener->local;
+
+	for (size_t i = 0; local->family && i < filter->port_ranges; i++)
+		if (filter->ports[i].first <= local->port &&
+		    local->port <= filter->ports[i].last)
+			return true;
+	return !filter->port_ranges;
+}
+
+bool is_wanted(const struct listener *listener, const struct filter *filter)
+{
+	if (!at_port(listener, filter))
 		return false;
 	if (filter->family && !in_prefix(listener, filter))
+		return false;
+	if ((filter->unix_alone || filter->name) && !is_unix(listener))
+		return false;
+	if (filter->name && strcmp(listener->word[LOCAL], filter->name))
 		return false;
 	if (filter->process && !is_process(listener, filter->process))
 		return false;
@@ -131,8 +209,11 @@ static int larger_rate(const struct listener *a, const struct listener *b,
 static int by_local(const struct listener *a, const struct listener *b)
 {
 	return strcmp(a->netns ?: "", b->netns ?: "") ?:
-	       a->port - b->port ?: a->family - b->family ?:
-	       memcmp(a->address, b->address, sizeof(a->address)) ?:
+	       is_unix(a) - is_unix(b) ?:
+	       a->local.port - b->local.port ?:
+	       a->local.family - b->local.family ?:
+	       memcmp(a->local.address, b->local.address,
+		      sizeof(a->local.address)) ?:
 	       strcmp(a->word[LOCAL], b->word[LOCAL]) ?:
 	       strcmp(a->word[COOKIE], b->word[COOKIE]);
 }
@@ -184,6 +265,14 @@ static int compare(const void *x, const void *y, void *arg)
 	return order->reverse ? -is : is;
 }
 
+void sort_listeners(struct listener *listener[], size_t count,
+		    enum sort_key key, bool reverse)
+{
+	struct order order = { key, reverse };
+
+	qsort_r(listener, count, sizeof(*listener), compare, &order);
+}
+
 /**
  * choose() - those listeners that are wanted, in order
  * @snapshot: all of them
@@ -201,7 +290,6 @@ struct listener **choose(struct snapshot *snapshot,
 			 const struct filter *filter, enum sort_key key,
 			 bool reverse, size_t *count)
 {
-	struct order order = { key, reverse };
 	struct listener **chosen;
 	size_t i;
 
@@ -209,11 +297,11 @@ struct listener **choose(struct snapshot *snapshot,
 	for (i = 0; i < snapshot->count; i++)
 		chosen[i] = &snapshot->listener[i];
 	if (filter->process || filter->text || key == BY_PROCESS)
-		process_find(chosen, snapshot->count);
+		process_find(chosen, snapshot->count, true);
 	*count = 0;
 	for (i = 0; i < snapshot->count; i++)
 		if (is_wanted(&snapshot->listener[i], filter))
 			chosen[(*count)++] = &snapshot->listener[i];
-	qsort_r(chosen, *count, sizeof(*chosen), compare, &order);
+	sort_listeners(chosen, *count, key, reverse);
 	return chosen;
 }

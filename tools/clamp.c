@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * listenq clamp: the rules, printed and written. The kernel knows the grammar;
- * here stands what its errors mean.
+ * listenq clamp: the rules, printed and written, or what they would do if they
+ * were. The kernel knows the grammar; here stands what its errors mean.
  */
 
 #include <errno.h>
@@ -11,10 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "listenq.h"
+#include "output.h"
+#include "rules.h"
 
 /* What one write(2) may hold, and one byte that tells that there is more. */
-#define RULES_MAX	65536
+#define RULES_MAX	524288
 
 #define LAST_ERROR	"# last error: "
 
@@ -27,7 +28,7 @@ static const struct {
 	{ EEXIST, "the range overlaps another rule's in part" },
 	{ ENOENT, "there is no such rule to clear" },
 	{ ENOSPC, "more than 1024 rules" },
-	{ E2BIG, "more than 65536 bytes" },
+	{ E2BIG, "more than 524288 bytes" },
 	{ EPERM, "only root of the host may write rules (CAP_NET_ADMIN there)" },
 	{ EACCES, "only root of the host may write rules" },
 	{ EROFS, "/proc is mounted for reading only: run this where it isn't" },
@@ -73,52 +74,61 @@ static char *last_error(void)
 	return found;
 }
 
-static const char *refusal(int error)
+/* @said: by whoever has not understood it; NULL: nothing. */
+static const char *refusal(int error, const char *said)
 {
 	const char *meaning = strerror(error);
-	char *said = NULL;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(meanings); i++)
 		if (meanings[i].error == error)
 			meaning = meanings[i].meaning;
+	return said ? trouble("clamp: %s: %s", meaning, said) :
+		      trouble("clamp: %s", meaning);
+}
+
+static const char *write_refusal(int error)
+{
+	char *said = NULL;
+	const char *why;
+
 	/* Only what was read and not understood is told in the file. */
 	if (error == EINVAL || error == ERANGE || error == EEXIST ||
 	    error == ENOENT || error == ENOSPC)
 		said = last_error();
-	meaning = said ? trouble("clamp: %s: %s", meaning, said) :
-			 trouble("clamp: %s", meaning);
+	why = refusal(error, said);
 	free(said);
-	return meaning;
+	return why;
 }
 
-/* All rules in one write, so that all of them take effect or none. */
+/*
+ * All rules in one write, so that all of them take effect or none. The module may
+ * go and another one come meanwhile, which knows nothing of them: what was opened
+ * can't be read any more then.
+ */
 static const char *write_rules(const char *text, size_t length)
 {
-	const char *path = procfile_path("clamp");
+	const char *path = procfile_path("clamp"), *why = NULL;
 	ssize_t written;
-	int fd, error;
+	char byte;
+	int fd;
 
 	if (!length)
 		return trouble("clamp: there is nothing to write");
-	if (access(path, F_OK)) {
-		char *unused;
-
-		/* Which says that there is no module. */
-		return read_rules(&unused);
-	}
-	fd = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return refusal(errno);
+		return errno == ENOENT ? procfile_trouble(path, errno) :
+					 write_refusal(errno);
 	written = write(fd, text, length);
-	error = written < 0 ? errno : 0;
+	if (written < 0)
+		why = write_refusal(errno);
+	else if ((size_t)written != length)
+		why = trouble("clamp: only %zd of %zu bytes were taken",
+			      written, length);
+	else if (pread(fd, &byte, 1, 0) < 0)
+		why = trouble("clamp: the module was unloaded meanwhile: write the rules again");
 	close(fd);
-	if (error)
-		return refusal(error);
-	if ((size_t)written != length)
-		return trouble("clamp: only %zd of %zu bytes were taken",
-			       written, length);
-	return NULL;
+	return why;
 }
 
 /* Words become a line; a comma begins another. */
@@ -166,9 +176,36 @@ static const char *read_file(const char *path, char **text, size_t *length)
 	return why;
 }
 
-static const char *change(int argc, char **argv, const char *file)
+/* The rules as they will be. NULL or a reason. */
+static const char *foresee(struct rules *rules, const char *text, size_t length)
 {
+	char said[TEXT_SIZE];
+	const char *why;
+	char *now;
+	int error;
+
+	why = read_rules(&now);
+	if (why)
+		return why;
+	*rules = (struct rules) { };
+	error = rules_take(rules, now, strlen(now), false, said);
+	free(now);
+	if (error)
+		return trouble("%s: %s: of another module, or cut",
+			       procfile_path("clamp"), said);
+	if (length > RULES_MAX)
+		return refusal(E2BIG, NULL);
+	error = rules_take(rules, text, length, true, said);
+	return error ? refusal(-error, said) : NULL;
+}
+
+/* @snapshot: the listeners; NULL where these are not known. */
+static const char *change(int argc, char **argv, const char *file, bool dry_run,
+			  const struct snapshot *snapshot)
+{
+	static struct rules rules;
 	const char *why = NULL;
+	bool foreseen;
 	size_t length;
 	char *text;
 
@@ -176,7 +213,17 @@ static const char *change(int argc, char **argv, const char *file)
 		why = read_file(file, &text, &length);
 	else
 		text = join(argc, argv, &length);
-	why = why ?: write_rules(text, length);
+	if (!why && dry_run)
+		why = foresee(&rules, text, length);
+	if (!why && dry_run)
+		effect_print(&rules, snapshot);
+	foreseen = !why && (dry_run ||
+			    (snapshot && !foresee(&rules, text, length)));
+	if (!why && !dry_run)
+		why = write_rules(text, length);
+	/* Whoever writes a file writes it before there are servers, too. */
+	if (!why && foreseen)
+		effect_tell(&rules, snapshot, !file);
 	free(text);
 	return why;
 }
@@ -205,31 +252,56 @@ int clamp_main(int argc, char **argv, const struct scope *scope)
 {
 	static const struct option options[] = {
 		{ "file", required_argument, NULL, 'f' },
+		{ "dry-run", no_argument, NULL, 'n' },
 		{ }
 	};
-	const char *file = NULL, *why;
-	struct netns_list list;
+	struct scope all = *scope;
+	struct snapshot snapshot = { };
+	const char *file = NULL, *why = NULL;
+	struct netns_list list = { };
+	bool dry_run = false, is_read;
 	int option;
 
 	optind = 0;	/* once more from the start */
-	while ((option = getopt_long(argc, argv, "+f:", options, NULL)) != -1) {
-		if (option != 'f')
-			return TROUBLE;
-		file = optarg;
+	while ((option = getopt_long(argc, argv, "+:f:", options, NULL)) != -1) {
+		switch (option) {
+		case 'f':
+			file = optarg;
+			break;
+		case 'n':
+			dry_run = true;
+			break;
+		default:
+			die("clamp: %s: the options here are -f FILE and --dry-run",
+			    argv[optind - 1]);
+		}
 	}
 	argc -= optind;
 	argv += optind;
 	if (file && argc)
 		die("clamp: -f and a rule as well: name one of them");
+	if (dry_run && !file && !argc)
+		die("clamp: --dry-run: of which rules? name some, or -f FILE");
 	if (scope->all)
 		die("clamp: -a: rules are for one namespace: name it with -N");
 
-	why = netns_open(scope->netns, &list);
+	all.unix_too = true;
+	/* Before the rules act. Without it they are written, and no more is said. */
+	if (argc || file)
+		why = snapshot_take(&all, &snapshot);
+	is_read = !why;
+	if (!dry_run)
+		why = NULL;
+	if (!why)
+		why = netns_open(scope->netns, &list);
 	if (!why)
 		why = netns_enter(&list.netns[0]);
 	if (!why)
-		why = argc || file ? change(argc, argv, file) : print_rules();
+		why = argc || file ? change(argc, argv, file, dry_run,
+					    is_read ? &snapshot : NULL) :
+				     print_rules();
 	netns_close(&list);
+	snapshot_free(&snapshot);
 	if (why)
 		die("%s", why);
 	return DONE;

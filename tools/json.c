@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * JSON: an array with an object per listener, which has all columns of the
- * file by name, those too that this program knows nothing of.
+ * JSON: an array with an object per listener, or per namespace, which has all
+ * columns of the file by name, those too that this program knows nothing of.
  */
 
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "listenq.h"
+#include "log.h"
+#include "output.h"
+
+/* So many of those who have a socket open are listed. */
+#define HOLDERS_MAX	64
 
 /* "-" is null; a number is a number, unless it is a name or too large. */
 static json_t *value_of(const char *name, const char *cell)
@@ -29,53 +33,345 @@ static void add(json_t *object, const char *name, json_t *value)
 		die("not enough memory");
 }
 
-static json_t *object_of(const struct rows *rows, size_t row)
+/* A row; null where there is none. */
+static json_t *object_of(const struct place *place)
 {
-	json_t *object = json_object();
+	const struct rows *rows = place->rows;
+	json_t *object;
 	const char *name;
 
+	if (!rows)
+		return json_null();
+	object = json_object();
 	for (size_t i = 0; i < rows->columns; i++) {
 		name = rows->text + rows->column[i];
-		add(object, name, value_of(name, rows_cell(rows, row, i)));
+		add(object, name,
+		    value_of(name, rows_cell(rows, place->row, i)));
 	}
 	return object;
 }
 
-/* Who has the socket open, where the caller of listen() is unknown. */
-static json_t *holder_of(const struct holder *holder)
+static void add_netns(json_t *object, const char *netns)
 {
-	json_t *object;
+	add(object, "netns", netns ? json_string(netns) : json_null());
+}
 
-	if (!holder->pid)
-		return json_null();
-	object = json_object();
-	add(object, "pid", json_integer(holder->pid));
-	add(object, "comm", json_string(holder->comm));
-	add(object, "others", json_integer(holder->others));
-	return object;
+static void add_columns(json_t *object, const struct place *place)
+{
+	json_t *columns = object_of(place);
+
+	if (json_object_update(object, columns))
+		die("not enough memory");
+	json_decref(columns);
+}
+
+/* One by one: a million of them take no memory at once. */
+static void print(json_t *object, bool first)
+{
+	fputs(first ? "\n " : ",\n ", stdout);
+	json_dumpf(object, stdout, JSON_PRESERVE_ORDER);
+	json_decref(object);
+}
+
+/* ---- listeners: as text, since objects of 100,000 would take seconds ---- */
+
+/* The same as value_of(). */
+static void put_value(const char *name, const char *cell)
+{
+	long long number;
+
+	if (!strcmp(cell, "-"))
+		fputs_unlocked("null", stdout);
+	else if (!parse_number(cell, LLONG_MIN, LLONG_MAX, &number) ||
+		 is_word_column(name))
+		quote_json(stdout, cell);
+	else if (*cell == '0' || *cell == '-')
+		printf("%lld", number);
+	else
+		fputs_unlocked(cell, stdout);
+}
+
+static void put_number(long long number)
+{
+	if (number == UNKNOWN)
+		fputs_unlocked("null", stdout);
+	else
+		printf("%lld", number);
+}
+
+/* A name, behind all others but the @first. */
+static void put_name(const char *name, bool first)
+{
+	if (!first)
+		fputs_unlocked(", ", stdout);
+	quote_json(stdout, name);
+	fputs_unlocked(": ", stdout);
+}
+
+/* Names that an object of a listener has beside the columns of its row. */
+static const char * const besides[] = {
+	"netns", "holder", "holder_searched", "holders", "waits", "handshakes",
+};
+
+static bool is_besides(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(besides); i++)
+		if (*besides[i] == *name && !strcmp(besides[i], name))
+			return true;
+	return false;
+}
+
+/* The columns of a row; a file in which one has the name of another is no module's. */
+static void put_columns(const struct place *place, bool first)
+{
+	const struct rows *rows = place->rows;
+
+	for (size_t i = 0; i < rows->columns; i++) {
+		const char *name = rows->text + rows->column[i];
+
+		if (!first && is_besides(name))
+			continue;
+		put_name(name, first && !i);
+		put_value(name, rows_cell(rows, place->row, i));
+	}
+}
+
+static void put_row(const char *name, const struct place *place)
+{
+	put_name(name, false);
+	if (!place->rows) {
+		fputs_unlocked("null", stdout);
+		return;
+	}
+	putchar_unlocked('{');
+	put_columns(place, true);
+	putchar_unlocked('}');
+}
+
+static void put_process(int pid, const char *comm)
+{
+	printf("{\"pid\": %d, \"comm\": ", pid);
+	quote_json(stdout, comm);
+}
+
+/*
+ * Who has the socket open, the first of them and a list, and whether all processes
+ * were looked at.
+ */
+static void put_holder(const struct holder *holder)
+{
+	put_name("holder_searched", false);
+	fputs_unlocked(holder->searched ? "true" :
+		       holder->found_ms || holder->unsearched ? "false" :
+		       "null", stdout);
+	put_name("holder", false);
+	if (!holder->pid) {
+		fputs_unlocked("null", stdout);
+		put_name("holders", false);
+		fputs_unlocked("[]", stdout);
+		return;
+	}
+	put_process(holder->pid, holder->comm);
+	printf(", \"others\": %u}", holder->others);
+	put_name("holders", false);
+	putchar_unlocked('[');
+	put_process(holder->pid, holder->comm);
+	for (unsigned int i = 0; i < holder->others && i < HOLDERS_MAX - 1; i++) {
+		fputs_unlocked("}, ", stdout);
+		put_process(holder->other[i].pid, holder->other[i].comm);
+	}
+	fputs_unlocked("}]", stdout);
+}
+
+static void put_netns(const struct listener *listener)
+{
+	put_name("netns", true);
+	if (listener->netns)
+		quote_json(stdout, listener->netns);
+	else
+		fputs_unlocked("null", stdout);
+}
+
+static void put_word(const char *name, const struct listener *listener,
+		     enum word word)
+{
+	put_name(name, false);
+	put_value(name, listener->word[word]);
+}
+
+/* Of AF_UNIX: `proto` is what tells it from the others, and `waits` a column. */
+static void put_unix(const struct listener *listener)
+{
+	const struct place *place = &listener->place[UNIX];
+	const struct rows *rows = place->rows;
+
+	put_word("proto", listener, PROTO);
+	for (size_t i = 0; i < rows->columns; i++) {
+		const char *name = rows->text + rows->column[i];
+
+		if (!strcmp(name, "proto") ||
+		    (is_besides(name) && strcmp(name, "waits")))
+			continue;
+		put_name(name, false);
+		put_value(name, rows_cell(rows, place->row, i));
+	}
+	put_holder(&listener->holder);
+	putchar_unlocked('}');
+}
+
+static void put_listener(const struct listener *listener)
+{
+	const struct place *place = listener->place;
+
+	putchar_unlocked('{');
+	put_netns(listener);
+	if (is_unix(listener)) {
+		put_unix(listener);
+		return;
+	}
+	put_columns(&place[SOCKETS], false);
+	put_holder(&listener->holder);
+	put_row("waits", &place[WAITS]);
+	put_row("handshakes", &place[HANDSHAKES]);
+	putchar_unlocked('}');
+}
+
+static void put_share(const char *name, const struct listener *listener,
+		      double share)
+{
+	put_name(name, false);
+	fputs_unlocked("{\"cookie\": ", stdout);
+	put_value("cookie", listener->word[COOKIE]);
+	if (share < 0)
+		fputs_unlocked(", \"share\": null}", stdout);
+	else
+		printf(", \"share\": %.4f}", share);
+}
+
+/* A group: sums, who of it stands out, and all of its members. */
+static void put_group(const struct listener *listener)
+{
+	const struct fold *fold = listener->fold;
+	const struct listener *fullest = fold->fullest;
+
+	putchar_unlocked('{');
+	put_netns(listener);
+	put_word("proto", listener, PROTO);
+	put_word("local", listener, LOCAL);
+	put_name("members", false);
+	printf("%zu", fold->group.count);
+	for (int i = 0; i < REQUESTS; i++) {
+		if (!is_sum(i))
+			continue;
+		put_name(figure_name(i), false);
+		put_number(listener->figure[i]);
+	}
+	put_name("fullest", false);
+	fputs_unlocked("{\"cookie\": ", stdout);
+	put_value("cookie", fullest->word[COOKIE]);
+	put_name("acceptq", false);
+	put_number(fullest->figure[ACCEPTQ]);
+	put_name("limit", false);
+	put_number(fullest->figure[LIMIT]);
+	putchar_unlocked('}');
+	put_share("busiest", fold->busiest, fold->most);
+	put_share("laziest", fold->laziest, fold->least);
+	put_name("listeners", false);
+	putchar_unlocked('[');
+	for (size_t i = 0; i < fold->group.count; i++) {
+		if (i)
+			fputs_unlocked(", ", stdout);
+		put_listener(fold->group.listener[i]);
+	}
+	fputs_unlocked("]}", stdout);
 }
 
 void json_print(struct listener *const listener[], size_t count)
 {
-	json_t *object, *columns;
-
-	/* One by one: a million of them take no memory at once. */
 	putchar('[');
 	for (size_t i = 0; i < count; i++) {
-		object = json_object();
-		add(object, "netns", listener[i]->netns ?
-		    json_string(listener[i]->netns) : json_null());
-		columns = object_of(listener[i]->rows, listener[i]->row);
-		if (json_object_update(object, columns))
-			die("not enough memory");
-		json_decref(columns);
-		add(object, "holder", holder_of(&listener[i]->holder));
-		add(object, "waits", listener[i]->waits ?
-		    object_of(listener[i]->waits, listener[i]->waits_row) :
-		    json_null());
-		fputs(i ? ",\n " : "\n ", stdout);
-		json_dumpf(object, stdout, JSON_PRESERVE_ORDER);
-		json_decref(object);
+		fputs_unlocked(i ? ",\n " : "\n ", stdout);
+		if (listener[i]->fold)
+			put_group(listener[i]);
+		else
+			put_listener(listener[i]);
 	}
 	fputs(count ? "\n]\n" : "]\n", stdout);
+}
+
+/* ---- the rest ---- */
+
+/* A line for each. */
+static void print_line(json_t *object)
+{
+	json_dumpf(object, stdout, JSON_PRESERVE_ORDER);
+	putchar('\n');
+	json_decref(object);
+}
+
+static void add_time(json_t *object, const char *name,
+		     const struct refusal *refusal)
+{
+	char text[TEXT_SIZE];
+
+	refusal_time(text, refusal, true);
+	add(object, name, value_of(name, text));
+}
+
+/* Those who were turned away, each on a line of its own. */
+void json_refusals(struct refusal *const refusal[], size_t count)
+{
+	json_t *object;
+
+	for (size_t i = 0; i < count; i++) {
+		object = json_object();
+		add_netns(object, refusal[i]->listener.netns);
+		add_time(object, "time", refusal[i]);
+		add_columns(object, &refusal[i]->listener.place[REFUSED]);
+		print_line(object);
+	}
+}
+
+/* The same of sums. */
+void json_sums(const struct sum sum[], size_t count)
+{
+	char network[TEXT_SIZE];
+	json_t *object;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct listener *listener = &sum[i].latest->listener;
+
+		object = json_object();
+		add_netns(object, listener->netns);
+		add(object, "count", json_integer(sum[i].count));
+		refusal_network(network, sum[i].latest);
+		add(object, "network", value_of("network", network));
+		add(object, "why", value_of("why", listener->word[WHY]));
+		add(object, "local", value_of("local", listener->word[LOCAL]));
+		add(object, "comm", value_of("comm", listener->word[COMM]));
+		add_time(object, "last", sum[i].latest);
+		print_line(object);
+	}
+}
+
+/* Namespaces, by their totals. NULL or a reason. */
+const char *json_totals(const struct snapshot *snapshot)
+{
+	struct listener all;
+	const char *why;
+	json_t *object;
+	size_t i;
+
+	putchar('[');
+	for (i = 0; i < snapshot->list.count; i++) {
+		why = snapshot_totals(snapshot, i, &all);
+		if (why)
+			return why;
+		object = json_object();
+		add_netns(object, all.netns);
+		add_columns(object, &all.place[TOTALS]);
+		print(object, !i);
+	}
+	fputs(i ? "\n]\n" : "]\n", stdout);
+	return NULL;
 }

@@ -6,11 +6,16 @@
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
-#include "listenq.h"
+#include "explain.h"
+#include "output.h"
+#include "sink.h"
 
-enum { CHECK_OPTION = 256, MAX_OPTION, PROC_OPTION };
+enum {
+	CHECK_OPTION = 256, MAX_OPTION, PROC_OPTION, TOP_OPTION,
+	NAMES_OPTION, WITHIN_OPTION, ALLOW_NONE_OPTION,
+	TCP_OPTION, UNIX_OPTION,
+};
 
 /* So many sets of labels has a machine that has nothing unusual. */
 #define LABEL_SETS_MAX	1000
@@ -18,42 +23,74 @@ enum { CHECK_OPTION = 256, MAX_OPTION, PROC_OPTION };
 static const struct option options[] = {
 	{ "all",	no_argument,		NULL, 'a' },
 	{ "netns",	required_argument,	NULL, 'N' },
+	{ "tcp",	no_argument,		NULL, TCP_OPTION },
+	{ "unix",	no_argument,		NULL, UNIX_OPTION },
 	{ "port",	required_argument,	NULL, 'p' },
 	{ "address",	required_argument,	NULL, 'A' },
 	{ "process",	required_argument,	NULL, 'P' },
 	{ "sort",	required_argument,	NULL, 's' },
 	{ "reverse",	no_argument,		NULL, 'r' },
 	{ "watch",	no_argument,		NULL, 'w' },
+	{ "groups",	no_argument,		NULL, 'g' },
 	{ "json",	no_argument,		NULL, 'j' },
+	{ "totals",	no_argument,		NULL, 't' },
 	{ "metrics",	optional_argument,	NULL, 'm' },
 	{ "output",	required_argument,	NULL, 'o' },
 	{ "max",	required_argument,	NULL, MAX_OPTION },
+	{ "names",	required_argument,	NULL, NAMES_OPTION },
 	{ "check",	no_argument,		NULL, CHECK_OPTION },
+	{ "within",	required_argument,	NULL, WITHIN_OPTION },
+	{ "allow-none",	no_argument,		NULL, ALLOW_NONE_OPTION },
 	{ "proc",	required_argument,	NULL, PROC_OPTION },
+	{ "follow",	no_argument,		NULL, 'f' },
+	{ "top",	no_argument,		NULL, TOP_OPTION },
+	{ "interval",	required_argument,	NULL, 'i' },
+	{ "verbose",	no_argument,		NULL, 'v' },
 	{ "help",	no_argument,		NULL, 'h' },
 	{ "version",	no_argument,		NULL, 'V' },
 	{ }
 };
 
 static const char usage[] =
-"usage: listenq [-a | -N NETNS] [FILTER] [-s KEY] [-r] [-j | -w [SECONDS]]\n"
+"usage: listenq [-a | -N NETNS] [FILTER] [-s KEY] [-r] [-g] [-j | -w [SECONDS]]\n"
+"       listenq [-a | -N NETNS] -t [-j]\n"
 "       listenq [-a | -N NETNS] [FILTER] -m [-o FILE] [--max COUNT]\n"
-"       listenq [-a | -N NETNS] [FILTER] --check [PERCENT]\n"
-"       listenq [-N NETNS] clamp [-f FILE | RULE[, RULE]...]\n"
+"       listenq [-a | -N NETNS] [FILTER] --check [PERCENT] [--within SECONDS]\n"
+"               [--allow-none]\n"
+"       listenq [-a | -N NETNS] [FILTER] explain [-v] [-i SECONDS] [-j]\n"
+"       listenq [-a | -N NETNS] [FILTER] log [-f | --top] [-j]\n"
+"       listenq [-N NETNS] clamp [--dry-run] [-f FILE | RULE[, RULE]...]\n"
+"       listenq [-N NETNS] record DIR\n"
 "\n"
-"Shows the accept queue and the SYN queue of each TCP listener, fullest first.\n"
+"Shows the accept queue and the SYN queue of each TCP listener, fullest first,\n"
+"and with --unix the queue of each Unix socket that listens.\n"
 "\n"
 "  -w, --watch [SECONDS]  live, every second or as often as said; ? for keys\n"
+"  -g, --groups           a line for each SO_REUSEPORT group, not its members\n"
 "  -j, --json             JSON: every column by name, null where unknown\n"
+"  -t, --totals           what became of all SYNs, requests and connections that\n"
+"                         came, also to listeners that are gone\n"
 "  -m, --metrics[=FORMAT] for Prometheus; FORMAT: prometheus or openmetrics\n"
 "  -o, --output FILE      with -m: into a file, whole or not at all\n"
-"      --max COUNT        with -m: of so many different listeners (1000)\n"
-"      --check [PERCENT]  for monitoring: exit code 1 if a queue is fuller than\n"
-"                         that (80), 0 if none is, 2 on trouble\n"
-"  -N, --netns NETNS      of a namespace: name in /run/netns, path, or process\n"
+"      --max COUNT        with -m: of so many different listeners of a namespace\n"
+"                         (1000)\n"
+"      --names WHOSE      with -m: name the processes of listeners in the own\n"
+"                         namespace (own), of all, or none\n"
+"      --check [PERCENT]  for monitoring: exit code 1 (warning) if a queue is\n"
+"                         fuller than that (80), or was in the last minute, or\n"
+"                         somebody was turned away; 2 (critical) if no listener\n"
+"                         is there; 3 if that can't be known; 0 else\n"
+"      --within SECONDS   with --check: turned away in that time (300)\n"
+"      --allow-none       with --check: that none is there is fine\n"
+"  -N, --netns NETNS      of a namespace: name in /run/netns, path, process, or\n"
+"                         inode as in net:[4026531992]\n"
 "  -a, --all              of all named namespaces and of those of all processes\n"
-"  -p, --port PORT        FILTER: port, or range of ports such as 8000-8099\n"
-"  -A, --address ADDRESS  FILTER: address, or prefix such as 10.0.0.0/8\n"
+"      --unix             Unix sockets in place of TCP listeners; -m has both then\n"
+"      --tcp              TCP listeners, which is so but for -w and explain, which\n"
+"                         have both; with --unix, both\n"
+"  -p, --port PORTS       FILTER: ports and ranges, such as 80,443,8000-8099\n"
+"  -A, --address ADDRESS  FILTER: address, prefix such as 10.0.0.0/8, or a Unix\n"
+"                         socket: its path, or @ and its name\n"
 "  -P, --process PROCESS  FILTER: number of a process, or part of its name\n"
 "  -s, --sort KEY         fill, overflows, oldest, synq, syns, local, process\n"
 "  -r, --reverse          the other way round\n"
@@ -61,9 +98,23 @@ static const char usage[] =
 "  -h, --help             this text\n"
 "  -V, --version          the version\n"
 "\n"
+"explain says what is wrong with listeners, why, and what to do; exit code 1 if\n"
+"something is:\n"
+"  -v, --verbose          those too that nothing is wrong with\n"
+"  -i, --interval SECONDS between the two looks that it takes (1)\n"
+"  -j, --json             JSON: an object, with all that is said\n"
+"\n"
+"log prints who was turned away, and by which listener:\n"
+"  -f, --follow           and then who is, until it is interrupted\n"
+"      --top              how many from each network, for each reason\n"
+"  -j, --json             JSON: a line for each\n"
+"\n"
 "clamp prints the rules that override net.core.somaxconn, or writes some:\n"
 "  listenq clamp 8080 floor 1024\n"
 "  listenq clamp 8080 clear\n"
+"  listenq clamp --dry-run 8080 floor 1024    which limits would that change?\n"
+"\n"
+"record copies what listenq reads into a new directory, for --proc: a bug report.\n"
 "listenq(8) has the details.\n";
 
 enum output { TABLE, LIVE, JSON, METRICS, CHECK };
@@ -92,9 +143,24 @@ static void set_output(enum output *output, enum output to)
 	*output = to;
 }
 
+static void show_groups(struct listener *const chosen[], size_t count,
+			enum sort_key key, bool reverse, enum output output,
+			unsigned int flags)
+{
+	struct folds folds;
+
+	fold(&folds, chosen, count, key, reverse);
+	if (output == JSON)
+		json_print(folds.row, folds.count);
+	else
+		table_print(folds.row, folds.count, flags | TABLE_GROUPS);
+	folds_free(&folds);
+}
+
 static int show(const struct scope *scope, const struct filter *filter,
-		enum sort_key key, bool reverse, enum output output,
-		long long percent, const struct metrics *metrics)
+		enum sort_key key, bool reverse, bool groups,
+		enum output output, const struct check *check,
+		const struct metrics *metrics)
 {
 	struct listener **chosen;
 	struct snapshot snapshot;
@@ -103,20 +169,21 @@ static int show(const struct scope *scope, const struct filter *filter,
 	size_t count;
 
 	why = snapshot_take(scope, &snapshot);
-	if (why && output == CHECK) {
-		printf("LISTENQ UNKNOWN - %s\n", why);
-		return TROUBLE;
-	}
 	if (why && output == METRICS && metrics->file)
 		why = metrics_print(metrics, NULL, NULL, 0) ?: why;
 	if (why)
 		die("%s", why);
 	chosen = choose(&snapshot, filter, key, reverse, &count);
 	if (output == CHECK) {
-		status = check_print(chosen, count, percent);
+		status = check_print(check, &snapshot, filter, chosen, count);
 	} else {
-		process_find(chosen, count);
-		if (output == JSON)
+		/* Metrics name few processes, and search for no others. */
+		if (output != METRICS)
+			process_find(chosen, count, true);
+		if (groups)
+			show_groups(chosen, count, key, reverse, output,
+				    scope->all ? TABLE_NETNS : 0);
+		else if (output == JSON)
 			json_print(chosen, count);
 		else if (output == METRICS)
 			why = metrics_print(metrics, &snapshot, chosen, count);
@@ -126,9 +193,75 @@ static int show(const struct scope *scope, const struct filter *filter,
 	}
 	if (why)
 		die("%s", why);
+	/* A container that can't be read is no failure of the others' metrics. */
+	if (snapshot_tell(&snapshot) && output != METRICS && output != CHECK)
+		status = TROUBLE;
+	process_tell(&snapshot);
 	free(chosen);
 	snapshot_free(&snapshot);
 	return status;
+}
+
+static int show_totals(const struct scope *scope, enum output output)
+{
+	struct snapshot snapshot;
+	const char *why;
+	int status;
+
+	why = snapshot_take(scope, &snapshot);
+	if (!why)
+		why = output == JSON ? json_totals(&snapshot) :
+		      totals_print(&snapshot);
+	if (why)
+		die("%s", why);
+	status = snapshot_tell(&snapshot) ? TROUBLE : DONE;
+	snapshot_free(&snapshot);
+	return status;
+}
+
+/*
+ * What getopt_long() has not understood, by what it has returned. Its own messages
+ * would print the word as it is.
+ */
+static void die_of_option(int option, char **argv)
+{
+	const char *word = argv[optind - 1];
+	size_t i;
+
+	if (option == ':')
+		die("%s needs an argument: -h lists the options", word);
+	/* A letter may stand among others in one word. */
+	for (i = 0; options[i].name; i++)
+		if (options[i].val == optopt)
+			break;
+	if (optopt && !options[i].name)
+		die("-%c is not an option: -h lists them", optopt);
+	die("%s is not an option, or takes no argument: -h lists them", word);
+}
+
+/* Of log and explain, options may stand on both sides. */
+static int next_option(int argc, char **argv, const char **command)
+{
+	static const char letters[] = "+:aN:p:A:P:s:rgwjtmo:fi:vhV";
+	int option = getopt_long(argc, argv, letters, options, NULL);
+
+	if (option != -1 || *command || optind >= argc ||
+	    (strcmp(argv[optind], "log") && strcmp(argv[optind], "explain")))
+		return option;
+	*command = argv[optind++];
+	return getopt_long(argc, argv, letters, options, NULL);
+}
+
+/*
+ * Before any option is read: what is wrong with one has to be said on standard
+ * output as well. That a word has this meaning is not known for sure by then.
+ */
+static bool is_asked_to_check(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (!strncmp(argv[i], "--check", strlen("--check")))
+			return true;
+	return false;
 }
 
 static bool is_openmetrics(const char *format)
@@ -141,25 +274,43 @@ static bool is_openmetrics(const char *format)
 	return true;
 }
 
+static enum names names_of(const char *whose)
+{
+	static const char * const words[] = {
+		[NAMES_OWN] = "own", [NAMES_ALL] = "all",
+		[NAMES_NONE] = "none",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (!strcmp(words[i], whose))
+			return i;
+	die("--names %s: own, all or none", whose);
+}
+
 int main(int argc, char **argv)
 {
 	struct metrics metrics = { .max = LABEL_SETS_MAX };
-	struct filter filter = { .last_port = 65535 };
+	const struct filter all = { };
+	struct filter filter = all;
 	enum sort_key key = BY_FILL;
 	enum output output = TABLE;
 	struct scope scope = { };
 	const char *why = NULL, *number;
-	long long percent = 80;
-	bool reverse = false, max = false;
-	struct rlimit limit;
+	struct check check = { .percent = 80, .within = 300 };
+	bool reverse = false, max = false, totals = false, log, explains;
+	struct explain_form explanation = { };
+	bool groups = false, lately = false, tcp = false;
+	struct log_form form = { };
+	const char *command = NULL;
 	double seconds = 1;
 	int option, status;
 
 	setlocale(LC_CTYPE, "");
 	utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
 
-	while ((option = getopt_long(argc, argv, "+aN:p:A:P:s:rwjmo:hV",
-				     options, NULL)) != -1) {
+	instead_of_message = is_asked_to_check(argc, argv) ? check_trouble :
+							     NULL;
+	while ((option = next_option(argc, argv, &command)) != -1) {
 		switch (option) {
 		case 'a':
 			scope.all = true;
@@ -182,6 +333,9 @@ int main(int argc, char **argv)
 		case 'r':
 			reverse = true;
 			break;
+		case 'g':
+			groups = true;
+			break;
 		case 'w':
 			set_output(&output, LIVE);
 			number = optional_number(argc, argv);
@@ -191,13 +345,17 @@ int main(int argc, char **argv)
 			break;
 		case 'j':
 			set_output(&output, JSON);
-			scope.waits = true;
+			scope.histograms = true;
+			break;
+		case 't':
+			totals = true;
 			break;
 		case 'm':
 			set_output(&output, METRICS);
 			metrics.openmetrics = is_openmetrics(optarg);
-			scope.waits = true;
+			scope.histograms = true;
 			scope.totals = true;
+			scope.module = true;
 			break;
 		case 'o':
 			metrics.file = optarg;
@@ -208,15 +366,50 @@ int main(int argc, char **argv)
 					      optarg);
 			max = true;
 			break;
+		case NAMES_OPTION:
+			metrics.names = names_of(optarg);
+			max = true;
+			break;
+		case TCP_OPTION:
+			tcp = true;
+			break;
+		case UNIX_OPTION:
+			scope.unix_too = true;
+			break;
 		case CHECK_OPTION:
 			set_output(&output, CHECK);
+			scope.refused = REFUSED_ALLOWED;
 			number = optional_number(argc, argv);
-			if (number && !parse_number(number, 0, 1000, &percent))
+			if (number &&
+			    !parse_number(number, 0, 1000, &check.percent))
 				why = trouble("--check %s: percents from 0 to 1000",
 					      number);
 			break;
+		case WITHIN_OPTION:
+			if (!parse_number(optarg, 1, INT_MAX, &check.within))
+				why = trouble("--within %s: seconds from 1",
+					      optarg);
+			lately = true;
+			break;
+		case ALLOW_NONE_OPTION:
+			check.allow_none = true;
+			break;
 		case PROC_OPTION:
 			proc_dir = optarg;
+			break;
+		case 'f':
+			form.follow = true;
+			break;
+		case TOP_OPTION:
+			form.top = true;
+			break;
+		case 'i':
+			if (!parse_seconds(optarg, &explanation.seconds))
+				why = trouble("-i %s: seconds from 0.1 to 3600",
+					      optarg);
+			break;
+		case 'v':
+			explanation.verbose = true;
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -225,35 +418,82 @@ int main(int argc, char **argv)
 			puts("listenq " LISTENQ_VERSION);
 			return DONE;
 		default:
-			fputs("listenq -h lists the options\n", stderr);
-			return TROUBLE;
+			die_of_option(option, argv);
 		}
 		if (why)
 			die("%s", why);
 	}
+	log = command && !strcmp(command, "log");
+	explains = command && !log;
+	if (output != CHECK)
+		instead_of_message = NULL;
 	if (scope.all && scope.netns)
 		die("-a and -N: name one of them");
 	if ((scope.all || scope.netns) && strcmp(proc_dir, "/proc"))
 		die("--proc reads one namespace's files: leave out -a and -N");
 	if ((metrics.file || max) && output != METRICS)
-		die("-o and --max: they go with -m");
-	if (scope.all && !getrlimit(RLIMIT_NOFILE, &limit)) {
-		/* A descriptor for each namespace. */
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
+		die("-o, --max and --names: they go with -m");
+	if (groups && (output == METRICS || output == CHECK || totals ||
+		       command))
+		die("-g: it goes with the table, -w and -j");
+	if ((lately || check.allow_none) && output != CHECK)
+		die("--within and --allow-none: they go with --check");
+	if (totals && ((output != TABLE && output != JSON) ||
+		       memcmp(&filter, &all, sizeof(filter))))
+		die("-t is about whole namespaces: only -j, -a and -N go with it");
+	if ((tcp || scope.unix_too) && (totals || log))
+		die("--tcp and --unix: they go with the table, -w, -j, -m, --check and explain");
+	if (filter.name) {
+		if (log || tcp)
+			die("-A: a Unix socket is not among %s",
+			    log ? "those who were turned away" : "TCP listeners");
+		scope.unix_too = true;
 	}
+	scope.no_tcp = scope.unix_too && !tcp && output != METRICS;
+	filter.unix_alone = scope.no_tcp;
+	if ((output == LIVE || explains) && !tcp)
+		scope.unix_too = true;
+	if (log && ((output != TABLE && output != JSON) || totals || reverse ||
+		    key != BY_FILL))
+		die("log: -f, --top, -j, -a, -N, --proc and filters go with it");
+	if ((form.follow || form.top) && !log)
+		die("-f and --top: they go with log");
+	if (form.follow && form.top)
+		die("-f and --top: name one of them");
+	if (explains && ((output != TABLE && output != JSON) || totals ||
+			 reverse || key != BY_FILL))
+		die("explain: -v, -i, -j, -a, -N, --proc and filters go with it");
+	if ((explanation.seconds || explanation.verbose) && !explains)
+		die("-v and -i: they go with explain");
 
-	if (optind < argc && !strcmp(argv[optind], "clamp")) {
+	if (optind < argc && !command && !strcmp(argv[optind], "clamp")) {
 		status = clamp_main(argc - optind, argv + optind, &scope);
+	} else if (optind < argc && !command &&
+		   !strcmp(argv[optind], "record")) {
+		if (optind + 2 != argc || scope.all || output != TABLE ||
+		    totals || groups || memcmp(&filter, &all, sizeof(filter)))
+			die("record: a directory, which it makes; -N and --proc go with it");
+		record_main(argv[optind + 1], &scope);
+		status = DONE;
 	} else if (optind < argc) {
 		die("'%s' is not understood: -h lists the options",
 		    argv[optind]);
+	} else if (explains) {
+		explanation.json = output == JSON;
+		status = explain(&scope, &filter, &explanation);
+	} else if (log) {
+		form.json = output == JSON;
+		log_print(&scope, &filter, &form);
+		status = DONE;
+	} else if (totals) {
+		scope.totals = true;
+		status = show_totals(&scope, output);
 	} else if (output == LIVE) {
-		live(&scope, &filter, key, reverse, seconds);
+		live(&scope, &filter, key, reverse, groups, seconds);
 		status = DONE;
 	} else {
-		status = show(&scope, &filter, key, reverse, output, percent,
-			      &metrics);
+		status = show(&scope, &filter, key, reverse, groups, output,
+			      &check, &metrics);
 	}
 
 	/* A full disk, or a reader that has gone. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Metrics: one family after the other, in each a sample for each set of labels.
+ * groups.c says which these are.
  *
  * Listeners with the same labels (SO_REUSEPORT) have one sample together, a
  * group's. No label tells them apart that is not used again after their end,
@@ -13,186 +14,135 @@
 #include <string.h>
 #include <time.h>
 
-#include "listenq.h"
-
-/**
- * struct group - listeners with the same labels
- * @listener: these
- * @count: how many
- * @labels: as they stand in each sample; NULL without samples
- */
-struct group {
-	struct listener *const *listener;
-	size_t count;
-	char *labels;
-};
+#include "metrics.h"
 
 /* ---- groups ---- */
 
-/* "-" is what the kernel writes where it has nothing to say. */
-static const char *known(const char *word)
-{
-	return strcmp(word, "-") ? word : "";
-}
-
-/* By all that is a label, and by nothing else: a busy listener keeps its place. */
-static int by_labels(const void *x, const void *y)
-{
-	const struct listener *a = *(struct listener *const *)x;
-	const struct listener *b = *(struct listener *const *)y;
-
-	return a->port - b->port ?:
-	       strcmp(a->word[LOCAL], b->word[LOCAL]) ?:
-	       strcmp(a->word[PROTO], b->word[PROTO]) ?:
-	       strcmp(listener_comm(a), listener_comm(b)) ?:
-	       strcmp(a->netns ?: "", b->netns ?: "");
-}
-
-static struct group *make_groups(struct listener *listener[], size_t count,
-				 size_t *groups)
-{
-	struct group *group = allocate(NULL, count, sizeof(*group));
-
-	qsort(listener, count, sizeof(*listener), by_labels);
-	*groups = 0;
-	for (size_t i = 0; i < count; i++) {
-		if (!i || by_labels(&listener[i - 1], &listener[i]))
-			group[(*groups)++] = (struct group) { .listener = &listener[i] };
-		group[*groups - 1].count++;
-	}
-	return group;
-}
-
-/*
- * Written once for some forty samples. An IPv6 address stands without the
- * brackets that its port needs.
- */
-static char *make_labels(const struct group *group)
-{
-	const struct listener *listener = group->listener[0];
-	const char *local = known(listener->word[LOCAL]);
-	const char *colon = strrchr(local, ':') ?: local;
-	char address[128], *bracket, *text = NULL;
-	struct samples labels = { };
-	size_t size;
-
-	snprintf(address, sizeof(address), "%.*s", (int)(colon - local), local);
-	bracket = strchr(address, ']');
-	if (*address == '[' && bracket) {
-		memmove(bracket, bracket + 1, strlen(bracket));
-		memmove(address, address + 1, strlen(address));
-	}
-	labels.to = open_memstream(&text, &size);
-	if (!labels.to)
-		die("not enough memory");
-	sample_label(&labels, "netns", listener->netns);
-	sample_label(&labels, "proto", known(listener->word[PROTO]));
-	sample_label(&labels, "address", address);
-	sample_label(&labels, "port", *colon ? colon + 1 : colon);
-	sample_label(&labels, "process", known(listener_comm(listener)));
-	if (fclose(labels.to))
-		die("not enough memory");
-	return text;
-}
-
-/* The kernel compares without a sign: -1 asks for all there is. */
-static long long figure_of(const struct listener *listener, enum figure figure)
-{
-	long long value = listener->figure[figure];
-
-	return figure == ASKED && value != UNKNOWN ? (uint32_t)value : value;
-}
-
-/* A sum that lacks somebody would look like one: it is not known then. */
-static long long sum_of(const struct group *group, enum figure figure)
-{
-	long long sum = 0, value;
-
-	for (size_t i = 0; i < group->count; i++) {
-		value = figure_of(group->listener[i], figure);
-		if (value == UNKNOWN)
-			return UNKNOWN;
-		if (__builtin_add_overflow(sum, value, &sum))
-			return LLONG_MAX;
-	}
-	return sum;
-}
-
-/* UNKNOWN is less than all that is known. */
-static long long most_of(const struct group *group, enum figure figure)
-{
-	long long most = UNKNOWN, value;
-
-	for (size_t i = 0; i < group->count; i++) {
-		value = figure_of(group->listener[i], figure);
-		if (value > most)
-			most = value;
-	}
-	return most;
-}
-
-static long long least_of(const struct group *group, enum figure figure)
-{
-	long long least = UNKNOWN, value;
-
-	for (size_t i = 0; i < group->count; i++) {
-		value = figure_of(group->listener[i], figure);
-		if (value != UNKNOWN && (least == UNKNOWN || value < least))
-			least = value;
-	}
-	return least;
-}
-
 /* ---- what groups have ---- */
 
-static const struct {
+/**
+ * struct metric - a family with a sample for each group
+ * @family: which
+ * @figure: the column
+ * @with: where this is 0 or unknown, a 0 of @figure is left out: what hardly
+ *	any listener ever has is worth no series of all the others; INODE, which
+ *	stands first: it is never left out
+ */
+static const struct metric {
 	struct family family;
 	enum figure figure;
+	enum figure with;
 } sums[] = {
 	{ { "listenq_accept_queue_length",
-	    "Connections that wait for accept().", NULL, GAUGE }, ACCEPTQ },
+	    "Connections that wait for accept().", NULL, GAUGE },
+	  .figure = ACCEPTQ },
 	{ { "listenq_syn_queue_length",
-	    "Handshakes under way.", NULL, GAUGE }, SYNQ },
+	    "Requests in the SYN queue: handshakes under way.", NULL, GAUGE },
+	  .figure = SYNQ },
 	{ { "listenq_syn_queue_young",
 	    "Of these, those whose SYN-ACK was sent once.", NULL, GAUGE },
-	  SYNQ_YOUNG },
+	  .figure = SYNQ_YOUNG },
+	{ { "listenq_fastopen_queue_length",
+	    "Fast Open: connections handed on whose handshake is not finished.",
+	    NULL, GAUGE }, .figure = FASTOPENQ },
+	{ { "listenq_fastopen_queue_limit",
+	    "Fast Open: how many of these there may be.", NULL, GAUGE },
+	  .figure = FASTOPENQ_LIMIT },
 	{ { "listenq_backlog_asked",
 	    "The backlog that listen() was called with, without a sign.", NULL,
-	    GAUGE }, ASKED },
+	    GAUGE }, .figure = ASKED },
 	{ { "listenq_backlog_granted",
-	    "What net.core.somaxconn has left of it.", NULL, GAUGE }, GRANTED },
+	    "What net.core.somaxconn has left of it.", NULL, GAUGE },
+	  .figure = GRANTED },
 	{ { "listenq_backlog_limit",
 	    "The limit in force: the queue holds one connection more.", NULL,
-	    GAUGE }, LIMIT },
-	{ { "listenq_syns", "SYNs that came.", NULL, COUNTER }, SYNS },
+	    GAUGE }, .figure = LIMIT },
+	{ { "listenq_syns", "SYNs that came.", NULL, COUNTER },
+	  .figure = SYNS },
+	{ { "listenq_requests", "SYNs that entered the SYN queue.", NULL,
+	    COUNTER }, .figure = REQUESTS },
+	{ { "listenq_requests_finished",
+	    "Requests that became a connection in the accept queue.", NULL,
+	    COUNTER }, .figure = FINISHED },
+	{ { "listenq_requests_expired",
+	    "Requests given up because no final ACK came, or pruned.", NULL,
+	    COUNTER }, .figure = EXPIRED },
+	{ { "listenq_requests_reset",
+	    "Requests ended by the client's RST, by ICMP, by tcp_abort_on_overflow or by ss -K.",
+	    NULL, COUNTER }, .figure = RESET },
+	{ { "listenq_requests_joined",
+	    "MPTCP: requests that became a subflow of a connection that is there.",
+	    NULL, COUNTER }, .figure = JOINED, .with = JOINED },
+	{ { "listenq_requests_carried",
+	    "Requests that were in the SYN queue when the counting began, or moved here from another listener.",
+	    NULL, COUNTER },
+	  .figure = CARRIED_REQUESTS, .with = CARRIED_REQUESTS },
+	{ { "listenq_connections_carried",
+	    "Connections that waited when the counting began, or moved here from another listener.",
+	    NULL, COUNTER },
+	  .figure = CARRIED_CONNECTIONS, .with = CARRIED_CONNECTIONS },
+	{ { "listenq_synacks_resent", "SYN-ACKs that were sent again.", NULL,
+	    COUNTER }, .figure = RESENT },
 	{ { "listenq_accepts",
 	    "Connections that accept() has returned.", NULL, COUNTER },
-	  ACCEPTS },
+	  .figure = ACCEPTS },
 	{ { "listenq_overflows",
-	    "How often the full accept queue has turned somebody away.", NULL,
-	    COUNTER }, OVERFLOWS },
+	    "SYNs and final ACKs refused because the accept queue was full.",
+	    NULL, COUNTER }, .figure = OVERFLOWS },
+	{ { "listenq_overflows_ack",
+	    "Of these, the final ACKs: their clients believed that they were connected.",
+	    NULL, COUNTER }, .figure = OVERFLOWS_ACK },
 	{ { "listenq_syn_queue_drops",
 	    "SYNs dropped because the SYN queue was full.", NULL, COUNTER },
-	  SYNQ_DROPS },
+	  .figure = SYNQ_DROPS },
+	{ { "listenq_syn_queue_reserved_drops",
+	    "SYNs dropped because SYN cookies are off and no more than the last quarter of tcp_max_syn_backlog was left.",
+	    NULL, COUNTER }, .figure = SYNQ_RESERVED },
+	{ { "listenq_syns_failed",
+	    "SYNs lost for any other reason: no memory, no route.", NULL,
+	    COUNTER }, .figure = FAILED },
 	{ { "listenq_syncookies",
-	    "SYNs answered with a SYN cookie.", NULL, COUNTER }, SYNCOOKIES },
+	    "SYNs answered with a SYN cookie.", NULL, COUNTER },
+	  .figure = SYNCOOKIES },
+	{ { "listenq_syncookies_finished",
+	    "Connections made from a SYN cookie.", NULL, COUNTER },
+	  .figure = COOKIES_FINISHED, .with = SYNCOOKIES },
+	{ { "listenq_syncookies_failed",
+	    "Final ACKs whose SYN cookie was not valid.", NULL, COUNTER },
+	  .figure = COOKIES_FAILED, .with = SYNCOOKIES },
+	{ { "listenq_fastopens",
+	    "Connections made by a SYN with a Fast Open cookie.", NULL,
+	    COUNTER }, .figure = FASTOPENS, .with = FASTOPENQ_LIMIT },
+	{ { "listenq_fastopen_overflows",
+	    "SYNs to which Fast Open was refused because its queue was full; they became requests.",
+	    NULL, COUNTER },
+	  .figure = FASTOPEN_OVERFLOWS, .with = FASTOPENQ_LIMIT },
 	{ { "listenq_socket_drops",
-	    "All that the kernel has dropped as this listener.", NULL,
-	    COUNTER }, SK_DROPS },
+	    "The kernel's own count for the socket, sk_drops, which segments of healthy connections move too.",
+	    NULL, COUNTER }, .figure = SK_DROPS },
 }, peaks[] = {
 	{ { "listenq_accept_queue_peak",
 	    "The most connections that have waited in the accept queue of one of the sockets.",
-	    NULL, GAUGE }, ACCEPTQ_PEAK },
+	    NULL, GAUGE }, .figure = ACCEPTQ_PEAK },
 	{ { "listenq_syn_queue_peak",
-	    "The most handshakes that were under way at one of the sockets.",
-	    NULL, GAUGE }, SYNQ_PEAK },
+	    "The most requests that were in the SYN queue of one of the sockets.",
+	    NULL, GAUGE }, .figure = SYNQ_PEAK },
+	{ { "listenq_accept_queue_peak_1m",
+	    "The most connections that have waited in the last minute, in one of the sockets.",
+	    NULL, GAUGE }, .figure = ACCEPTQ_PEAK_1M },
+	{ { "listenq_syn_queue_peak_1m",
+	    "The most requests that were in the SYN queue in the last minute, of one of the sockets.",
+	    NULL, GAUGE }, .figure = SYNQ_PEAK_1M },
+	{ { "listenq_reuseport_sockets",
+	    "How many sockets the SO_REUSEPORT group has; no sample where the socket is alone.",
+	    NULL, GAUGE }, .figure = GROUP },
 }, fills[] = {
 	{ { "listenq_accept_queue_fill_ratio",
 	    "The accept queue against its limit, of the fullest socket; above 1 it is full.",
-	    "ratio", GAUGE }, ACCEPTQ },
+	    "ratio", GAUGE }, .figure = ACCEPTQ },
 	{ { "listenq_syn_queue_fill_ratio",
 	    "The SYN queue against its limit, of the fullest socket.",
-	    "ratio", GAUGE }, SYNQ },
+	    "ratio", GAUGE }, .figure = SYNQ },
 };
 
 static const struct family sockets = {
@@ -212,14 +162,20 @@ static const struct family oldest = {
 
 static const struct family last_overflow = {
 	"listenq_last_overflow_timestamp_seconds",
-	"When the accept queue has turned somebody away last.", "seconds",
-	GAUGE,
+	"When the full accept queue has refused a SYN or a final ACK last.",
+	"seconds", GAUGE,
 };
 
-static const struct family waits = {
-	"listenq_accept_wait_seconds",
-	"How long accepted connections had waited for accept().", "seconds",
-	HISTOGRAM,
+static const struct {
+	struct family family;
+	enum file file;
+} histograms[] = {
+	{ { "listenq_accept_wait_seconds",
+	    "How long accepted connections had waited for accept().",
+	    "seconds", HISTOGRAM }, WAITS },
+	{ { "listenq_handshake_seconds",
+	    "Time from SYN-ACK to final ACK of the requests that were finished.",
+	    "seconds", HISTOGRAM }, HANDSHAKES },
 };
 
 static void put_fill(struct samples *samples, const struct family *family,
@@ -241,108 +197,58 @@ static void put_fill(struct samples *samples, const struct family *family,
 
 static void put_rule(struct samples *samples, const struct group *group)
 {
-	const struct listener *listener = group->listener[0];
+	const struct rows *rows = group->listener[0]->place[SOCKETS].rows;
 	bool active = false;
 
-	if (rows_column(listener->rows, "rule") < 0)
+	if (rows_column(rows, "rule") < 0)
 		return;
 	for (size_t i = 0; i < group->count; i++)
-		active |= *known(group->listener[i]->word[RULE]);
+		active |= !!strcmp(group->listener[i]->word[RULE], "-");
 	sample_begin(samples, &rule_active, "");
 	sample_labels(samples, group->labels);
 	sample_count(samples, active);
 }
 
-/* How many of a group have waited that long; UNKNOWN where one does not say. */
-static long long waited(const struct group *group, const char *column)
+static void put_bucket(struct samples *samples, const struct family *family,
+		       const struct group *group, const char *bound,
+		       long long count)
 {
-	const struct listener *listener;
-	long long sum = 0, count;
-
-	for (size_t i = 0; i < group->count; i++) {
-		listener = group->listener[i];
-		count = UNKNOWN;
-		if (listener->waits)
-			count = rows_count(listener->waits, listener->waits_row,
-					   rows_column(listener->waits, column));
-		if (count == UNKNOWN ||
-		    __builtin_add_overflow(sum, count, &sum))
-			return UNKNOWN;
-	}
-	return sum;
-}
-
-/* "16ms" in milliseconds; UNKNOWN for what is no such column. */
-static long long bound_of(const char *column)
-{
-	size_t length = strlen(column);
-	char digits[20] = "";
-	long long ms;
-
-	if (length < 3 || length >= sizeof(digits) ||
-	    strcmp(column + length - 2, "ms"))
-		return UNKNOWN;
-	memcpy(digits, column, length - 2);
-	return parse_number(digits, 0, INT_MAX, &ms) ? ms : UNKNOWN;
-}
-
-static void put_bucket(struct samples *samples, const struct group *group,
-		       const char *bound, long long count)
-{
-	sample_begin(samples, &waits, "_bucket");
+	sample_begin(samples, family, "_bucket");
 	sample_labels(samples, group->labels);
 	sample_label(samples, "le", bound);
 	sample_count(samples, count);
 }
 
-/*
- * Each bucket has those of the ones before it, too. All are added up before
- * the first is written, since there is half a histogram in no format.
- */
-static void put_waits(struct samples *samples, const struct group *group)
+/* Each bucket has those of the ones before it, too. */
+static void put_histogram(struct samples *samples, const struct family *family,
+			  const struct group *group, enum file file)
 {
-	const struct rows *rows = group->listener[0]->waits;
-	long long sum = waited(group, "sum_ms"), bound, before = -1, count;
+	struct histogram histogram = { };
+	char seconds[TEXT_SIZE];
 	long long sofar = 0;
-	struct {
-		long long bound, count;
-	} bucket[ARRAY_SIZE(rows->column)];
-	size_t buckets = 0, i;
-	char seconds[32];
+	size_t i;
 
-	if (sum == UNKNOWN)
-		return;
-	for (i = 0; i < rows->columns; i++) {
-		bound = bound_of(rows->text + rows->column[i]);
-		if (bound == UNKNOWN)
-			continue;
-		count = waited(group, rows->text + rows->column[i]);
-		if (count == UNKNOWN || bound <= before)
+	for (i = 0; i < group->count; i++)
+		if (!histogram_add(&histogram, file, group->listener[i]))
 			return;
-		before = bound;
-		bucket[buckets].bound = bound;
-		if (__builtin_add_overflow(sofar, count, &sofar))
-			return;
-		bucket[buckets].count = sofar;
-		buckets++;
-	}
-	count = waited(group, "more");
-	if (count == UNKNOWN || !buckets ||
-	    __builtin_add_overflow(sofar, count, &sofar))
+	/* Most listeners have few clients; their handshakes are told by counters. */
+	if (file == HANDSHAKES && !histogram.count)
 		return;
-
-	for (i = 0; i < buckets; i++) {
-		snprintf(seconds, sizeof(seconds), "%lld.%03lld",
-			 bucket[i].bound / 1000, bucket[i].bound % 1000);
-		put_bucket(samples, group, seconds, bucket[i].count);
+	for (i = 0; i < histogram.buckets; i++) {
+		sofar += histogram.bucket[i].count;
+		if (histogram.bucket[i].bound == LLONG_MAX)
+			strcpy(seconds, "+Inf");
+		else
+			text_seconds(seconds, histogram.bucket[i].bound,
+				     histogram.second);
+		put_bucket(samples, family, group, seconds, sofar);
 	}
-	put_bucket(samples, group, "+Inf", sofar);
-	sample_begin(samples, &waits, "_sum");
+	sample_begin(samples, family, "_sum");
 	sample_labels(samples, group->labels);
-	sample_ms(samples, sum);
-	sample_begin(samples, &waits, "_count");
+	sample_seconds(samples, histogram.sum, histogram.second);
+	sample_begin(samples, family, "_count");
 	sample_labels(samples, group->labels);
-	sample_count(samples, sofar);
+	sample_count(samples, histogram.count);
 }
 
 static void put_count(struct samples *samples, const struct family *family,
@@ -362,7 +268,17 @@ static void put_ms(struct samples *samples, const struct family *family,
 		return;
 	sample_begin(samples, family, "");
 	sample_labels(samples, group->labels);
-	sample_ms(samples, ms);
+	sample_seconds(samples, ms, 1000);
+}
+
+static void put_sum(struct samples *samples, const struct metric *metric,
+		    const struct group *group)
+{
+	long long sum = group_sum(group, metric->figure);
+
+	if (!sum && metric->with != INODE && group_most(group, metric->with) <= 0)
+		return;
+	put_count(samples, &metric->family, group, sum);
 }
 
 static void put_groups(struct samples *samples, const struct group *group,
@@ -376,12 +292,11 @@ static void put_groups(struct samples *samples, const struct group *group,
 		put_count(samples, &sockets, &group[j], group[j].count);
 	for (i = 0; i < ARRAY_SIZE(sums); i++)
 		for (j = 0; j < groups; j++)
-			put_count(samples, &sums[i].family, &group[j],
-				  sum_of(&group[j], sums[i].figure));
+			put_sum(samples, &sums[i], &group[j]);
 	for (i = 0; i < ARRAY_SIZE(peaks); i++)
 		for (j = 0; j < groups; j++)
 			put_count(samples, &peaks[i].family, &group[j],
-				  most_of(&group[j], peaks[i].figure));
+				  group_most(&group[j], peaks[i].figure));
 	for (i = 0; i < ARRAY_SIZE(fills); i++)
 		for (j = 0; j < groups; j++)
 			put_fill(samples, &fills[i].family, &group[j],
@@ -390,7 +305,7 @@ static void put_groups(struct samples *samples, const struct group *group,
 		put_rule(samples, &group[j]);
 	for (j = 0; j < groups; j++)
 		put_ms(samples, &oldest, &group[j],
-		       most_of(&group[j], ACCEPTQ_OLDEST_MS));
+		       group_most(&group[j], ACCEPTQ_OLDEST_MS));
 
 	/*
 	 * It is counted back from when the files were read: what came after, such
@@ -401,13 +316,15 @@ static void put_groups(struct samples *samples, const struct group *group,
 	taken = now.tv_sec * 1000LL + now.tv_nsec / 1000000 -
 		(now_ms() - taken_ms);
 	for (j = 0; j < groups; j++) {
-		ago = least_of(&group[j], SINCE_OVERFLOW_MS);
+		ago = group_least(&group[j], SINCE_OVERFLOW_MS);
 		put_count(samples, &last_overflow, &group[j],
 			  ago == UNKNOWN || ago > taken ? UNKNOWN :
 			  (taken - ago) / 1000);
 	}
-	for (j = 0; j < groups; j++)
-		put_waits(samples, &group[j]);
+	for (i = 0; i < ARRAY_SIZE(histograms); i++)
+		for (j = 0; j < groups; j++)
+			put_histogram(samples, &histograms[i].family,
+				      &group[j], histograms[i].file);
 }
 
 /* ---- all of it ---- */
@@ -416,32 +333,52 @@ static const struct family up = {
 	"listenq_up", "Whether what was asked for could be read.", NULL, GAUGE,
 };
 
+/* Those of TCP first; how many these are. */
+static size_t part_groups(struct groups *groups)
+{
+	struct group *part = allocate(NULL, groups->count, sizeof(*part));
+	size_t tcp = 0, unix_too, i;
+
+	for (i = 0; i < groups->count; i++)
+		tcp += !is_unix(groups->group[i].listener[0]);
+	unix_too = tcp;
+	tcp = 0;
+	for (i = 0; i < groups->count; i++)
+		if (is_unix(groups->group[i].listener[0]))
+			part[unix_too++] = groups->group[i];
+		else
+			part[tcp++] = groups->group[i];
+	memcpy(groups->group, part, groups->count * sizeof(*part));
+	free(part);
+	return tcp;
+}
+
 static void put_all(struct samples *samples, const struct metrics *metrics,
 		    const struct snapshot *snapshot,
 		    struct listener *listener[], size_t count)
 {
-	size_t groups, shown, omitted = 0, i;
-	struct group *group;
+	struct groups groups;
+	size_t tcp;
 
-	group = make_groups(listener, count, &groups);
-	shown = at_most(groups, metrics->max);
-	for (i = 0; i < shown; i++)
-		group[i].labels = make_labels(&group[i]);
-	for (; i < groups; i++)
-		omitted += group[i].count;
-
+	make_groups(&groups, metrics, snapshot, listener, count);
 	sample_gauge(samples, "listenq_label_sets_max",
-		     "For how many sets of labels there are samples at most.",
+		     "For how many sets of labels of a namespace there are samples at most.",
 		     metrics->max);
 	sample_gauge(samples, "listenq_listeners", "Listening sockets.", count);
 	sample_gauge(samples, "listenq_listeners_omitted",
 		     "Those of them that have no samples, because there are more sets of labels.",
-		     omitted);
-	metrics_of_module(samples, snapshot, metrics->max);
-	put_groups(samples, group, shown, snapshot->taken_ms);
-	for (i = 0; i < shown; i++)
-		free(group[i].labels);
-	free(group);
+		     groups.all.omitted);
+	sample_gauge(samples, "listenq_listeners_young",
+		     "Those of them that have no samples yet, because there are many in their namespace, which is another one, and they are new.",
+		     groups.all.young);
+	sample_gauge(samples, "listenq_listeners_unsearched",
+		     "Those of them whose process was not found in the time that the search may take.",
+		     process_unsearched(snapshot));
+	metrics_of_module(samples, snapshot, &groups, metrics->max);
+	tcp = part_groups(&groups);
+	put_groups(samples, groups.group, tcp, snapshot->taken_ms);
+	metrics_of_unix(samples, groups.group + tcp, groups.count - tcp);
+	free_groups(&groups);
 }
 
 /**
@@ -459,7 +396,7 @@ const char *metrics_print(const struct metrics *metrics,
 			  struct listener *listener[], size_t count)
 {
 	struct samples samples = {
-		.file = metrics->file,
+		.path = metrics->file,
 		.openmetrics = metrics->openmetrics,
 	};
 	const char *why = samples_open(&samples);

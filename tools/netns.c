@@ -1,54 +1,178 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Other network namespaces: found by name or by process, entered to read their
- * files, and left again. /proc/net is that of the thread that reads, and this
- * program has one.
+ * A network namespace: found by name or by process, entered to read its files,
+ * and left again. /proc/net is that of the thread that reads, and this program
+ * has one. namespaces.c finds all of them.
  */
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/nsfs.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "listenq.h"
 
-/* Where ip-netns(8) keeps names. */
-#define NAMES_DIR	"/run/netns"
+/* No process has a larger number (PID_MAX_LIMIT), and no namespace a smaller one. */
+#define PIDS_MAX	(4 << 20)
 
+/* Which one the tool was started in; false with errno. */
+bool netns_self(struct netns *own)
+{
+	struct stat stat;
+
+	if (fstatat(AT_FDCWD, "/proc/self/ns/net", &stat, 0))
+		return false;
+	own->dev = stat.st_dev;
+	own->ino = stat.st_ino;
+	own->own = true;
+	return true;
+}
+
+void netns_append(struct netns_list *list, const struct netns *netns,
+		  const char *path, const char *name)
+{
+	char escaped[NAME_MAX * 4 + 1];
+	struct netns *last;
+
+	list->netns = allocate(list->netns, list->count + 1,
+			       sizeof(*list->netns));
+	last = &list->netns[list->count++];
+	*last = *netns;
+	last->path = strdup(path);
+	last->name = strdup(escape(escaped, sizeof(escaped), name));
+	if (!last->path || !last->name)
+		die("not enough memory");
+}
+
+static bool is_namespace(int fd)
+{
+	struct statfs filesystem;
+
+	return !fstatfs(fd, &filesystem) && filesystem.f_type == NSFS_MAGIC;
+}
+
+/*
+ * Looks before it opens: a pipe would wait for a writer, and a device do what it
+ * does when it is opened. -1 and an errno, EINVAL for what is no namespace.
+ */
+int open_namespace(const char *path)
+{
+	char found[32];
+	int at = open(path, O_PATH | O_CLOEXEC), fd = -1, error;
+
+	if (at < 0)
+		return -1;
+	error = EINVAL;
+	if (is_namespace(at)) {
+		snprintf(found, sizeof(found), "/proc/self/fd/%d", at);
+		fd = open(found, O_RDONLY | O_CLOEXEC);
+		error = errno;
+	}
+	close(at);
+	errno = error;
+	return fd;
+}
+
+/* The name in /run/netns that leads there; false where there is none. */
+static bool find_name(const struct stat *netns, char name[NAME_MAX + 1])
+{
+	DIR *names = opendir(NETNS_NAMES);
+	struct dirent *entry;
+	struct stat stat;
+	bool found = false;
+
+	while (names && !found && (entry = readdir(names))) {
+		found = !fstatat(dirfd(names), entry->d_name, &stat, 0) &&
+			stat.st_dev == netns->st_dev &&
+			stat.st_ino == netns->st_ino;
+		if (found)
+			strcpy(name, entry->d_name);
+	}
+	if (names)
+		closedir(names);
+	return found;
+}
+
+/* It is shown by the name that people have given it, whatever it was found by. */
 static const char *list_add(struct netns_list *list, const char *path,
 			    const char *name)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char known[NAME_MAX + 1];
+	int fd = open_namespace(path);
 	char escaped[NAME_MAX * 4 + 1];
-	struct netns *netns;
+	struct netns netns = { .fd = fd }, own = { };
 	struct stat stat;
 
 	escape(escaped, sizeof(escaped), name);
-	if (fd < 0 || fstat(fd, &stat))
+	if (fd < 0 && errno == EINVAL)
+		return trouble("%s is not a network namespace", escaped);
+	if (fd < 0)
 		return trouble("network namespace %s: %s", escaped,
 			       strerror(errno));
-	list->netns = allocate(list->netns, list->count + 1,
-			       sizeof(*list->netns));
-	netns = &list->netns[list->count++];
-	netns->fd = fd;
-	netns->dev = stat.st_dev;
-	netns->ino = stat.st_ino;
-	netns->name = strdup(escaped);
-	if (!netns->name)
-		die("not enough memory");
+	if (fstat(fd, &stat)) {
+		close(fd);
+		return trouble("network namespace %s: %s", escaped,
+			       strerror(errno));
+	}
+	netns.dev = stat.st_dev;
+	netns.ino = stat.st_ino;
+	netns.own = netns_self(&own) && own.dev == netns.dev &&
+		    own.ino == netns.ino;
+	netns_append(list, &netns, path,
+		     find_name(&stat, known) ? known : name);
 	return NULL;
+}
+
+/* "4026531992", "net:[4026531992]" */
+static bool parse_inode(const char *name, long long *inode)
+{
+	char number[24] = "";
+	size_t length = strlen(name);
+
+	if (strncmp(name, "net:[", 5) || name[length - 1] != ']')
+		return parse_number(name, PIDS_MAX + 1, LLONG_MAX, inode);
+	if (length - 6 < sizeof(number))
+		memcpy(number, name + 5, length - 6);
+	return parse_number(number, 1, LLONG_MAX, inode);
+}
+
+/*
+ * By the number of its inode, as lsns(8) and the kernel's log have it. One that has
+ * neither a name nor a process is not found.
+ */
+static const char *open_by_inode(const char *name, long long inode,
+				 struct netns_list *list)
+{
+	const struct netns *found = NULL;
+	struct netns_list all;
+	const char *why;
+
+	why = netns_open_all(&all);
+	for (size_t i = 0; !why && i < all.count && !found; i++)
+		if (all.netns[i].ino == (ino_t)inode)
+			found = &all.netns[i];
+	if (found)
+		why = list_add(list, found->path, found->name);
+	/* Its process may have ended, and another one have its number. */
+	if (!why && found && list->netns[0].ino != (ino_t)inode)
+		why = trouble("network namespace %s: has gone", name);
+	else if (!why && !found)
+		why = trouble("network namespace %s: no name and no process leads there%s",
+			      name, all.hidden ? " that you may know" : "");
+	netns_close(&all);
+	return why;
 }
 
 /**
  * netns_open() - find one namespace
- * @name: a path, a name in /run/netns, or the number of a process in it, in
- *	this order; NULL for the tool's own
+ * @name: a path, a name in /run/netns, the number of a process in it, or that of
+ *	its inode, in this order; NULL for the tool's own
  * @list: has it afterwards; for netns_close()
  *
  * Return: NULL or a reason.
@@ -56,18 +180,21 @@ static const char *list_add(struct netns_list *list, const char *path,
 const char *netns_open(const char *name, struct netns_list *list)
 {
 	char path[PATH_MAX];
-	long long pid;
+	long long pid, inode;
 
 	*list = (struct netns_list) { };
 	if (!name) {
 		list->netns = allocate(NULL, 1, sizeof(*list->netns));
-		list->netns[0] = (struct netns) { .fd = -1 };
+		list->netns[0] = (struct netns) { .fd = -1, .own = true };
+		netns_self(&list->netns[0]);
 		list->count = 1;
 		return NULL;
 	}
 	if (strchr(name, '/'))
 		return list_add(list, name, name);
-	snprintf(path, sizeof(path), NAMES_DIR "/%s", name);
+	snprintf(path, sizeof(path), NETNS_NAMES "/%s", name);
+	if (access(path, F_OK) && parse_inode(name, &inode))
+		return open_by_inode(name, inode, list);
 	if (access(path, F_OK) && parse_number(name, 1, INT_MAX, &pid)) {
 		snprintf(path, sizeof(path), "/proc/%lld/ns/net", pid);
 		if (access(path, F_OK) && errno == ENOENT)
@@ -77,156 +204,104 @@ const char *netns_open(const char *name, struct netns_list *list)
 	return list_add(list, path, name);
 }
 
-static bool is_known(const struct netns_list *list, const struct stat *stat)
-{
-	for (size_t i = 0; i < list->count; i++)
-		if (list->netns[i].dev == stat->st_dev &&
-		    list->netns[i].ino == stat->st_ino)
-			return true;
-	return false;
-}
-
-/* -N would find the namespace of that name, where a process has its number. */
-static bool is_taken(const struct netns_list *list, const char *name)
-{
-	for (size_t i = 0; i < list->count; i++)
-		if (!strcmp(list->netns[i].name, name))
-			return true;
-	return false;
-}
-
-static int by_number(const struct dirent **a, const struct dirent **b)
-{
-	long long x = atoll((*a)->d_name), y = atoll((*b)->d_name);
-
-	return (x > y) - (x < y);
-}
-
-static int is_process(const struct dirent *entry)
-{
-	long long pid;
-
-	return parse_number(entry->d_name, 1, INT_MAX, &pid);
-}
-
-static int is_name(const struct dirent *entry)
-{
-	return entry->d_name[0] != '.';
-}
-
-/* Namespaces of all kinds are on one device, and any file can have a name. */
-static bool is_other_kind(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int kind = fd < 0 ? -1 : ioctl(fd, NS_GET_NSTYPE);
-
-	if (fd >= 0)
-		close(fd);
-	return kind >= 0 && kind != CLONE_NEWNET;
-}
-
-/* Adds those namespaces of @dir/NAME@file that aren't in @list yet. */
-static const char *add_all(struct netns_list *list, const char *dir,
-			   const char *file,
-			   int (*is_one)(const struct dirent *entry),
-			   int (*order)(const struct dirent **a,
-					const struct dirent **b))
-{
-	const char *why = NULL;
-	struct dirent **entries;
-	struct stat own, other;
-	char path[PATH_MAX];
-	int count, i;
-
-	if (stat("/proc/self/ns/net", &own))
-		return trouble("/proc/self/ns/net: %s", strerror(errno));
-
-	count = scandir(dir, &entries, is_one, order);
-	if (count < 0)
-		return errno == ENOENT ? NULL :
-		       trouble("%s: %s", dir, strerror(errno));
-	for (i = 0; i < count; i++) {
-		snprintf(path, sizeof(path), "%s/%s%s", dir,
-			 entries[i]->d_name, file);
-		/* What has gone since, or is only a name, is no trouble. */
-		if (!why && !stat(path, &other) &&
-		    other.st_dev == own.st_dev && !is_known(list, &other) &&
-		    !is_other_kind(path)) {
-			why = list_add(list, path,
-				       is_taken(list, entries[i]->d_name) ?
-				       path : entries[i]->d_name);
-			if (why && (errno == ENOENT || errno == ESRCH))
-				why = NULL;
-		}
-		free(entries[i]);
-	}
-	free(entries);
-	return why;
-}
-
 /**
- * netns_open_all() - find all namespaces that have a name or a process
- * @list: has each once, those with a name first; for netns_close()
+ * netns_reach() - open the way to one that was found, as long as it is there
+ * @netns: which; closed again by netns_let_go()
+ * @gone: whether it is not there any more, and its path may be another one's
  *
  * Return: NULL or a reason.
  */
-const char *netns_open_all(struct netns_list *list)
+const char *netns_reach(struct netns *netns, bool *gone)
 {
-	const char *why;
-	size_t named;
+	struct stat stat;
 
-	*list = (struct netns_list) { };
-	why = add_all(list, NAMES_DIR, "", is_name, alphasort);
-	named = list->count;
-	if (!why)
-		why = add_all(list, "/proc", "/ns/net", is_process, by_number);
-	list->unnamed = list->count - named;
-	return why;
+	*gone = false;
+	if (netns->fd >= 0 || !netns->path)
+		return NULL;
+	netns->fd = open_namespace(netns->path);
+	if (netns->fd < 0) {
+		*gone = errno == ENOENT || errno == ESRCH;
+		return trouble("network namespace %s: %s", netns->name,
+			       strerror(errno));
+	}
+	*gone = fstat(netns->fd, &stat) || stat.st_dev != netns->dev ||
+		stat.st_ino != netns->ino;
+	return *gone ? trouble("network namespace %s: has gone", netns->name) :
+		       NULL;
+}
+
+void netns_let_go(struct netns *netns)
+{
+	if (netns->fd >= 0)
+		close(netns->fd);
+	netns->fd = -1;
+}
+
+void netns_free(struct netns *netns)
+{
+	netns_let_go(netns);
+	free(netns->name);
+	free(netns->path);
 }
 
 void netns_close(struct netns_list *list)
 {
-	for (size_t i = 0; i < list->count; i++) {
-		if (list->netns[i].fd >= 0)
-			close(list->netns[i].fd);
-		free(list->netns[i].name);
-	}
+	for (size_t i = 0; i < list->count; i++)
+		netns_free(&list->netns[i]);
 	free(list->netns);
 	*list = (struct netns_list) { };
 }
 
 static int own = -1;
+static bool entered;
+
+/* Goes to where @netns->fd is open. NULL or a reason. */
+static const char *join(const struct netns *netns)
+{
+	if (own < 0)
+		own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (own < 0)
+		return trouble("/proc/self/ns/net: %s", strerror(errno));
+	if (!setns(netns->fd, CLONE_NEWNET)) {
+		entered = true;
+		return NULL;
+	}
+	if (errno == EPERM)
+		return trouble("network namespace %s: only root may enter it",
+			       netns->name);
+	if (errno == EINVAL)
+		return trouble("%s is not a network namespace", netns->name);
+	return trouble("network namespace %s: %s", netns->name,
+		       strerror(errno));
+}
 
 /**
  * netns_enter() - read the files of another namespace from here on
- * @netns: which
+ * @netns: which; to stay in the tool's own takes no privileges. With -a the way to
+ *	it is closed, and is opened for that
  *
  * Return: NULL or a reason.
  */
 const char *netns_enter(const struct netns *netns)
 {
+	struct netns way = *netns;
+	const char *why;
+	bool gone;
+
+	if (!netns->path || (netns->own && !entered))
+		return NULL;
+	why = netns_reach(&way, &gone) ?: join(&way);
 	if (netns->fd < 0)
-		return NULL;
-	if (own < 0)
-		own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (own < 0)
-		return trouble("/proc/self/ns/net: %s", strerror(errno));
-	if (!setns(netns->fd, CLONE_NEWNET))
-		return NULL;
-	if (errno == EPERM)
-		return trouble("network namespace %s: only root may enter it",
-			       netns->name);
-	if (errno == EINVAL)
-		return trouble("%s is no network namespace", netns->name);
-	return trouble("network namespace %s: %s", netns->name,
-		       strerror(errno));
+		netns_let_go(&way);
+	return why;
 }
 
 /* Back to where the tool was started. */
 const char *netns_leave(void)
 {
-	if (own >= 0 && setns(own, CLONE_NEWNET))
+	if (entered && setns(own, CLONE_NEWNET))
 		return trouble("back to the own network namespace: %s",
 			       strerror(errno));
+	entered = false;
 	return NULL;
 }

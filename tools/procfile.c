@@ -2,7 +2,8 @@
 /*
  * A file of /proc/net/listenq, or of a folder that was made to look like it:
  * nothing is believed of its content. What the kernel writes is lines of
- * printable ASCII, each with as many values as the header has names.
+ * printable ASCII, each with as many values as the header has names, and among
+ * them notes for people, which begin with "#".
  */
 
 #include <errno.h>
@@ -23,6 +24,7 @@
 #define MODULE_DIR	"/sys/module/listenq"
 
 const char *proc_dir = "/proc";
+struct read_bounds read_bounds = { LLONG_MAX, LLONG_MAX };
 
 const char *procfile_path(const char *name)
 {
@@ -32,10 +34,9 @@ const char *procfile_path(const char *name)
 	return path;
 }
 
-static const char *open_trouble(const char *path)
+/* Why @path can't be opened, by the errno of that. */
+const char *procfile_trouble(const char *path, int error)
 {
-	int error = errno;
-
 	if (error == ENOENT && !strcmp(proc_dir, "/proc") &&
 	    access(MODULE_DIR, F_OK))
 		return trouble("the module is not loaded: as root, run 'modprobe listenq'%s",
@@ -64,11 +65,17 @@ const char *procfile_text(const char *name, char **text, size_t *length)
 	/* Not to wait for a writer where it is a pipe. */
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
-		return open_trouble(path);
+		return procfile_trouble(path, errno);
 
 	*text = allocate(NULL, size, 1);
 	while ((got = read(fd, *text + *length, size - *length - 1)) > 0) {
 		*length += got;
+		read_bounds.bytes -= got;
+		if (read_bounds.bytes < 0 || now_ms() > read_bounds.until_ms) {
+			why = trouble("%s: more than is read of one namespace among others: use -N",
+				      path);
+			break;
+		}
 		if (*length > FILE_MAX) {
 			why = trouble("%s: larger than %d MB", path,
 				      FILE_MAX >> 20);
@@ -128,6 +135,20 @@ static int split_line(struct rows *rows, size_t *at, uint32_t *word,
 	}
 }
 
+/* Moves *@at past notes, and keeps the first ones. False: as above. */
+static bool skip_notes(struct rows *rows, size_t *at)
+{
+	for (char *note; *(note = rows->text + *at) == '#'; (*at)++) {
+		if (rows->notes < ARRAY_SIZE(rows->note))
+			rows->note[rows->notes++] = note + strspn(note, "# ");
+		for (; rows->text[*at] != '\n'; (*at)++)
+			if (rows->text[*at] < ' ' || rows->text[*at] > '~')
+				return false;
+		rows->text[*at] = '\0';
+	}
+	return true;
+}
+
 static const char *parse(const char *path, struct rows *rows, size_t length,
 			 bool rest)
 {
@@ -140,13 +161,21 @@ static const char *parse(const char *path, struct rows *rows, size_t length,
 	if (rows->text[length - 1] != '\n')
 		return trouble("%s: is cut short", path);
 
+	if (!skip_notes(rows, &at))
+		return trouble("%s: a note with a byte that is not printable",
+			       path);
 	words = split_line(rows, &at, rows->column, ARRAY_SIZE(rows->column),
 			   false);
 	if (words <= 0 || (size_t)words > ARRAY_SIZE(rows->column))
 		return trouble("%s: the first line is no header", path);
 	rows->columns = words;
 
-	while (at < length) {
+	for (;;) {
+		if (!skip_notes(rows, &at))
+			return trouble("%s: a note with a byte that is not printable",
+				       path);
+		if (at == length)
+			return NULL;
 		if (rows->count == ROWS_MAX)
 			return trouble("%s: more than %d listeners", path,
 				       ROWS_MAX);
@@ -168,7 +197,6 @@ static const char *parse(const char *path, struct rows *rows, size_t length,
 				       rows->columns);
 		rows->count++;
 	}
-	return NULL;
 }
 
 static const char *read_rows(const char *name, bool rest, struct rows **rows)
@@ -204,6 +232,17 @@ const char *rows_read(const char *name, struct rows **rows)
 const char *rows_read_text(const char *name, struct rows **rows)
 {
 	return read_rows(name, true, rows);
+}
+
+/* The errno with which it can't be opened: an older module may not have it. */
+int procfile_error(const char *name)
+{
+	int fd = open(procfile_path(name), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return errno;
+	close(fd);
+	return 0;
 }
 
 void rows_free(struct rows *rows)

@@ -4,79 +4,26 @@
  * of OpenMetrics. A sample is begun, given labels, and ended by its value.
  */
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "listenq.h"
+#include "samples.h"
 
 /* Return: NULL or a reason. */
 const char *samples_open(struct samples *samples)
 {
-	struct stat stat;
+	const char *why;
 
 	samples->to = stdout;
-	if (!samples->file)
+	if (!samples->path)
 		return NULL;
-	/* Its name is going to be taken: not that of a device. */
-	if (!lstat(samples->file, &stat) && !S_ISREG(stat.st_mode))
-		return trouble("%s: is there, and is no regular file",
-			       samples->file);
+	why = file_open(&samples->file, samples->path);
+	if (why)
+		return why;
 	samples->to = open_memstream(&samples->text, &samples->size);
 	if (!samples->to)
 		die("not enough memory");
 	return NULL;
-}
-
-/* 0 or an errno. Nobody interrupts it: see below. */
-static int write_all(int fd, const char *text, size_t size)
-{
-	ssize_t written;
-
-	for (; size; text += written, size -= written) {
-		written = write(fd, text, size);
-		if (written < 0)
-			return errno;
-	}
-	return 0;
-}
-
-/*
- * Written beside it, so that it can take the name, with an ending that nobody
- * reads, and a name that no other run has, which could publish the half of it.
- * Who stops the program waits until that name is gone; what SIGKILL leaves is in
- * nobody's way. 0 or an errno.
- */
-static int write_file(const char *name, const char *text, size_t size)
-{
-	mode_t mask = umask(0);
-	sigset_t all, before;
-	int fd, error;
-	char *path;
-
-	umask(mask);
-	if (asprintf(&path, "%s.XXXXXX.tmp", name) < 0)
-		die("not enough memory");
-	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, &before);
-	fd = mkostemps(path, strlen(".tmp"), O_CLOEXEC);
-	error = fd < 0 ? errno : write_all(fd, text, size);
-	if (!error && fchmod(fd, 0644 & ~mask))
-		error = errno;
-	if (fd >= 0 && close(fd) && !error)
-		error = errno;
-	if (!error && rename(path, name))
-		error = errno;
-	if (error && fd >= 0)
-		unlink(path);
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	free(path);
-	return error;
 }
 
 /**
@@ -87,17 +34,17 @@ static int write_file(const char *name, const char *text, size_t size)
  */
 const char *samples_close(struct samples *samples)
 {
-	int error;
+	const char *why;
 
 	if (samples->openmetrics)
 		fputs("# EOF\n", samples->to);
-	if (!samples->file)
+	if (!samples->path)
 		return NULL;
 	if (fclose(samples->to))
 		die("not enough memory");
-	error = write_file(samples->file, samples->text, samples->size);
+	why = file_write(&samples->file, samples->text, samples->size);
 	free(samples->text);
-	return error ? trouble("%s: %s", samples->file, strerror(error)) : NULL;
+	return why;
 }
 
 /*
@@ -148,11 +95,7 @@ void sample_label(struct samples *samples, const char *name, const char *value)
 	if (!value || !*value)
 		return;
 	fprintf(samples->to, "%c%s=\"", samples->labels++ ? ',' : '{', name);
-	for (; *value; value++) {
-		if (*value == '"' || *value == '\\')
-			fputc('\\', samples->to);
-		fputc(*value, samples->to);
-	}
+	quote_label(samples->to, value);
 	fputc('"', samples->to);
 }
 
@@ -175,10 +118,13 @@ void sample_count(struct samples *samples, long long count)
 }
 
 /* In seconds: formats of metrics know no other unit of time. */
-void sample_ms(struct samples *samples, long long ms)
+void sample_seconds(struct samples *samples, long long count, long long second)
 {
+	char text[TEXT_SIZE];
+
+	text_seconds(text, count, second);
 	end_labels(samples);
-	fprintf(samples->to, "%lld.%03lld\n", ms / 1000, ms % 1000);
+	fprintf(samples->to, "%s\n", text);
 }
 
 void sample_ratio(struct samples *samples, double ratio)

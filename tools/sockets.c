@@ -1,141 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * From the rows of sockets and waits to listeners. Columns are found by their
- * names: one that this module doesn't have is unknown, and one that this
- * program doesn't know is left alone.
+ * From the files of some namespaces to a snapshot: their listeners, each with
+ * its rows in all files that are read, and what has changed since another one.
  */
 
-#include <arpa/inet.h>
-#include <math.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
-#include "listenq.h"
+#include "log.h"
 
 /* For how long it is believed who holds a socket: the search is expensive. */
 #define HOLDER_MS	10000
 
-static const char * const words[WORDS] = {
-	[PROTO]		= "proto",
-	[LOCAL]		= "local",
-	[COOKIE]	= "cookie",
-	[COMM]		= "comm",
-	[RULE]		= "rule",
-};
+/* So many namespaces that can't be read have a line each. */
+#define UNREADS_TOLD	8
 
-/* What the kernel's types can hold: more is not the kernel's. */
-static const struct {
-	const char *name;
-	long long min, max;
-} figures[FIGURES] = {
-	[INODE]			= { "inode", 0, LLONG_MAX },
-	[UID]			= { "uid", 0, UINT32_MAX },
-	[PID]			= { "pid", 1, INT32_MAX },
-	[ASKED]			= { "asked", INT32_MIN, INT32_MAX },
-	[GRANTED]		= { "granted", 0, UINT32_MAX },
-	[LIMIT]			= { "limit", 0, UINT32_MAX },
-	[ACCEPTQ]		= { "acceptq", 0, UINT32_MAX },
-	[ACCEPTQ_PEAK]		= { "acceptq_peak", 0, UINT32_MAX },
-	[ACCEPTQ_OLDEST_MS]	= { "acceptq_oldest_ms", 0, LLONG_MAX },
-	[SYNQ]			= { "synq", 0, UINT32_MAX },
-	[SYNQ_YOUNG]		= { "synq_young", 0, UINT32_MAX },
-	[SYNQ_PEAK]		= { "synq_peak", 0, UINT32_MAX },
-	[SINCE_MS]		= { "since_ms", 0, LLONG_MAX },
-	[SYNS]			= { "syns", 0, LLONG_MAX },
-	[ACCEPTS]		= { "accepts", 0, LLONG_MAX },
-	[OVERFLOWS]		= { "overflows", 0, LLONG_MAX },
-	[SYNQ_DROPS]		= { "synq_drops", 0, LLONG_MAX },
-	[SYNCOOKIES]		= { "syncookies", 0, LLONG_MAX },
-	[SK_DROPS]		= { "sk_drops", 0, LLONG_MAX },
-	[SINCE_OVERFLOW_MS]	= { "since_overflow_ms", 0, LLONG_MAX },
-};
-
-bool is_word_column(const char *name)
+/* A file whose rows are listeners: SOCKETS or UNIX. */
+static const char *read_listeners(struct snapshot *snapshot, size_t index,
+				  enum file file)
 {
-	for (size_t i = 0; i < WORDS; i++)
-		if (!strcmp(words[i], name))
-			return true;
-	return false;
-}
-
-/* "127.0.0.1:80", "[::1]:80", with "%eth0" before the colon; or "-". */
-static bool parse_local(struct listener *listener)
-{
-	const char *local = listener->word[LOCAL];
-	const char *colon = strrchr(local, ':');
-	char address[INET6_ADDRSTRLEN];
-	bool v6 = *local == '[';
-	long long port;
-	size_t length;
-
-	if (!strcmp(local, "-"))
-		return true;
-	if (!colon || !parse_number(colon + 1, 0, 65535, &port))
-		return false;
-	listener->port = port;
-	listener->family = v6 ? AF_INET6 : AF_INET;
-	length = strcspn(local + v6, v6 ? "]" : "%:");
-	if (length >= sizeof(address))
-		return false;
-	memcpy(address, local + v6, length);
-	address[length] = '\0';
-	return inet_pton(listener->family, address, listener->address) == 1;
-}
-
-/* Where the columns of a file are that this program knows. */
-struct columns {
-	int word[WORDS];
-	int figure[FIGURES];
-};
-
-static const char *parse_listener(struct listener *listener,
-				  const struct columns *columns)
-{
-	const struct rows *rows = listener->rows;
-	size_t line = listener->row + 2;
-	const char *cell;
-	int i;
-
-	for (i = 0; i < WORDS; i++)
-		listener->word[i] = rows_cell(rows, listener->row,
-					      columns->word[i]);
-	if (!parse_local(listener))
-		return trouble("%s: line %zu: local is '%.60s', no address and port",
-			       procfile_path("sockets"), line,
-			       listener->word[LOCAL]);
-	for (i = 0; i < FIGURES; i++) {
-		cell = rows_cell(rows, listener->row, columns->figure[i]);
-		listener->figure[i] = UNKNOWN;
-		listener->rate[i] = -1;
-		if (strcmp(cell, "-") &&
-		    !parse_number(cell, figures[i].min, figures[i].max,
-				  &listener->figure[i]))
-			return trouble("%s: line %zu: %s is '%.60s', no number or out of range",
-				       procfile_path("sockets"), line,
-				       figures[i].name, cell);
-	}
-	return NULL;
-}
-
-static const char *read_sockets(struct snapshot *snapshot, size_t index)
-{
-	struct rows *rows;
+	const struct rows *rows = snapshot->rows[index][file];
 	struct columns columns;
 	const char *why;
 	size_t i;
 
-	why = rows_read("sockets", &snapshot->sockets[index]);
-	if (why)
-		return why;
-	rows = snapshot->sockets[index];
-	for (i = 0; i < WORDS; i++)
-		columns.word[i] = rows_column(rows, words[i]);
-	for (i = 0; i < FIGURES; i++)
-		columns.figure[i] = rows_column(rows, figures[i].name);
+	find_columns(&columns, rows, file);
 	if (columns.word[LOCAL] < 0)
-		return trouble("%s: the header has no column 'local'",
-			       procfile_path("sockets"));
+		return trouble("%s: the header has no column '%s'",
+			       procfile_path(files[file].name),
+			       file == UNIX ? "path" : "local");
 
 	snapshot->listener = allocate(snapshot->listener,
 				      snapshot->count + rows->count,
@@ -146,9 +40,9 @@ static const char *read_sockets(struct snapshot *snapshot, size_t index)
 
 		*listener = (struct listener) {
 			.netns = snapshot->list.netns[index].name,
-			.rows = rows,
-			.row = i,
+			.in = &snapshot->list.netns[index],
 		};
+		listener->place[file] = (struct place) { rows, i };
 		why = parse_listener(listener, &columns);
 		if (why)
 			return why;
@@ -172,57 +66,84 @@ static int by_cookie(const void *a, const void *b)
 }
 
 /*
- * Waits of who began to listen between the two reads have no listener, and the
- * other way round: that is no trouble.
+ * A file that has a row for each listener, too. Rows of who began to listen
+ * between the two reads have no listener, and the other way round: that is no
+ * trouble.
  */
-static const char *read_waits(struct snapshot *snapshot, size_t index,
-			      size_t first)
+static const char *read_beside(struct snapshot *snapshot, size_t index,
+			       enum file file, size_t first)
 {
+	const struct rows *rows = snapshot->rows[index][file];
 	struct entry *entry, *found, key = { };
-	const char *why;
-	struct rows *rows;
-	int cookie;
+	const char *why = NULL;
+	struct columns columns;
 	size_t i;
 
-	why = rows_read("waits", &snapshot->waits[index]);
-	if (why)
-		return why;
-	rows = snapshot->waits[index];
-	cookie = rows_column(rows, "cookie");
+	find_columns(&columns, rows, file);
 	entry = allocate(NULL, rows->count, sizeof(*entry));
 	for (i = 0; i < rows->count; i++)
 		entry[i] = (struct entry) {
-			.cookie = rows_cell(rows, i, cookie),
+			.cookie = rows_cell(rows, i, columns.word[COOKIE]),
 			.index = i,
 		};
 	qsort(entry, rows->count, sizeof(*entry), by_cookie);
-	for (i = first; i < snapshot->count; i++) {
-		key.cookie = snapshot->listener[i].word[COOKIE];
+	for (i = first; !why && i < snapshot->count; i++) {
+		struct listener *listener = &snapshot->listener[i];
+		struct place *place = &listener->place[file];
+
+		key.cookie = listener->word[COOKIE];
 		found = bsearch(&key, entry, rows->count, sizeof(*entry),
 				by_cookie);
 		if (!found || !strcmp(key.cookie, "-"))
 			continue;
-		snapshot->listener[i].waits = rows;
-		snapshot->listener[i].waits_row = found->index;
+		*place = (struct place) { rows, found->index };
+		why = parse_figures(place, &columns, listener->figure);
 	}
 	free(entry);
-	return NULL;
+	return why;
 }
 
-static const char *read_netns(struct snapshot *snapshot, size_t index,
-			      const struct scope *scope)
+/* Reads a file that is asked for; none where this module has none, unless it @must. */
+static const char *read_file(struct snapshot *snapshot, size_t index,
+			     enum file file, size_t first, bool must)
 {
+	const char *name = files[file].name, *why;
+
+	if (files[file].optional && procfile_error(name) == ENOENT)
+		return must ? trouble("%s: this module has no such file: it is older",
+				      procfile_path(name)) : NULL;
+	why = rows_read(name, &snapshot->rows[index][file]);
+	if (why || file == TOTALS)
+		return why;
+	return file == SOCKETS || file == UNIX ?
+	       read_listeners(snapshot, index, file) :
+	       read_beside(snapshot, index, file, first);
+}
+
+/* Reads what is asked for of the namespace at @index. NULL or a reason. */
+const char *read_netns(struct snapshot *snapshot, size_t index,
+		       const struct scope *scope)
+{
+	const bool asked[FILES] = {
+		[SOCKETS] = scope->refused != REFUSED_ALONE && !scope->no_tcp,
+		[UNIX] = scope->unix_too,
+		[WAITS] = scope->histograms && !scope->no_tcp,
+		[HANDSHAKES] = scope->histograms && !scope->no_tcp,
+		[TOTALS] = scope->totals,
+	};
 	size_t first = snapshot->count;
 	const char *why;
 
 	why = netns_enter(&snapshot->list.netns[index]);
 	if (why)
 		return why;
-	why = read_sockets(snapshot, index);
-	if (!why && scope->waits)
-		why = read_waits(snapshot, index, first);
-	if (!why && scope->totals)
-		why = rows_read("totals", &snapshot->totals[index]);
+	for (int file = 0; !why && file < FILES; file++)
+		if (asked[file])
+			why = read_file(snapshot, index, file, first,
+					file == UNIX && scope->no_tcp);
+	if (!why && scope->refused)
+		why = refused_read(snapshot, index,
+				   scope->refused >= REFUSED_NEEDED);
 	return netns_leave() ?: why;
 }
 
@@ -237,26 +158,21 @@ const char *snapshot_take(const struct scope *scope,
 			  struct snapshot *snapshot)
 {
 	const char *why;
-	size_t i;
 
 	*snapshot = (struct snapshot) { };
 	if (scope->all)
 		why = netns_open_all(&snapshot->list);
 	else
 		why = netns_open(scope->netns, &snapshot->list);
-	snapshot->sockets = calloc(snapshot->list.count + 1,
-				   sizeof(*snapshot->sockets));
-	snapshot->waits = calloc(snapshot->list.count + 1,
-				 sizeof(*snapshot->waits));
-	snapshot->totals = calloc(snapshot->list.count + 1,
-				  sizeof(*snapshot->totals));
-	if (!snapshot->sockets || !snapshot->waits || !snapshot->totals)
+	snapshot->rows = calloc(snapshot->list.count + 1,
+				sizeof(*snapshot->rows));
+	if (!snapshot->rows)
 		die("not enough memory");
-	for (i = 0; !why && i < snapshot->list.count; i++)
-		why = read_netns(snapshot, i, scope);
-	if (!why && scope->totals)
+	if (!why)
+		why = visit(snapshot, scope);
+	if (!why && scope->module)
 		why = rows_read_text("hooks", &snapshot->hooks);
-	if (scope->totals)
+	if (scope->module)
 		module_version(snapshot->version, sizeof(snapshot->version));
 	snapshot->taken_ms = now_ms();
 	if (why)
@@ -266,18 +182,87 @@ const char *snapshot_take(const struct scope *scope,
 
 void snapshot_free(struct snapshot *snapshot)
 {
-	for (size_t i = 0; i < snapshot->list.count; i++) {
-		rows_free(snapshot->sockets[i]);
-		rows_free(snapshot->waits[i]);
-		rows_free(snapshot->totals[i]);
+	for (size_t i = 0; i < snapshot->list.count; i++)
+		for (int file = 0; file < FILES; file++)
+			rows_free(snapshot->rows[i][file]);
+	for (size_t i = 0; i < snapshot->unreads; i++) {
+		netns_free(&snapshot->unread[i].netns);
+		free(snapshot->unread[i].why);
 	}
+	for (size_t i = 0; i < snapshot->count; i++)
+		holder_free(&snapshot->listener[i].holder);
 	rows_free(snapshot->hooks);
-	free(snapshot->sockets);
-	free(snapshot->waits);
-	free(snapshot->totals);
+	free(snapshot->rows);
+	free(snapshot->unread);
 	free(snapshot->listener);
+	free(snapshot->refusal);
 	netns_close(&snapshot->list);
 	*snapshot = (struct snapshot) { };
+}
+
+/* Whether there is more than what was read. */
+bool snapshot_lacks(const struct snapshot *snapshot)
+{
+	return snapshot->unreads || snapshot->list.hidden;
+}
+
+/*
+ * Says what could not be read, in a few lines. Return: whether there is such a
+ * namespace.
+ */
+bool snapshot_tell(const struct snapshot *snapshot)
+{
+	size_t i;
+
+	for (i = 0; i < snapshot->unreads && i < UNREADS_TOLD; i++)
+		tell("namespace %s left out: %s",
+		     snapshot->unread[i].netns.name, snapshot->unread[i].why);
+	if (i < snapshot->unreads)
+		tell("%zu more namespaces left out", snapshot->unreads - i);
+	if (snapshot->list.hidden)
+		tell("namespaces of %zu processes left out: only root may know them",
+		     snapshot->list.hidden);
+	return snapshot_lacks(snapshot);
+}
+
+static long long sum_in(const struct snapshot *snapshot, size_t index,
+			enum figure figure)
+{
+	const struct rows *rows = snapshot->rows[index][SOCKETS];
+	long long sum = 0;
+
+	for (size_t i = 0; i < snapshot->count; i++)
+		if (snapshot->listener[i].place[SOCKETS].rows == rows)
+			sum = add_figures(sum,
+					  snapshot->listener[i].figure[figure]);
+	return sum;
+}
+
+/**
+ * snapshot_totals() - the totals of a namespace, as figures of a listener
+ * @snapshot: taken with them
+ * @index: of the namespace
+ * @all: filled; its queues are those of all listeners that are there
+ *
+ * Return: NULL or a reason.
+ */
+const char *snapshot_totals(const struct snapshot *snapshot, size_t index,
+			    struct listener *all)
+{
+	const struct rows *rows = snapshot->rows[index][TOTALS];
+	struct columns columns;
+
+	*all = (struct listener) {
+		.netns = snapshot->list.netns[index].name,
+		.place[TOTALS] = { rows, 0 },
+	};
+	know_nothing(all);
+	all->figure[ACCEPTQ] = sum_in(snapshot, index, ACCEPTQ);
+	all->figure[SYNQ] = sum_in(snapshot, index, SYNQ);
+	find_columns(&columns, rows, TOTALS);
+	return rows->count ? parse_figures(&all->place[TOTALS], &columns,
+					   all->figure) :
+	       trouble("%s: has a header and no line", procfile_path("totals"));
 }
 
 /*
@@ -297,98 +282,95 @@ static void rates_of(struct listener *listener, const struct listener *before,
 	}
 	if (elapsed_ms <= 0)
 		return;
-	for (i = SYNS; i <= SK_DROPS; i++)
-		if (now[i] != UNKNOWN && then[i] != UNKNOWN &&
+	for (i = 0; i < FIGURES; i++)
+		if (is_counter(i) && now[i] != UNKNOWN && then[i] != UNKNOWN &&
 		    now[i] >= then[i])
 			listener->rate[i] = (now[i] - then[i]) * 1000.0 /
 					    elapsed_ms;
 }
 
+/* Its listeners as entries, for find_listener() and free(). */
+static struct entry *index_listeners(const struct snapshot *snapshot)
+{
+	struct entry *entry = allocate(NULL, snapshot->count, sizeof(*entry));
+
+	for (size_t i = 0; i < snapshot->count; i++)
+		entry[i] = (struct entry) {
+			.netns = snapshot->listener[i].netns,
+			.cookie = snapshot->listener[i].word[COOKIE],
+			.index = i,
+		};
+	qsort(entry, snapshot->count, sizeof(*entry), by_cookie);
+	return entry;
+}
+
+/* The one of @snapshot that has the same cookie; NULL where it is not there. */
+static struct listener *find_listener(const struct snapshot *snapshot,
+				      const struct entry *entry,
+				      const struct listener *like)
+{
+	const struct entry key = {
+		.netns = like->netns,
+		.cookie = like->word[COOKIE],
+	};
+	const struct entry *found = bsearch(&key, entry, snapshot->count,
+					    sizeof(*entry), by_cookie);
+
+	return found && strcmp(key.cookie, "-") ?
+	       &snapshot->listener[found->index] : NULL;
+}
+
+/**
+ * snapshot_callers() - find the processes of those who turned clients away
+ * @snapshot: whose refusals get what their listeners have, as far as these are
+ *	there; it stays theirs
+ */
+void snapshot_callers(struct snapshot *snapshot)
+{
+	struct listener **all = allocate(NULL, snapshot->count, sizeof(*all));
+	struct entry *entry = index_listeners(snapshot);
+	const struct listener *found;
+	size_t i;
+
+	for (i = 0; i < snapshot->count; i++)
+		all[i] = &snapshot->listener[i];
+	process_find(all, snapshot->count, true);
+	for (i = 0; i < snapshot->refusals; i++) {
+		struct listener *listener = &snapshot->refusal[i].listener;
+
+		found = find_listener(snapshot, entry, listener);
+		if (!found)
+			continue;
+		listener->figure[PID] = found->figure[PID];
+		listener->holder = found->holder;
+	}
+	free(entry);
+	free(all);
+}
+
 /**
  * snapshot_rates() - work out what has changed, per second
  * @snapshot: the newer one, whose listeners get their rates
- * @before: the older one; its listeners' holders are taken over for a while
+ * @before: the older one; its listeners' holders are taken from it for a while
  */
-void snapshot_rates(struct snapshot *snapshot, const struct snapshot *before)
+void snapshot_rates(struct snapshot *snapshot, struct snapshot *before)
 {
-	struct entry *entry = allocate(NULL, before->count, sizeof(*entry));
-	const struct listener *old;
-	struct entry *found;
-	size_t i;
+	struct entry *entry = index_listeners(before);
+	struct listener *old;
 
-	for (i = 0; i < before->count; i++)
-		entry[i] = (struct entry) {
-			.netns = before->listener[i].netns,
-			.cookie = before->listener[i].word[COOKIE],
-			.index = i,
-		};
-	qsort(entry, before->count, sizeof(*entry), by_cookie);
-	for (i = 0; i < snapshot->count; i++) {
+	for (size_t i = 0; i < snapshot->count; i++) {
 		struct listener *listener = &snapshot->listener[i];
-		struct entry key = {
-			.netns = listener->netns,
-			.cookie = listener->word[COOKIE],
-		};
 
-		found = bsearch(&key, entry, before->count, sizeof(*entry),
-				by_cookie);
-		if (!found || !strcmp(key.cookie, "-"))
+		old = find_listener(before, entry, listener);
+		if (!old)
 			continue;
-		old = &before->listener[found->index];
-		if (now_ms() - old->holder.found_ms < HOLDER_MS)
+		listener->before = old;
+		if (now_ms() - old->holder.found_ms < HOLDER_MS) {
 			listener->holder = old->holder;
+			old->holder = (struct holder) { };
+		}
 		rates_of(listener, old,
 			 snapshot->taken_ms - before->taken_ms);
 	}
 	free(entry);
-}
-
-/*
- * How full a queue is against its limit, which holds one more than it says:
- * more than 1 is full, infinity one connection where the limit is 0; negative
- * where unknown.
- */
-double listener_fill(const struct listener *listener, enum figure queue)
-{
-	long long held = listener->figure[queue];
-	long long limit = listener->figure[LIMIT];
-
-	if (held == UNKNOWN || limit == UNKNOWN)
-		return -1;
-	if (!held)
-		return 0;
-	return limit ? (double)held / limit : INFINITY;
-}
-
-bool listener_is_full(const struct listener *listener, enum figure queue)
-{
-	return listener_fill(listener, queue) > 1;
-}
-
-/*
- * Whether it has less than it asked for. Who asks for all there is has got that:
- * the kernel compares without a sign, so by -1 as well as by INT_MAX.
- */
-bool listener_is_clamped(const struct listener *listener)
-{
-	const long long *figure = listener->figure;
-
-	return figure[ASKED] != UNKNOWN && figure[GRANTED] != UNKNOWN &&
-	       (uint32_t)figure[ASKED] < INT_MAX &&
-	       figure[GRANTED] < figure[ASKED];
-}
-
-/* Who called listen(), or else who has the socket open. */
-const char *listener_comm(const struct listener *listener)
-{
-	if (strcmp(listener->word[COMM], "-") || !listener->holder.pid)
-		return listener->word[COMM];
-	return listener->holder.comm;
-}
-
-long long listener_pid(const struct listener *listener)
-{
-	if (listener->figure[PID] != UNKNOWN || !listener->holder.pid)
-		return listener->figure[PID];
-	return listener->holder.pid;
 }

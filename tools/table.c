@@ -8,18 +8,18 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
-#include "listenq.h"
+#include "sink.h"
 
 enum kind {
 	WORD_CELL, PROCESS_CELL, PID_CELL, NETNS_CELL, SETTER_CELL, LIMIT_CELL,
-	COUNT_CELL, TIME_CELL, RATE_CELL, BAR_CELL,
+	COUNT_CELL, TIME_CELL, RATE_CELL, BAR_CELL, FULLEST_CELL, SHARE_CELL,
 };
 
 /* Columns of this rank or more outlive the full length of names. */
 #define ESSENTIAL	50
+/* Of the column that tells rows apart which are else alike. */
+#define TELLS_APART	93
 /* So much less counts a column that says nothing. */
 #define EMPTY		45
 /* A name longer than that is cut where there is room for all of it, too. */
@@ -62,13 +62,25 @@ static const struct column columns[] = {
 	{ .title = "PROCESS", .kind = PROCESS_CELL, .rank = 90, .min = 8,
 	  .left = true, .sort = BY_PROCESS + 1 },
 	{ .title = "PID", .kind = PID_CELL, .rank = 36 },
+	{ .title = "SOCKET", .kind = WORD_CELL, .word = COOKIE, .rank = 92,
+	  .left = true, .flag = TABLE_SOCKETS },
+	{ .title = "GROUP", .kind = COUNT_CELL, .figure = GROUP, .rank = 28 },
 	{ .title = "ACCEPTQ", .kind = BAR_CELL, .figure = ACCEPTQ, .rank = 80,
 	  .left = true, .spans = true, .sort = BY_FILL + 1 },
 	{ .title = "", .kind = COUNT_CELL, .figure = ACCEPTQ, .rank = 99 },
+	{ .title = "FULLEST", .kind = FULLEST_CELL, .figure = ACCEPTQ,
+	  .rank = 94, .flag = TABLE_GROUPS },
+	{ .title = "BUSIEST", .kind = SHARE_CELL, .figure = true, .rank = 91,
+	  .flag = TABLE_GROUPS },
+	{ .title = "LAZIEST", .kind = SHARE_CELL, .figure = false, .rank = 92,
+	  .flag = TABLE_GROUPS },
 	{ .title = "PEAK", .kind = COUNT_CELL, .figure = ACCEPTQ_PEAK,
 	  .rank = 60 },
+	{ .title = "1MIN", .kind = COUNT_CELL, .figure = ACCEPTQ_PEAK_1M,
+	  .rank = 76 },
 	{ .title = "OLDEST", .kind = TIME_CELL, .figure = ACCEPTQ_OLDEST_MS,
-	  .rank = 85, .sort = BY_OLDEST + 1 },
+	  .rank = 85, .sort = BY_OLDEST + 1,
+	  .flag = TABLE_TCP },
 	{ .title = "ACC/S", .kind = RATE_CELL, .figure = ACCEPTS, .rank = 62,
 	  .flag = TABLE_RATES },
 	{ .title = "ACCEPTS", .kind = COUNT_CELL, .figure = ACCEPTS,
@@ -78,21 +90,30 @@ static const struct column columns[] = {
 	{ .title = "OVF", .kind = COUNT_CELL, .figure = OVERFLOWS,
 	  .rank = 95, .sort = BY_OVERFLOWS + 1 },
 	{ .title = "LAST", .kind = TIME_CELL, .figure = SINCE_OVERFLOW_MS,
-	  .rank = 94 },
+	  .rank = 94, .flag = TABLE_TCP },
+	{ .title = "WAITED", .kind = COUNT_CELL, .figure = WAITED,
+	  .rank = 66, .flag = TABLE_UNIX },
 	{ .title = "SYNQ", .kind = BAR_CELL, .figure = SYNQ, .rank = 40,
-	  .left = true, .spans = true, .sort = BY_SYNQ + 1 },
-	{ .title = "", .kind = COUNT_CELL, .figure = SYNQ, .rank = 88 },
+	  .left = true, .spans = true, .sort = BY_SYNQ + 1,
+	  .flag = TABLE_TCP },
+	{ .title = "", .kind = COUNT_CELL, .figure = SYNQ, .rank = 88,
+	  .flag = TABLE_TCP },
 	{ .title = "SYNPEAK", .kind = COUNT_CELL, .figure = SYNQ_PEAK,
-	  .rank = 26 },
+	  .rank = 26, .flag = TABLE_TCP },
+	{ .title = "SYN1MIN", .kind = COUNT_CELL, .figure = SYNQ_PEAK_1M,
+	  .rank = 27, .flag = TABLE_TCP },
 	{ .title = "SYN/S", .kind = RATE_CELL, .figure = SYNS, .rank = 64,
-	  .flag = TABLE_RATES, .sort = BY_SYNS + 1 },
-	{ .title = "SYNS", .kind = COUNT_CELL, .figure = SYNS, .rank = 24 },
+	  .flag = TABLE_RATES | TABLE_TCP, .sort = BY_SYNS + 1 },
+	{ .title = "SYNS", .kind = COUNT_CELL, .figure = SYNS, .rank = 24,
+	  .flag = TABLE_TCP },
 	{ .title = "SYNDROPS", .kind = COUNT_CELL, .figure = SYNQ_DROPS,
-	  .rank = 75 },
+	  .rank = 75, .flag = TABLE_TCP },
+	{ .title = "RESERVED", .kind = COUNT_CELL, .figure = SYNQ_RESERVED,
+	  .rank = 74, .flag = TABLE_TCP },
 	{ .title = "COOKIES", .kind = COUNT_CELL, .figure = SYNCOOKIES,
-	  .rank = 34 },
+	  .rank = 34, .flag = TABLE_TCP },
 	{ .title = "SKDROPS", .kind = COUNT_CELL, .figure = SK_DROPS,
-	  .rank = 20 },
+	  .rank = 20, .flag = TABLE_TCP },
 	{ .title = "LIMIT ", .kind = LIMIT_CELL, .rank = 97 },
 	{ .title = "SET BY", .kind = SETTER_CELL, .rank = 32, .left = true },
 };
@@ -118,6 +139,31 @@ static void limit_text(const struct listener *listener, char text[TEXT_SIZE])
 	}
 	text_count(number, figure[LIMIT]);
 	strcat(text, number);
+}
+
+/* All digits, since it is a name; and how many more can accept. */
+static void pid_text(const struct listener *listener, char text[TEXT_SIZE])
+{
+	if (listener_pid(listener) == UNKNOWN)
+		strcpy(text, "-");
+	else if (listener->holder.others)
+		snprintf(text, TEXT_SIZE, "%d+%u", listener->holder.pid,
+			 listener->holder.others);
+	else
+		snprintf(text, TEXT_SIZE, "%lld", listener_pid(listener));
+}
+
+/* How much of a group's accepts the busiest has, or the laziest. */
+static void share_text(const struct listener *listener, bool busiest,
+		       char text[TEXT_SIZE])
+{
+	double share = !listener->fold ? -1 :
+		       busiest ? listener->fold->most : listener->fold->least;
+
+	if (share < 0)
+		strcpy(text, "-");
+	else
+		snprintf(text, TEXT_SIZE, "%.0f%%", share * 100);
 }
 
 /* The rule in force, or that somaxconn has cut what was asked for. */
@@ -152,6 +198,7 @@ static enum style count_style(const struct listener *listener,
 	case OVERFLOWS:
 		return ago != UNKNOWN && ago < 60000 ? BAD : WARN;
 	case SYNQ_DROPS:
+	case SYNQ_RESERVED:
 		return WARN;
 	default:
 		return PLAIN;
@@ -183,17 +230,19 @@ static enum style format(const struct column *column, unsigned int width,
 
 	switch (column->kind) {
 	case WORD_CELL:
-		snprintf(text, TEXT_SIZE, "%s", listener->word[column->word]);
+		snprintf(text, TEXT_SIZE, "%s%s",
+			 column->word == LOCAL && listener->member ? "  " : "",
+			 listener->word[column->word]);
 		break;
 	case PROCESS_CELL:
 		snprintf(text, TEXT_SIZE, "%s", listener_comm(listener));
+		if (is_nobodys(listener))
+			return WARN;
+		if (!strcmp(text, NOT_SEARCHED))
+			return DIM;
 		break;
 	case PID_CELL:
-		if (listener_pid(listener) == UNKNOWN)
-			strcpy(text, "-");
-		else	/* a name: no digit may be missing */
-			snprintf(text, TEXT_SIZE, "%lld",
-				 listener_pid(listener));
+		pid_text(listener, text);
 		break;
 	case NETNS_CELL:
 		snprintf(text, TEXT_SIZE, "%s", listener->netns ?: "-");
@@ -221,7 +270,19 @@ static enum style format(const struct column *column, unsigned int width,
 		if (rate > 0 && column->figure == OVERFLOWS)
 			return BAD;
 		return rate > 0 ? PLAIN : DIM;
+	case FULLEST_CELL:
+		if (!listener->fold) {
+			strcpy(text, "-");
+			return DIM;
+		}
+		listener = fullest_of(listener, column->figure);
+		text_count(text, listener->figure[column->figure]);
+		return count_style(listener, column->figure);
+	case SHARE_CELL:
+		share_text(listener, column->figure, text);
+		break;
 	case BAR_CELL:
+		figure = fullest_of(listener, column->figure)->figure;
 		if (listener_fill(listener, column->figure) < 0) {
 			*text = '\0';
 			return DIM;
@@ -338,23 +399,61 @@ static void widen_bars(struct table *table, unsigned int spare)
 			}
 }
 
+/* By what the rows of a group can be told apart. */
+enum alike { DIFFERENT, ALIKE_PLACE, ALIKE_PROCESS };
+
+static int by_process(const void *x, const void *y, void *unused)
+{
+	const struct listener *a = *(struct listener *const *)x;
+	const struct listener *b = *(struct listener *const *)y;
+	long long pid = listener_pid(a), other = listener_pid(b);
+
+	return by_place(x, y, unused) ?: (pid > other) - (pid < other);
+}
+
+static enum alike how_alike(struct listener *const listener[], size_t count)
+{
+	struct listener **member = allocate(NULL, count, sizeof(*member));
+	enum alike alike = DIFFERENT;
+	size_t members = 0, i;
+
+	for (i = 0; i < count; i++)
+		if (listener[i]->figure[GROUP] != UNKNOWN && !listener[i]->fold)
+			member[members++] = listener[i];
+	qsort_r(member, members, sizeof(*member), by_process, NULL);
+	for (i = 1; i < members && alike != ALIKE_PROCESS; i++)
+		if (!by_process(&member[i - 1], &member[i], NULL))
+			alike = ALIKE_PROCESS;
+		else if (!by_place(&member[i - 1], &member[i], NULL))
+			alike = ALIKE_PLACE;
+	free(member);
+	return alike;
+}
+
 /**
  * table_layout() - decide which columns fit, and how wide they are
  * @table: the result
  * @listener: the listeners that are going to be shown
  * @count: how many
  * @width: of the screen; 0 where it has no end
- * @flags: TABLE_NETNS, TABLE_RATES
+ * @flags: TABLE_NETNS, TABLE_RATES, TABLE_GROUPS
  */
 void table_layout(struct table *table, struct listener *const listener[],
 		  size_t count, unsigned int width, unsigned int flags)
 {
+	enum alike alike = how_alike(listener, count);
 	int rank[TABLE_COLUMNS] = { };
 	unsigned int used;
 	bool says;
 	size_t i;
 
 	*table = (struct table) { };
+	if (alike == ALIKE_PROCESS)
+		flags |= TABLE_SOCKETS;
+	if (!count)
+		flags |= TABLE_TCP;
+	for (i = 0; i < count; i++)
+		flags |= is_unix(listener[i]) ? TABLE_UNIX : TABLE_TCP;
 	for (i = 0; i < ARRAY_SIZE(columns); i++) {
 		const struct column *column = &columns[i];
 
@@ -365,6 +464,11 @@ void table_layout(struct table *table, struct listener *const listener[],
 		rank[i] = column->rank;
 		if (!says && column->rank < 80)
 			rank[i] -= EMPTY;
+		if (column->kind == PID_CELL && alike != DIFFERENT)
+			rank[i] = TELLS_APART;
+		/* How many rows it stands for. */
+		if (column->figure == GROUP && flags & TABLE_GROUPS)
+			rank[i] = TELLS_APART;
 	}
 	while (width && total_width(table) > width)
 		if (!narrow(table, rank))
@@ -379,7 +483,7 @@ void table_layout(struct table *table, struct listener *const listener[],
 /* An address that has no room loses its middle: the port tells more. */
 static void cut_local(char text[TEXT_SIZE], unsigned int width)
 {
-	char *port = strrchr(text, ':');
+	char *port = *text == '/' ? NULL : strrchr(text, ':');
 	char tail[TEXT_SIZE];
 
 	if (!port || text_width(text) <= width || strlen(port) >= width)
@@ -387,23 +491,6 @@ static void cut_local(char text[TEXT_SIZE], unsigned int width)
 	strcpy(tail, port);
 	text_cut(text, width - strlen(tail));
 	strcat(text, tail);
-}
-
-static void put_padded(const struct sink *sink, enum style style, char *text,
-		       unsigned int width, bool left)
-{
-	char blanks[TEXT_SIZE];
-	unsigned int missing;
-
-	text_cut(text, width);
-	missing = width - text_width(text);
-	memset(blanks, ' ', missing);
-	blanks[missing] = '\0';
-	if (!left)
-		sink->put(sink, PLAIN, blanks);
-	sink->put(sink, style, text);
-	if (left)
-		sink->put(sink, PLAIN, blanks);
 }
 
 void table_header(const struct table *table, enum sort_key key,
@@ -431,8 +518,8 @@ void table_header(const struct table *table, enum sort_key key,
 			left = false;
 		}
 		strcpy(text, column->title);
-		put_padded(sink, column->sort == (int)key + 1 ? NOTE : TITLE,
-			   text, width, left);
+		sink_padded(sink, column->sort == (int)key + 1 ? NOTE : TITLE,
+			    text, width, left);
 	}
 }
 
@@ -454,74 +541,28 @@ void table_row(const struct table *table, const struct listener *listener,
 		style = format(column, table->width[i], listener, text);
 		if (column->kind == WORD_CELL && column->word == LOCAL)
 			cut_local(text, table->width[i]);
-		put_padded(sink, style, text, table->width[i],
-			   column->left && column->kind != COUNT_CELL);
+		sink_padded(sink, style, text, table->width[i],
+			    column->left && column->kind != COUNT_CELL);
 	}
-}
-
-static void put_plain(const struct sink *sink, enum style style,
-		      const char *text)
-{
-	(void)style;
-	fputs(text, sink->to);
-}
-
-static void put_colour(const struct sink *sink, enum style style,
-		       const char *text)
-{
-	static const char * const codes[STYLES] = {
-		[DIM] = "2", [TITLE] = "1", [GOOD] = "32", [WARN] = "33",
-		[BAD] = "1;31", [NOTE] = "36",
-	};
-
-	if (codes[style] && *text)
-		fprintf(sink->to, "\033[%sm%s\033[0m", codes[style], text);
-	else
-		fputs(text, sink->to);
-}
-
-static bool wants_colour(void)
-{
-	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
-
-	return isatty(STDOUT_FILENO) && !(no && *no) && term &&
-	       strcmp(term, "dumb");
-}
-
-/* COLUMNS, else the terminal's width, else as wide as it gets. */
-static unsigned int screen_width(void)
-{
-	const char *columns = getenv("COLUMNS");
-	struct winsize size;
-	long long width;
-
-	if (columns && parse_number(columns, 1, 10000, &width))
-		return width;
-	if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size))
-		return size.ws_col;
-	return 0;
 }
 
 /**
  * table_print() - the table on standard output
  * @listener: the listeners, in order
  * @count: how many
- * @flags: TABLE_NETNS
+ * @flags: TABLE_NETNS, TABLE_GROUPS
  */
 void table_print(struct listener *const listener[], size_t count,
 		 unsigned int flags)
 {
-	const struct sink sink = {
-		.put = wants_colour() ? put_colour : put_plain,
-		.to = stdout,
-	};
+	const struct sink sink = sink_stdout();
 	struct table table;
 
 	if (!count) {
 		puts("no listeners");
 		return;
 	}
-	table_layout(&table, listener, count, screen_width(), flags);
+	table_layout(&table, listener, count, sink_width(), flags);
 	table_header(&table, NO_SORT, &sink);
 	putchar('\n');
 	for (size_t i = 0; i < count; i++) {

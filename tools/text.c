@@ -10,30 +10,70 @@
 
 #include "listenq.h"
 
+/* A message's, which may name a path. */
+#define LINE_SIZE	(2 * PATH_MAX)
+
 bool utf8;
+void (*before_message)(void);
+int (*instead_of_message)(const char *why);
+
+/*
+ * Arguments, paths and names get into messages: each is one line of printable
+ * ASCII, whatever they hold.
+ */
+static void format_line(char line[LINE_SIZE], const char *format, va_list args)
+{
+	char text[LINE_SIZE];
+
+	vsnprintf(text, sizeof(text), format, args);
+	quote_line(line, LINE_SIZE, text);
+}
 
 /* The reason of a failure, for the caller to pass on. */
 const char *trouble(const char *format, ...)
 {
-	static char text[1024];
+	static char line[LINE_SIZE];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	format_line(line, format, args);
 	va_end(args);
-	return text;
+	return line;
+}
+
+/* One line on the way of errors, below all that was printed before. */
+static void tell_args(const char *format, va_list args)
+{
+	char line[LINE_SIZE];
+
+	format_line(line, format, args);
+	if (before_message)
+		before_message();
+	fflush(stdout);
+	fprintf(stderr, "listenq: %s\n", line);
+}
+
+void tell(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	tell_args(format, args);
+	va_end(args);
 }
 
 void die(const char *format, ...)
 {
+	char line[LINE_SIZE];
 	va_list args;
 
-	fflush(stdout);
-	fputs("listenq: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	if (instead_of_message) {
+		format_line(line, format, args);
+		exit(instead_of_message(line));
+	}
+	tell_args(format, args);
 	va_end(args);
-	fputc('\n', stderr);
 	exit(TROUBLE);
 }
 
@@ -54,27 +94,12 @@ long long now_ms(void)
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
-/**
- * escape() - write a string as the kernel's files do
- * @to: where, @size bytes; what has no room is left out
- * @size: see @to
- * @from: the string
- *
- * Return: @to.
- */
-const char *escape(char *to, size_t size, const char *from)
+void pause_for(double seconds)
 {
-	bool dash = !strcmp(from, "-");
-	size_t length = 0;
+	struct timespec pause = { .tv_sec = seconds };
 
-	for (; *from && length + 4 < size; from++)
-		if (*from > ' ' && *from <= '~' && *from != '\\' && !dash)
-			to[length++] = *from;
-		else
-			length += sprintf(to + length, "\\%03o",
-					  (unsigned char)*from);
-	to[length] = '\0';
-	return to;
+	pause.tv_nsec = (seconds - pause.tv_sec) * 1e9;
+	nanosleep(&pause, NULL);
 }
 
 /* Columns on a terminal: all that is ever shown is one column wide. */
@@ -110,23 +135,36 @@ void text_cut(char *text, size_t width)
 		*at = '\0';
 }
 
+/*
+ * Figures come from files that anybody may have written (--proc). UNKNOWN where
+ * one of the two is; the largest number where the sum is larger.
+ */
+long long add_figures(long long sum, long long more)
+{
+	if (sum == UNKNOWN || more == UNKNOWN)
+		return UNKNOWN;
+	if (__builtin_add_overflow(sum, more, &sum))
+		return more < 0 ? -LLONG_MAX : LLONG_MAX;
+	return sum;
+}
+
 /* At most five columns; rounded down, so that nothing looks larger. */
 void text_count(char text[TEXT_SIZE], long long count)
 {
-	static const char units[] = "kMGTPE";
-	const char *unit = units - 1;
+	static const char units[] = "\0kMGTPE";
 	long long whole = count, tenths = 0;
+	const char *unit = units;
 
 	if (count == UNKNOWN) {
 		strcpy(text, "-");
 		return;
 	}
-	while (llabs(whole) >= (unit < units ? 100000 : 1000)) {
+	while (llabs(whole) >= (*unit ? 1000 : 100000)) {
 		tenths = llabs(whole) / 100 % 10;
 		whole /= 1000;
 		unit++;
 	}
-	if (unit < units)
+	if (!*unit)
 		snprintf(text, TEXT_SIZE, "%lld", whole);
 	else if (llabs(whole) < 10)
 		snprintf(text, TEXT_SIZE, "%lld.%lld%c", whole, tenths, *unit);
@@ -155,14 +193,54 @@ void text_time(char text[TEXT_SIZE], long long ms)
 		snprintf(text, TEXT_SIZE, "%lldd", s / 60 / 60 / 24);
 }
 
+/* The same of microseconds. */
+void text_us(char text[TEXT_SIZE], long long us)
+{
+	if (us == UNKNOWN || us >= 10000)
+		text_time(text, us == UNKNOWN ? us : us / 1000);
+	else if (us < 1000)
+		snprintf(text, TEXT_SIZE, "%lldus", us);
+	else
+		snprintf(text, TEXT_SIZE, "%lld.%lldms", us / 1000,
+			 us / 100 % 10);
+}
+
+/* In seconds, all digits; @second: how many of the unit are one. */
+void text_seconds(char text[TEXT_SIZE], long long count, long long second)
+{
+	snprintf(text, TEXT_SIZE, "%lld.%0*lld", count / second,
+		 second == 1000 ? 3 : 6, count % second);
+}
+
+/*
+ * A moment, in ms since the Epoch: in local time for people, in UTC as RFC 3339
+ * has it. "-" where that was before the Epoch, or in no year that has four
+ * digits.
+ */
+void text_clock(char text[TEXT_SIZE], long long ms, bool rfc3339)
+{
+	time_t second = ms / 1000;
+	struct tm tm;
+
+	if (ms < 0 || !(rfc3339 ? gmtime_r : localtime_r)(&second, &tm) ||
+	    tm.tm_year > 9999 - 1900) {
+		strcpy(text, "-");
+		return;
+	}
+	strftime(text, TEXT_SIZE, rfc3339 ? "%Y-%m-%dT%H:%M:%S" :
+		 "%m-%d %H:%M:%S", &tm);
+	sprintf(text + strlen(text), ".%03lld%s", ms % 1000,
+		rfc3339 ? "Z" : "");
+}
+
 void text_rate(char text[TEXT_SIZE], double rate)
 {
 	if (rate < 0)
 		strcpy(text, "-");
 	else if (rate > 0 && rate < 9.95)
 		snprintf(text, TEXT_SIZE, "%.1f", rate);
-	else
-		text_count(text, llround(rate));
+	else	/* llround() knows no larger one */
+		text_count(text, rate < 9e18 ? llround(rate) : LLONG_MAX);
 }
 
 /*
@@ -201,6 +279,20 @@ void text_bar(char text[TEXT_SIZE], double filled, unsigned int width)
 		at = stpcpy(at, parts[part]);
 	}
 	*at = '\0';
+}
+
+/* One column of a graph; a blank where it is not known (negative). */
+void text_level(char text[TEXT_SIZE], double level)
+{
+	static const char * const blocks[] = {
+		"·", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█",
+	};
+	static const char * const ascii[] = {
+		".", "_", "-", "=", "+", "*", "%", "@", "#",
+	};
+	int step = level >= 1 ? 8 : level > 0 ? 1 + (int)(level * 7.999) : 0;
+
+	strcpy(text, level < 0 ? " " : (utf8 ? blocks : ascii)[step]);
 }
 
 /* Decimal digits and nothing else, a sign where @min allows for one. */

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the rooms share that are about who was turned away. refused.c reads
+ * refused into a snapshot; follow.c says what of it is new, top.c sums it up,
+ * and log.c is the command.
+ */
+#ifndef LISTENQ_TOOL_LOG_H
+#define LISTENQ_TOOL_LOG_H
+
+#include "choose.h"
+
+/* ---- refused.c: who was turned away ---- */
+
+/* So many the module keeps for each namespace. */
+#define REFUSALS_KEPT	1024
+
+/**
+ * struct refusal - a client that was turned away
+ * @listener: by whom, as it was then
+ * @network: the client's; its port is how many bits that has
+ * @when_ms: when, on the clock of now_ms(); UNKNOWN
+ */
+struct refusal {
+	struct listener listener;
+	struct endpoint network;
+	long long when_ms;
+};
+
+const char *refused_read(struct snapshot *snapshot, size_t index, bool needed);
+void refusal_time(char text[TEXT_SIZE], const struct refusal *refusal,
+		  bool rfc3339);
+void refusal_network(char text[TEXT_SIZE], const struct refusal *refusal);
+size_t choose_refusals(struct snapshot *snapshot, const struct filter *filter,
+		       struct refusal **refusal, size_t count);
+
+/* ---- follow.c: what is new ---- */
+
+/**
+ * struct followed - all that is known of the refusals of some namespaces
+ * @netns: of each of them
+ * @count: how many
+ */
+struct followed {
+	struct followed_netns *netns;
+	size_t count;
+};
+
+size_t follow(struct followed *followed, struct snapshot *snapshot,
+	      struct refusal **fresh);
+void forget(struct followed *followed);
+
+/* ---- top.c: from where most came ---- */
+
+/**
+ * struct sum - refusals that are alike
+ * @latest: the last of them
+ * @count: how many there are
+ */
+struct sum {
+	const struct refusal *latest;
+	long long count;
+};
+
+struct sum *sum_up(struct refusal **refusal, size_t count, bool alone,
+		   size_t *sums);
+
+/* ---- json.c ---- */
+
+void json_refusals(struct refusal *const refusal[], size_t count);
+void json_sums(const struct sum sum[], size_t count);
+
+/* ---- grid.c: lines of cells, without an end ---- */
+
+/**
+ * struct grid_column - a column of them
+ * @title: what it is called
+ * @left: it is text
+ * @netns: it says in which namespace
+ * @style: of its cells
+ */
+struct grid_column {
+	const char *title;
+	bool left;
+	bool netns;
+	enum style style;
+};
+
+/* At most. */
+#define GRID_COLUMNS	10
+
+/**
+ * struct grid - what is printed so
+ * @column: what there is
+ * @columns: how many of them
+ * @cell: writes the text of a row's cell
+ * @netns: the namespace is shown
+ * @begun: the header was printed
+ * @width: of each column
+ */
+struct grid {
+	const struct grid_column *column;
+	size_t columns;
+	void (*cell)(char text[TEXT_SIZE], size_t column, const void *row);
+	bool netns;
+	bool begun;
+	unsigned int width[GRID_COLUMNS];
+};
+
+void grid_print(struct grid *grid, const void *rows, size_t size, size_t count);
+
+/* ---- log.c: who was turned away ---- */
+
+/* In which form: all and what is to come, sums, objects of JSON. */
+struct log_form {
+	bool follow;
+	bool top;
+	bool json;
+};
+
+void log_print(const struct scope *scope, const struct filter *filter,
+	       const struct log_form *form);
+
+#endif /* LISTENQ_TOOL_LOG_H */

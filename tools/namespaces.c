@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * All network namespaces, and the order in which they are visited. Who may make
+ * namespaces at will, as the root of a container may, must not be able to keep
+ * others from being looked at.
+ */
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "listenq.h"
+
+/* By which namespace it is, for tsearch(3). */
+static int by_inode(const void *x, const void *y)
+{
+	const struct netns *a = x, *b = y;
+
+	return (a->dev > b->dev) - (a->dev < b->dev) ?:
+	       (a->ino > b->ino) - (a->ino < b->ino);
+}
+
+/* Whether it is the first time that @netns is met. */
+static bool is_new(void **known, const struct netns *netns)
+{
+	struct netns *key = allocate(NULL, 1, sizeof(*key)), **found;
+
+	*key = *netns;
+	found = tsearch(key, known, by_inode);
+	if (!found)
+		die("not enough memory");
+	if (*found == key)
+		return true;
+	free(key);
+	return false;
+}
+
+/* -N would find the namespace of that name, where a process has its number. */
+static bool is_taken(const struct netns_list *list, const char *name)
+{
+	for (size_t i = 0; i < list->count && list->netns[i].named; i++)
+		if (!strcmp(list->netns[i].name, name))
+			return true;
+	return false;
+}
+
+static int by_number(const struct dirent **a, const struct dirent **b)
+{
+	long long x = atoll((*a)->d_name), y = atoll((*b)->d_name);
+
+	return (x > y) - (x < y);
+}
+
+static int is_process(const struct dirent *entry)
+{
+	long long pid;
+
+	return parse_number(entry->d_name, 1, INT_MAX, &pid);
+}
+
+static int is_name(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+/*
+ * Who has to answer for the namespace at @fd: nobody for one that belongs to the
+ * tool's own user namespace, since that takes privileges; or else the user who
+ * made its user namespace; or else, for those that root made, as container
+ * engines do, that user namespace.
+ */
+static unsigned long long owner_of(int fd)
+{
+	int space = ioctl(fd, NS_GET_USERNS);
+	struct stat own, stat;
+	uid_t uid = 0;
+	bool same;
+
+	/* One outside of the tool's own: nobody below can have made it. */
+	if (space < 0)
+		return 0;
+	if (fstat(space, &stat) || ioctl(space, NS_GET_OWNER_UID, &uid))
+		stat.st_ino = 0;
+	close(space);
+	same = !stat.st_ino || (!fstatat(AT_FDCWD, "/proc/self/ns/user", &own, 0) &&
+				own.st_ino == stat.st_ino);
+	return same ? 0 : uid ?: 1ULL << 32 | stat.st_ino;
+}
+
+/*
+ * Which namespace @path is, where that was not met yet. False where it was, or is
+ * none of the network: namespaces of all kinds are on one device, and any file can
+ * have a name. Most processes are where others are, and none of those is opened.
+ * @hidden: one more where the caller may not know.
+ */
+static bool is_another(const char *path, dev_t device, void **known,
+		       struct netns *netns, size_t *hidden)
+{
+	struct stat stat;
+	bool is;
+	int fd;
+
+	/* Without opening it: it may be a device, or a pipe. */
+	if (fstatat(AT_FDCWD, path, &stat, 0)) {
+		*hidden += errno == EACCES || errno == EPERM;
+		return false;
+	}
+	if (stat.st_dev != device)
+		return false;
+	netns->dev = stat.st_dev;
+	netns->ino = stat.st_ino;
+	if (!is_new(known, netns))
+		return false;
+	fd = open_namespace(path);
+	if (fd < 0)
+		return false;
+	is = ioctl(fd, NS_GET_NSTYPE) == CLONE_NEWNET &&
+	     !fstat(fd, &stat) && stat.st_ino == netns->ino;
+	if (is)
+		netns->owner = owner_of(fd);
+	close(fd);
+	return is;
+}
+
+/*
+ * Adds those namespaces of @dir/NAME@file that were not met yet. What has gone
+ * since, or is only a name, is no trouble.
+ */
+static const char *add_all(struct netns_list *list, void **known,
+			   const struct netns *own, const char *dir,
+			   const char *file,
+			   int (*is_one)(const struct dirent *entry),
+			   int (*order)(const struct dirent **a,
+					const struct dirent **b))
+{
+	struct dirent **entries;
+	char path[PATH_MAX];
+	int count, i;
+
+	count = scandir(dir, &entries, is_one, order);
+	if (count < 0)
+		return errno == ENOENT ? NULL :
+		       trouble("%s: %s", dir, strerror(errno));
+	for (i = 0; i < count; i++) {
+		const char *name = entries[i]->d_name;
+		struct netns netns = { .fd = -1, .named = !*file };
+
+		snprintf(path, sizeof(path), "%s/%s%s", dir, name, file);
+		if (is_another(path, own->dev, known, &netns,
+			       &list->hidden)) {
+			netns.own = !by_inode(&netns, own);
+			netns_append(list, &netns, path,
+				     is_taken(list, name) ? path : name);
+		}
+		free(entries[i]);
+	}
+	free(entries);
+	return NULL;
+}
+
+/* The order in which they were found, those of one owner together. */
+static int by_owner(const void *x, const void *y)
+{
+	const struct netns *a = x, *b = y;
+
+	return (a->owner > b->owner) - (a->owner < b->owner) ?:
+	       (a->turn > b->turn) - (a->turn < b->turn);
+}
+
+static int by_turn(const void *x, const void *y)
+{
+	const struct netns *a = x, *b = y;
+
+	return b->own - a->own ?: !!a->owner - !!b->owner ?:
+	       (a->turn > b->turn) - (a->turn < b->turn) ?: by_owner(a, b);
+}
+
+/*
+ * The tool's own first, then those that take privileges to make, then the first
+ * of each other owner, the second of each, and so on: who makes thousands comes
+ * after all who made a few.
+ */
+static void take_turns(struct netns_list *list)
+{
+	struct netns *netns = list->netns;
+	size_t i;
+
+	for (i = 0; i < list->count; i++)
+		netns[i].turn = i;
+	qsort(netns, list->count, sizeof(*netns), by_owner);
+	for (i = 0; i < list->count; i++)
+		if (netns[i].owner)
+			netns[i].turn = i && netns[i - 1].owner == netns[i].owner ?
+					netns[i - 1].turn + 1 : 0;
+	qsort(netns, list->count, sizeof(*netns), by_turn);
+}
+
+/**
+ * netns_open_all() - find all namespaces that have a name or a process
+ * @list: has each once, in the order in which they should be visited; for
+ *	netns_close()
+ *
+ * Return: NULL or a reason.
+ */
+const char *netns_open_all(struct netns_list *list)
+{
+	struct netns own = { };
+	void *known = NULL;
+	const char *why;
+
+	*list = (struct netns_list) { };
+	if (!netns_self(&own))
+		return trouble("/proc/self/ns/net: %s", strerror(errno));
+	why = add_all(list, &known, &own, NETNS_NAMES, "", is_name, alphasort);
+	if (!why)
+		why = add_all(list, &known, &own, "/proc", "/ns/net",
+			      is_process, by_number);
+	tdestroy(known, free);
+	take_turns(list);
+	return why;
+}

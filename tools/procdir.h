@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Small files below the proc directory, read whole: procdir.c. */
+#ifndef LISTENQ_TOOL_PROCDIR_H
+#define LISTENQ_TOOL_PROCDIR_H
+
+#include "listenq.h"
+
+/* Where saved files have those of a moment before. */
+#define BEFORE	"before"
+
+char *proc_bytes(const char *name, size_t max, size_t *length);
+char *proc_text(size_t max, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+bool proc_has(int pid);
+void proc_comm(int pid, char *comm, size_t size);
+bool proc_link(char target[PATH_MAX], const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+long long proc_number(const char *name);
+long long proc_uptime_ms(void);
+bool proc_is_live(void);
+bool proc_before(char dir[PATH_MAX]);
+
+#endif /* LISTENQ_TOOL_PROCDIR_H */

@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What /proc says of a process and its threads, and who can accept. */
+
+#include <ctype.h>
+#include <dirent.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "explain.h"
+
+/* So many threads of a process, and processes of a listener, are looked at. */
+#define THREADS_MAX	4096
+#define ACCEPTORS_MAX	1024
+
+/* For so long a listener's processes are looked at. */
+#define LISTENER_MS	250
+/* After so many descriptors the clock is looked at. */
+#define DESCRIPTORS	256
+
+/*
+ * Descriptors, threads and children can be without number: until when they are
+ * looked at, by now_ms(), and whether something was left out so far.
+ */
+static long long until_ms;
+static bool cut;
+
+static bool is_late(void)
+{
+	cut = cut || now_ms() > until_ms;
+	return cut;
+}
+
+static bool is_enough(size_t count, size_t max)
+{
+	cut = cut || count >= max;
+	return is_late();
+}
+
+/* Text that is fit to be shown, or none. */
+static void copy_name(char *to, size_t size, const char *from, const char *also)
+{
+	size_t length = 0;
+
+	while (length + 1 < size &&
+	       (isalnum((unsigned char)from[length]) ||
+		(from[length] && strchr(also, from[length]))))
+		length++;
+	if (from[length] && from[length] != '\n')
+		length = 0;
+	memcpy(to, from, length);
+	to[length] = '\0';
+}
+
+/* ---- a process ---- */
+
+/* The line of stat, whose second value is a name that may hold anything. */
+static bool parse_stat(struct thread *thread, char *text)
+{
+	enum { STATE, UTIME = 11, STIME, VALUES };
+	char *rest, *value = strrchr(text, ')');
+	long long ticks[VALUES] = { };
+
+	if (!value)
+		return false;
+	value = strtok_r(value + 1, "\n ", &rest);
+	for (int i = STATE; i < VALUES; i++) {
+		if (!value)
+			return false;
+		if (i == STATE)
+			thread->state = *value;
+		else if (i >= UTIME &&
+			 !parse_number(value, 0, LLONG_MAX / 4, &ticks[i]))
+			return false;
+		value = strtok_r(NULL, "\n ", &rest);
+	}
+	thread->ticks = ticks[UTIME] + ticks[STIME];
+	thread->use = -1;
+	return isalpha((unsigned char)thread->state);
+}
+
+static void add_thread(struct acceptor *process, int tid, const char *below)
+{
+	struct thread thread = { .tid = tid };
+	char *text = proc_text(4096, "%s/stat", below);
+	bool parsed = text && parse_stat(&thread, text);
+
+	free(text);
+	if (!parsed)
+		return;
+	text = proc_text(sizeof(thread.wchan), "%s/wchan", below);
+	if (text && strcmp(text, "0"))
+		copy_name(thread.wchan, sizeof(thread.wchan), text, "_.");
+	free(text);
+	process->thread = allocate(process->thread, process->threads + 1,
+				   sizeof(*process->thread));
+	process->thread[process->threads++] = thread;
+}
+
+/* Of a folder that has no threads, the process itself. */
+static void read_threads(struct acceptor *process)
+{
+	char path[PATH_MAX], below[300];
+	struct dirent *entry;
+	long long tid;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/%d/task", proc_dir, process->pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		if (!parse_number(entry->d_name, 1, INT_MAX, &tid))
+			continue;
+		if (is_enough(process->threads, THREADS_MAX))
+			break;
+		snprintf(below, sizeof(below), "%d/task/%lld", process->pid, tid);
+		add_thread(process, tid, below);
+	}
+	if (dir)
+		closedir(dir);
+	snprintf(below, sizeof(below), "%d", process->pid);
+	if (!process->threads)
+		add_thread(process, process->pid, below);
+}
+
+/*
+ * Goes through the descriptors of a process. Return: whether @inode is the
+ * socket of one; -1 where nobody may look, or there is not the time.
+ */
+static int read_fds(int pid, long long inode, struct acceptor *process)
+{
+	char path[PATH_MAX], target[64], wanted[64];
+	unsigned int looked = 0;
+	struct dirent *entry;
+	long long number;
+	ssize_t length;
+	int found = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/%d/fd", proc_dir, pid);
+	snprintf(wanted, sizeof(wanted), "socket:[%lld]", inode);
+	dir = opendir(path);
+	if (!dir)
+		return -1;
+	while (found >= 0 && (entry = readdir(dir))) {
+		if (!(++looked % DESCRIPTORS) && is_late())
+			found = -1;
+		if (found < 0 || !parse_number(entry->d_name, 0, INT_MAX, &number))
+			continue;
+		length = readlinkat(dirfd(dir), entry->d_name, target,
+				    sizeof(target) - 1);
+		target[length > 0 ? length : 0] = '\0';
+		found |= !strcmp(target, wanted);
+		if (!process)
+			continue;
+		if (process->nofile == UNKNOWN || number < process->nofile)
+			process->fds++;
+		process->sockets += !strncmp(target, "socket:", 7);
+	}
+	closedir(dir);
+	return found;
+}
+
+static void read_limits(struct acceptor *process)
+{
+	static const char name[] = "\nMax open files ";
+	char *text = proc_text(8192, "%d/limits", process->pid);
+	char *line = text ? strstr(text, name) : NULL, *rest, *value;
+
+	process->nofile = UNKNOWN;
+	process->nofile_hard = UNKNOWN;
+	if (line) {
+		value = strtok_r(line + strlen(name), "\n ", &rest);
+		if (value && parse_number(value, 0, INT_MAX, &process->nofile)) {
+			value = strtok_r(NULL, "\n ", &rest);
+			if (!value || !parse_number(value, 0, INT_MAX,
+						    &process->nofile_hard))
+				process->nofile_hard = UNKNOWN;
+		} else {
+			process->nofile = UNKNOWN;
+		}
+	}
+	free(text);
+}
+
+/* The number behind "TracerPid:". */
+static void read_tracer(struct acceptor *process)
+{
+	static const char name[] = "\nTracerPid:\t";
+	char *text = proc_text(8192, "%d/status", process->pid);
+	char *line = text ? strstr(text, name) : NULL;
+
+	if (line)
+		process->tracer = atoi(line + strlen(name));
+	free(text);
+}
+
+/* Whether all that @path goes through, up to @end, are slices. */
+static bool is_in_slices(const char *path, const char *end)
+{
+	static const char slice[] = ".slice/";
+	const char *slash;
+
+	for (; path < end; path = slash + 1) {
+		slash = memchr(path, '/', end - path);
+		if (!slash || slash - path < (ptrdiff_t)strlen(slice) ||
+		    strncmp(slash + 1 - strlen(slice), slice, strlen(slice)))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * "0::/system.slice/nginx.service": a unit that the system's own systemd has. What a
+ * login or a container has below that is not its, whatever it is called.
+ */
+static void read_unit(struct acceptor *process)
+{
+	char *text = proc_text(4096, "%d/cgroup", process->pid), *end, *name, *path;
+
+	end = text ? strstr(text, ".service\n") : NULL;
+	if (end) {
+		end[strlen(".service")] = '\0';
+		for (path = end; path > text && path[-1] != '\n'; path--)
+			;
+		path = strchr(path, '/');
+		name = strrchr(text, '/');
+		if (path && isalnum((unsigned char)name[1]) &&
+		    is_in_slices(path + 1, name + 1))
+			copy_name(process->unit, sizeof(process->unit), name + 1,
+				  "_.@:-");
+		/* What a login has started is not the login's own service. */
+		if (!strncmp(process->unit, "user@", 5))
+			*process->unit = '\0';
+	}
+	free(text);
+}
+
+/*
+ * False where it isn't there, or does not have the socket @inode open: then another
+ * one has its number by now. 0: whatever it has open.
+ */
+static bool process_read(struct acceptor *process, int pid, long long inode)
+{
+	int has;
+
+	*process = (struct acceptor) { .pid = pid };
+	read_limits(process);
+	has = read_fds(pid, inode, process);
+	if (inode && has <= 0)
+		return false;
+	if (has < 0) {
+		process->fds = UNKNOWN;
+		process->sockets = UNKNOWN;
+	}
+	proc_comm(pid, process->comm, sizeof(process->comm));
+	process->uptime_ms = proc_uptime_ms();
+	read_threads(process);
+	if (!process->threads)
+		return false;
+	read_tracer(process);
+	read_unit(process);
+	return true;
+}
+
+/* ---- who can accept ---- */
+
+static void add_acceptor(struct acceptors *acceptors, int pid, long long inode)
+{
+	struct acceptor process;
+
+	if (!process_read(&process, pid, inode))
+		return;
+	acceptors->acceptor = allocate(acceptors->acceptor, acceptors->count + 1,
+				       sizeof(*acceptors->acceptor));
+	acceptors->acceptor[acceptors->count++] = process;
+}
+
+/* A child that runs another program has the socket by mistake. */
+static bool is_same_program(int pid, int child)
+{
+	char program[PATH_MAX], other[PATH_MAX];
+
+	return !proc_link(program, "%d/exe", pid) ||
+	       !proc_link(other, "%d/exe", child) || !strcmp(program, other);
+}
+
+/* Those children of @pid that have the socket: workers of a master. */
+static void add_children(struct acceptors *acceptors, int pid, long long inode)
+{
+	char path[PATH_MAX], *text, *rest, *word;
+	struct dirent *entry;
+	long long tid, child;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/%d/task", proc_dir, pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir))) {
+		if (!parse_number(entry->d_name, 1, INT_MAX, &tid))
+			continue;
+		if (is_late())
+			break;
+		text = proc_text(65536, "%d/task/%lld/children", pid, tid);
+		if (!text)
+			continue;
+		for (word = strtok_r(text, "\n ", &rest);
+		     word && !is_enough(acceptors->count, ACCEPTORS_MAX);
+		     word = strtok_r(NULL, "\n ", &rest))
+			if (parse_number(word, 1, INT_MAX, &child) &&
+			    is_same_program(pid, child))
+				add_acceptor(acceptors, child, inode);
+		free(text);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+/*
+ * Those that have it open, or the workers among them: their master is the last of
+ * those whom process_find() has found.
+ */
+static void add_holders(struct acceptors *acceptors, const struct holder *holder,
+			long long inode)
+{
+	if (holder->others)
+		add_children(acceptors, holder->other[holder->others - 1].pid,
+			     inode);
+	else
+		add_children(acceptors, holder->pid, inode);
+	if (acceptors->count)
+		return;
+	add_acceptor(acceptors, holder->pid, inode);
+	for (unsigned int i = 0; i < holder->others &&
+	     !is_enough(acceptors->count, ACCEPTORS_MAX); i++)
+		add_acceptor(acceptors, holder->other[i].pid, inode);
+}
+
+/*
+ * The one who called listen() may have left accept() to its children, or have
+ * ended. An MPTCP listener's inode is that of a socket that nobody has open.
+ */
+static void find_acceptors(struct acceptors *acceptors,
+			   const struct listener *listener)
+{
+	const struct holder *holder = &listener->holder;
+	long long caller = listener->figure[PID];
+	long long inode = listener->figure[INODE];
+	bool known = inode > 0 && strncmp(listener->word[PROTO], "mptcp", 5);
+	int has = -1;
+
+	if (known && caller != UNKNOWN)
+		add_children(acceptors, caller, inode);
+	if (acceptors->count)
+		return;
+	if (known && caller != UNKNOWN)
+		has = read_fds(caller, inode, NULL);
+	if (known && holder->pid && (caller == UNKNOWN || !has ||
+				     !proc_has(caller)))
+		add_holders(acceptors, holder, inode);
+	else if (caller != UNKNOWN && has)
+		add_acceptor(acceptors, caller, 0);
+}
+
+/**
+ * acceptors_find() - find who can accept from a listener, and look at them
+ * @acceptors: filled, for acceptors_free()
+ * @listener: one for which process_find() has searched
+ * @end_ms: until then, by now_ms(), and not for long
+ */
+void acceptors_find(struct acceptors *acceptors, const struct listener *listener,
+		    long long end_ms)
+{
+	*acceptors = (struct acceptors) { .nobody = is_nobodys(listener) };
+	until_ms = now_ms() + LISTENER_MS;
+	if (until_ms > end_ms)
+		until_ms = end_ms;
+	cut = false;
+	if (!acceptors->nobody && !is_late())
+		find_acceptors(acceptors, listener);
+	acceptors->left = !acceptors->nobody && cut;
+}
+
+/* The one that is @like; most are at the same place @at both looks. */
+static const struct thread *thread_of(const struct acceptor *process,
+				      const struct thread *like, size_t at)
+{
+	if (at < process->threads && process->thread[at].tid == like->tid)
+		return &process->thread[at];
+	for (size_t i = 0; i < process->threads; i++)
+		if (process->thread[i].tid == like->tid)
+			return &process->thread[i];
+	return NULL;
+}
+
+static void compare(struct acceptor *process, const struct acceptor *before)
+{
+	long ticks = sysconf(_SC_CLK_TCK);
+	long long elapsed = 0;
+
+	if (process->uptime_ms != UNKNOWN && before->uptime_ms != UNKNOWN)
+		elapsed = process->uptime_ms - before->uptime_ms;
+	for (size_t i = 0; i < process->threads; i++) {
+		struct thread *thread = &process->thread[i];
+		const struct thread *old = thread_of(before, thread, i);
+
+		if (!old || elapsed <= 0 || ticks <= 0)
+			continue;
+		thread->stayed = thread->state == old->state;
+		thread->use = (double)(thread->ticks - old->ticks) * 1000 /
+			      ticks / elapsed;
+	}
+}
+
+/* What they have done since @before. */
+void acceptors_compare(struct acceptors *acceptors,
+		       const struct acceptors *before)
+{
+	for (size_t i = 0; i < acceptors->count; i++)
+		for (size_t j = 0; j < before->count; j++)
+			if (acceptors->acceptor[i].pid == before->acceptor[j].pid)
+				compare(&acceptors->acceptor[i],
+					&before->acceptor[j]);
+}
+
+void acceptors_free(struct acceptors *acceptors)
+{
+	for (size_t i = 0; i < acceptors->count; i++)
+		free(acceptors->acceptor[i].thread);
+	free(acceptors->acceptor);
+	*acceptors = (struct acceptors) { };
+}

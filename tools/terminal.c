@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The terminal of the live view, which is given back as it was, whatever ends it:
+ * a key, a signal, an error, or the terminal's own end.
+ */
+
+#include <curses.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "live.h"
+
+static atomic_int stopped_by;
+
+static const int endings[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
+
+static void stop(int signal)
+{
+	stopped_by = signal;
+}
+
+/*
+ * From here on those signals arrive in terminal_wait() alone, which lets the view
+ * leave the screen. Those that are ignored stay so. @before: what was blocked.
+ * curses handles none of them that has a handler before newterm().
+ */
+static void hold_signals(sigset_t *before)
+{
+	struct sigaction action = { .sa_handler = stop }, was;
+	sigset_t held;
+
+	sigemptyset(&held);
+	for (size_t i = 0; i < ARRAY_SIZE(endings); i++) {
+		sigaction(endings[i], NULL, &was);
+		if (was.sa_handler == SIG_IGN)
+			continue;
+		sigaction(endings[i], &action, NULL);
+		sigaddset(&held, endings[i]);
+	}
+	sigprocmask(SIG_BLOCK, &held, before);
+}
+
+/* Until something is drawn again. */
+static void leave_screen(void)
+{
+	if (!isendwin())
+		endwin();
+}
+
+/* From here on a message, that of die() above all, leaves it first. */
+static SCREEN *enter_screen(void)
+{
+	SCREEN *screen = newterm(NULL, stdout, stdin);
+
+	if (!screen)
+		die("terminal '%s' is not known: set TERM",
+		    getenv("TERM") ?: "");
+	before_message = leave_screen;
+	screen_init();
+	set_escdelay(25);
+	cbreak();
+	noecho();
+	nonl();
+	keypad(stdscr, true);
+	curs_set(0);
+	timeout(0);
+	return screen;
+}
+
+/* Takes the terminal; what to give to the three below. */
+void terminal_enter(struct terminal *terminal)
+{
+	hold_signals(&terminal->signals);
+	terminal->screen = enter_screen();
+}
+
+/* Those that have come: where there is something to read, ppoll() lets none in. */
+static void let_signals_in(const sigset_t *signals)
+{
+	sigset_t held;
+
+	sigprocmask(SIG_SETMASK, signals, &held);
+	sigprocmask(SIG_SETMASK, &held, NULL);
+}
+
+/* Waits for a key for @ms; false when the terminal has gone, or we must. */
+bool terminal_wait(const struct terminal *terminal, long long ms)
+{
+	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+	struct timespec time = { };
+	int ready;
+
+	if (ms > 0) {
+		time.tv_sec = ms / 1000;
+		time.tv_nsec = ms % 1000 * 1000000;
+	}
+	ready = ppoll(&input, 1, &time, &terminal->signals);
+	/* It can be seen before the signal that tells of it has been sent. */
+	if (ready > 0 && input.revents & POLLHUP)
+		raise(SIGHUP);
+	let_signals_in(&terminal->signals);
+	if (stopped_by)
+		return false;
+	/* Interrupted: the size has changed, which getch() tells. */
+	if (ready < 0)
+		return errno == EINTR;
+	/* A terminal that has gone can be read, for ever: there is nothing in it. */
+	return !ready || (input.revents & POLLIN && !(input.revents & POLLHUP));
+}
+
+void terminal_leave(const struct terminal *terminal)
+{
+	leave_screen();
+	before_message = NULL;
+	delscreen(terminal->screen);
+}
+
+/* Ends as whoever has sent a signal expects it; returns where none has come. */
+void terminal_end(const struct terminal *terminal)
+{
+	const struct sigaction action = { .sa_handler = SIG_DFL };
+	int signal = stopped_by;
+
+	if (!signal)
+		return;
+	sigaction(signal, &action, NULL);
+	raise(signal);
+	sigprocmask(SIG_SETMASK, &terminal->signals, NULL);
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * From one namespace to the next. With -a there are some that anybody may have
+ * made, with as much in them as that one liked: each has its share of time and
+ * memory, and what can't be read costs the others nothing.
+ */
+
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "listenq.h"
+
+/*
+ * What one may take, or all of one owner; and what all but the tool's own may. In
+ * memory it is seven times as many bytes, with room in listenq-metrics.service.
+ */
+static const struct read_bounds netns_bounds = { 16 << 20, 1000 };
+static const struct read_bounds others_bounds = { 32 << 20, 10000 };
+
+/**
+ * struct share - what an owner of namespaces has left; times are durations
+ * @owner: see &struct netns.owner
+ * @left: that
+ */
+struct share {
+	unsigned long long owner;
+	struct read_bounds left;
+};
+
+static int by_owner(const void *x, const void *y)
+{
+	const struct share *a = x, *b = y;
+
+	return (a->owner > b->owner) - (a->owner < b->owner);
+}
+
+/* For tsearch(3), which keeps it. */
+static struct share *share_of(void **shares, const struct netns *netns)
+{
+	struct share *share = allocate(NULL, 1, sizeof(*share)), **found;
+
+	*share = (struct share) { netns->owner, netns_bounds };
+	found = tsearch(share, shares, by_owner);
+	if (!found)
+		die("not enough memory");
+	if (*found != share)
+		free(share);
+	share = *found;
+	/* No two namespaces that took privileges to make share one. */
+	if (!netns->owner)
+		share->left = netns_bounds;
+	return share;
+}
+
+static long long lesser(long long a, long long b)
+{
+	return a < b ? a : b;
+}
+
+/* Reads a namespace that others may have made, within what is left for it. */
+static const char *read_bounded(struct snapshot *snapshot, size_t index,
+				const struct scope *scope,
+				struct read_bounds *own,
+				struct read_bounds *all)
+{
+	long long start = now_ms(), bytes = lesser(own->bytes, all->bytes);
+	long long left_ms = lesser(own->until_ms, all->until_ms);
+	const char *why;
+
+	if (bytes <= 0 || left_ms <= 0)
+		return trouble("others have used up what may be read: use -N");
+	read_bounds.bytes = bytes;
+	read_bounds.until_ms = start + left_ms;
+	why = read_netns(snapshot, index, scope);
+	bytes -= read_bounds.bytes;
+	own->bytes -= bytes;
+	all->bytes -= bytes;
+	own->until_ms -= now_ms() - start;
+	all->until_ms -= now_ms() - start;
+	read_bounds = (struct read_bounds) { LLONG_MAX, LLONG_MAX };
+	return why;
+}
+
+/* Forgets what was read of a namespace, from its first listener and refusal on. */
+static void take_back(struct snapshot *snapshot, size_t index, size_t listeners,
+		      size_t refusals)
+{
+	for (int file = 0; file < FILES; file++) {
+		rows_free(snapshot->rows[index][file]);
+		snapshot->rows[index][file] = NULL;
+	}
+	snapshot->count = listeners;
+	snapshot->refusals = refusals;
+}
+
+/* Takes @netns away to those that could not be read. */
+static void add_unread(struct snapshot *snapshot, const struct netns *netns,
+		       const char *why)
+{
+	struct unread *unread;
+
+	snapshot->unread = allocate(snapshot->unread, snapshot->unreads + 1,
+				    sizeof(*snapshot->unread));
+	unread = &snapshot->unread[snapshot->unreads++];
+	*unread = (struct unread) { *netns, strdup(why) };
+	if (!unread->why)
+		die("not enough memory");
+}
+
+/**
+ * visit() - read namespaces, one by one
+ * @snapshot: has the list of them, and afterwards what was read
+ * @scope: what is asked for
+ *
+ * Those that have gone meanwhile are left out, and so are those that can't be
+ * read, unless it is the tool's own: then others can hardly be.
+ *
+ * Return: NULL or a reason.
+ */
+const char *visit(struct snapshot *snapshot, const struct scope *scope)
+{
+	struct netns_list *list = &snapshot->list;
+	struct read_bounds others = others_bounds;
+	size_t all = list->count, i;
+	const char *why = NULL;
+	void *shares = NULL;
+	bool gone;
+
+	list->count = 0;
+	for (i = 0; i < all && !why; i++) {
+		size_t listeners = snapshot->count;
+		size_t refusals = snapshot->refusals;
+		struct netns *netns = &list->netns[list->count];
+
+		/* The place of one that was left out is free. */
+		*netns = list->netns[i];
+		why = netns_reach(netns, &gone);
+		if (!why && (netns->own || !scope->all))
+			why = read_netns(snapshot, list->count, scope);
+		else if (!why)
+			why = read_bounded(snapshot, list->count, scope,
+					   &share_of(&shares, netns)->left,
+					   &others);
+		if (scope->all)
+			netns_let_go(netns);
+		if (!why) {
+			list->count++;
+			continue;
+		}
+		take_back(snapshot, list->count, listeners, refusals);
+		if (gone) {
+			netns_free(netns);
+			why = NULL;
+		} else if (scope->all && !netns->own) {
+			add_unread(snapshot, netns, why);
+			why = NULL;
+		} else {
+			list->count++;
+		}
+	}
+	for (; i < all; i++)
+		netns_free(&list->netns[i]);
+	tdestroy(shares, free);
+	return why;
+}
