@@ -131,6 +131,10 @@ soak: ## the same and fuzz with one seed after the other, for MINUTES=30, on one
 	@$(VM)/deps.sh soak
 	@$(VM)/vm.sh soak "$(or $(KERNELS),debug)"
 
+fuzz: ## listenq(8) on files that libFuzzer makes up, for MINUTES=1; FILES="build/crash-... ..." again
+	@$(VM)/deps.sh fuzz
+	@$(VM)/fuzz.sh
+
 lint: ## checkpatch, sparse, W=1, shellcheck, codespell, mandoc, docutils
 	@$(VM)/deps.sh lint
 	@$(VM)/lint.sh
@@ -150,4 +154,4 @@ help: ## this list
 	@sed -nE 's/^([a-z-]+):.* ## (.*)/  \1\t\2/p' Makefile | expand -t 16
 
 .PHONY: headers module tools install uninstall dkms-install dkms-remove deb
-.PHONY: demo shell check bench bench-check coverage stress soak lint dist deps clean help
+.PHONY: demo shell check bench bench-check coverage stress soak fuzz lint dist deps clean help

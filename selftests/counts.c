@@ -99,12 +99,6 @@ static bool settled(int fd, struct figures *row, struct figures *sum,
 	return same_figures(&before, theirs) && same_figures(sum, &again);
 }
 
-/* Where the kernel has no place to count accepted connections at. */
-static bool accepts_unknown(void)
-{
-	return lq_hook("__inet_accept", "hits") == LQ_NONE;
-}
-
 /* @shown, of which the hits that were skipped are missing at most. */
 static void check_figure(struct __test_metadata *_metadata, const char *whose,
 			 const char *what, long long expected, long long shown)
@@ -120,24 +114,12 @@ static void check_figure(struct __test_metadata *_metadata, const char *whose,
 	}
 }
 
-static void check_accepts(struct __test_metadata *_metadata, const char *whose,
-			  long long expected, long long shown)
-{
-	if (accepts_unknown()) {
-		EXPECT_EQ(LQ_NONE, shown);
-		return;
-	}
-	check_figure(_metadata, whose, "accepts", expected, shown);
-}
-
 /* All of them; one that is ANY may be anything. */
 static void check_figures(struct __test_metadata *_metadata, const char *whose,
 			  struct figures expected, struct figures shown)
 {
-	check_accepts(_metadata, whose, expected.of[ACCEPTS],
-		      shown.of[ACCEPTS]);
 	for (int i = 0; i < COLUMNS; i++)
-		if (i != ACCEPTS && expected.of[i] != ANY)
+		if (expected.of[i] != ANY)
 			check_figure(_metadata, whose, lq_counters[i],
 				     expected.of[i], shown.of[i]);
 }
@@ -471,8 +453,7 @@ TEST_F(others, fast_open)
 	EXPECT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == 2));
 	ASSERT_EQ(2, lq_netstat("TCPFastOpenPassive"));
 	check_row(_metadata, fd, FIGURES([SYNS] = 2));
-	EXPECT_LE(2, lq_num(fd, "acceptq_peak"));
-	EXPECT_GE(3, lq_num(fd, "acceptq_peak"));
+	EXPECT_EQ(2, lq_num(fd, "acceptq_peak"));
 
 	/* Its SYNs are turned away like any other's, until there is room. */
 	clients[2] = fast_client(lq_port(fd));
@@ -533,7 +514,7 @@ TEST_F(others, migrated_connections)
 	lq_accept(second);
 	EXPECT_TRUE(lq_wait_until(settled(second, &row, &sum, &theirs)));
 	EXPECT_EQ(0, row.of[SYNS]);
-	check_accepts(_metadata, "survivor", 2, row.of[ACCEPTS]);
+	check_figure(_metadata, "survivor", "accepts", 2, row.of[ACCEPTS]);
 	check_figure(_metadata, "survivor", "overflows", theirs.of[OVERFLOWS],
 		     row.of[OVERFLOWS]);
 	check_totals(_metadata, 2, 2);
@@ -542,7 +523,7 @@ TEST_F(others, migrated_connections)
 	close(half_open);
 }
 
-/* What an MPTCP socket accepts isn't counted, all else is. */
+/* What an MPTCP socket accepts follows from what came to its subflow. */
 TEST_F(others, mptcp)
 {
 	struct lq_addr here = lq_addr(AF_INET, "127.0.0.1", 8080);
@@ -556,19 +537,20 @@ TEST_F(others, mptcp)
 	ASSERT_EQ(0, connect(clients[0], &here.sa, here.len));
 	clients[1] = connect_to(AF_INET, 8080);
 	EXPECT_TRUE(lq_wait_until(lq_num_at(fd, "acceptq") == 2));
-	EXPECT_EQ(LQ_NONE, lq_num_at(fd, "accepts"));
+	check_figure(_metadata, "subflow", "accepts", 0,
+		     lq_num_at(fd, "accepts"));
 	lq_send_syns(AF_INET, 8080, 0, 3);
 	EXPECT_TRUE(lq_wait_until(lq_netstat("ListenOverflows") >= 3));
 	check_figure(_metadata, "subflow", "syns", 5, lq_num_at(fd, "syns"));
 	check_figure(_metadata, "subflow", "overflows", 3,
 		     lq_num_at(fd, "overflows"));
-	EXPECT_LE(2, lq_num_at(fd, "acceptq_peak"));
-	EXPECT_GE(3, lq_num_at(fd, "acceptq_peak"));
+	EXPECT_EQ(2, lq_num_at(fd, "acceptq_peak"));
 
 	lq_accept_many(fd, 2);
-	EXPECT_EQ(LQ_NONE, lq_num_at(fd, "accepts"));
+	check_figure(_metadata, "subflow", "accepts", 2,
+		     lq_num_at(fd, "accepts"));
 	EXPECT_EQ(0, lq_num_at(fd, "acceptq"));
-	check_totals(_metadata, 5, 0);
+	check_totals(_metadata, 5, 2);
 	EXPECT_EQ(3, lq_netstat("ListenOverflows"));
 	lq_close_all(clients, 2);
 }
@@ -850,10 +832,6 @@ TEST_F(others, counters_never_fall)
 	fds[1] = lq_listener_any(AF_INET, 0);
 	client = lq_connect(fds[1]);
 	EXPECT_TRUE(lq_wait_until(lq_num(fds[1], "acceptq") == 1));
-	for (int i = 0; accepts_unknown() && i < 2; i++)
-		rows[i][1] = LQ_NONE;
-	if (accepts_unknown())
-		sum[1] = LQ_NONE;
 
 	pid = start_traffic(fds[0], fds[1], done);
 	while (!last) {
@@ -927,7 +905,8 @@ TEST_F(others, many_blocked_in_accept)
 	const struct rlimit files = { 2048, 2048 };
 	int *clients = calloc(BLOCKED, sizeof(*clients));
 	pthread_t *threads = calloc(BLOCKED, sizeof(*threads));
-	bool known = !accepts_unknown();
+	/* Elsewhere it is derived. */
+	bool hooked = lq_hook("__inet_accept", "hits") != LQ_NONE;
 	pthread_attr_t small;
 	long long missed = 0;
 
@@ -937,7 +916,7 @@ TEST_F(others, many_blocked_in_accept)
 	at_accept.fd = lq_listener(AF_INET, 2 * BLOCKED);
 	pthread_attr_init(&small);
 	pthread_attr_setstacksize(&small, 65536);
-	if (known)
+	if (hooked)
 		missed = lq_hook("__inet_accept", "nmissed");
 	for (int i = 0; i < BLOCKED; i++)
 		ASSERT_EQ(0, pthread_create(&threads[i], &small, accept_one,
@@ -954,10 +933,8 @@ TEST_F(others, many_blocked_in_accept)
 	check_row(_metadata, at_accept.fd,
 		  FIGURES([SYNS] = BLOCKED, [ACCEPTS] = BLOCKED));
 	check_totals(_metadata, BLOCKED, BLOCKED);
-	if (known) {
-		EXPECT_EQ(BLOCKED, lq_num(at_accept.fd, "accepts"));
+	if (hooked)
 		EXPECT_EQ(missed, lq_hook("__inet_accept", "nmissed"));
-	}
 	lq_close_all(clients, BLOCKED);
 	free(threads);
 	free(clients);
@@ -998,15 +975,14 @@ TEST_F(before_the_load, counts_from_the_load)
 	check_row(_metadata, fd,
 		  FIGURES([SYNS] = 4, [ACCEPTS] = 2, [OVERFLOWS] = 3));
 	check_figure(_metadata, "namespace", "syns", 4, lq_total("syns"));
-	check_accepts(_metadata, "namespace", 2, lq_total("accepts"));
+	check_figure(_metadata, "namespace", "accepts", 2, lq_total("accepts"));
 	check_figure(_metadata, "namespace", "overflows", 3,
 		     lq_total("overflows"));
 	EXPECT_LE(0, lq_num(fd, "since_ms"));
 	EXPECT_GE(lq_now_ms() - load + LQ_SLACK_MS, lq_num(fd, "since_ms"));
 	EXPECT_LE(0, lq_num(fd, "since_overflow_ms"));
-	/* It isn't known whether anybody saw the three at the load. */
-	EXPECT_LE(2, lq_num(fd, "acceptq_peak"));
-	EXPECT_GE(4, lq_num(fd, "acceptq_peak"));
+	/* The three that waited at the load. */
+	EXPECT_EQ(3, lq_num(fd, "acceptq_peak"));
 	/* The kernel's count of drops goes back to the socket's beginning. */
 	EXPECT_EQ(5, lq_num(fd, "sk_drops"));
 	check_drops(_metadata, fd);

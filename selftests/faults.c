@@ -60,6 +60,7 @@ static const struct {
 	{ "pcpu_alloc_noprof" }, { "__alloc_percpu" },
 	{ "__kmem_cache_create_args" }, { "kmem_cache_create" },
 	{ "alloc_workqueue" },
+	{ "ftrace_set_filter_ip", true }, { "register_ftrace_function", true },
 	{ "register_kprobe", true }, { "register_kretprobe", true },
 };
 
@@ -368,6 +369,19 @@ static bool is_on(const char *symbol)
 	return lq_hook(symbol, "hits") != LQ_NONE;
 }
 
+/* Listeners of IPv6 get IPv4's segments, too. */
+static bool on_for(int family, const char *ipv4, const char *ipv6)
+{
+	return is_on(ipv4) && (family == AF_INET || is_on(ipv6));
+}
+
+/* Whether it is seen what enters accept queues, but for Fast Open's. */
+static bool fills_are_seen(void)
+{
+	return is_on("inet_csk_complete_hashdance") &&
+	       is_on("inet_csk_reqsk_queue_add");
+}
+
 /* A figure is right, or it is `-` and the hook behind it is missing. */
 static void check_cell(struct __test_metadata *_metadata, const char *cell,
 		       long long right, bool known)
@@ -385,8 +399,9 @@ static void check_cell(struct __test_metadata *_metadata, const char *cell,
  */
 static void check_figures(struct __test_metadata *_metadata, int family)
 {
-	bool syn = is_on("tcp_conn_request");
-	bool ack = is_on("tcp_v4_syn_recv_sock");
+	bool requests = on_for(family, "tcp_v4_send_synack", "tcp_v6_send_synack");
+	bool syn = requests && is_on("tcp_conn_request");
+	bool ack = on_for(family, "tcp_v4_syn_recv_sock", "tcp_v6_syn_recv_sock");
 	bool accepted = is_on("__inet_accept");
 	int fd = lq_listener(family, 7);
 	int clients[2] = { lq_connect(fd), lq_connect(fd) };
@@ -395,8 +410,6 @@ static void check_figures(struct __test_metadata *_metadata, int family)
 		     lq_hook("__sys_listen_socket", "hits") > 0;
 	struct lq_ss ss;
 
-	if (family == AF_INET6)
-		ack = ack && is_on("tcp_v6_syn_recv_sock");
 	ASSERT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == 2));
 	lq_accept(fd);
 	ASSERT_TRUE(lq_ss(fd, &ss));
@@ -413,9 +426,10 @@ static void check_figures(struct __test_metadata *_metadata, int family)
 	check_cell(_metadata, lq_str(fd, "syns"), 2, syn);
 	check_cell(_metadata, lq_str(fd, "synq_drops"), 0, syn);
 	check_cell(_metadata, lq_str(fd, "syncookies"), 0, syn);
-	check_cell(_metadata, lq_str(fd, "synq_peak"), 1, syn);
+	check_cell(_metadata, lq_str(fd, "synq_peak"), 1, requests);
 	check_cell(_metadata, lq_str(fd, "overflows"), 0, syn && ack);
-	check_cell(_metadata, lq_str(fd, "acceptq_peak"), 2, ack);
+	check_cell(_metadata, lq_str(fd, "acceptq_peak"), 2,
+		   requests && fills_are_seen());
 	check_cell(_metadata, lq_str(fd, "accepts"), 1, accepted);
 	EXPECT_NE(LQ_NONE, lq_num(fd, "since_ms"));
 	for (int i = 0; i < 2; i++)
@@ -426,14 +440,16 @@ static void check_figures(struct __test_metadata *_metadata, int family)
 /* Counts what was missing since the load; a namespace's totals know of IPv6. */
 static void check_totals(struct __test_metadata *_metadata)
 {
-	bool syn = is_on("tcp_conn_request");
-	bool ack = is_on("tcp_v4_syn_recv_sock") &&
-		   (!lq_has_family(AF_INET6) || is_on("tcp_v6_syn_recv_sock"));
+	int family = lq_has_family(AF_INET6) ? AF_INET6 : AF_INET;
+	bool requests = on_for(family, "tcp_v4_send_synack", "tcp_v6_send_synack");
+	bool syn = requests && is_on("tcp_conn_request");
+	bool ack = on_for(family, "tcp_v4_syn_recv_sock", "tcp_v6_syn_recv_sock");
+	bool accepted = is_on("__inet_accept") && requests && fills_are_seen();
 
 	EXPECT_EQ(syn ? 4 : LQ_NONE, lq_total("syns"));
 	EXPECT_EQ(syn ? 0 : LQ_NONE, lq_total("synq_drops"));
 	EXPECT_EQ(syn && ack ? 0 : LQ_NONE, lq_total("overflows"));
-	EXPECT_EQ(is_on("__inet_accept") ? 2 : LQ_NONE, lq_total("accepts"));
+	EXPECT_EQ(accepted ? 2 : LQ_NONE, lq_total("accepts"));
 }
 
 /* ---- the load ---- */
@@ -441,6 +457,7 @@ static void check_totals(struct __test_metadata *_metadata)
 FIXTURE(load)
 {
 	bool loaded;
+	int expedited;
 };
 
 static void leave_as_it_was(struct __test_metadata *_metadata, bool loaded)
@@ -465,21 +482,22 @@ FIXTURE_SETUP(load)
 	if (why)
 		SKIP(longjmp(_metadata->env, 1), "%s", why);
 	/* Hundreds of loads wait for some twenty grace periods each. */
-	lq_write_file(EXPEDITED, "1");
+	self->expedited = lq_read_number(EXPEDITED);
+	lq_write_number(EXPEDITED, 1);
 	lq_set_somaxconn(SOMAXCONN_HERE);
 }
 
 FIXTURE_TEARDOWN(load)
 {
-	lq_write_file(EXPEDITED, "0");
+	lq_write_number(EXPEDITED, self->expedited);
 	faults_end();
 	leave_as_it_was(_metadata, self->loaded);
 }
 
-/* The symbol that a line of the log names as not to be probed; "" if none. */
+/* What a line of the log names as not to be hooked; "" if none. */
 static void refused_symbol(int log, char symbol[64])
 {
-	static const char lead[] = "listenq: cannot probe ";
+	static const char lead[] = "listenq: cannot hook ";
 	char text[1024];
 
 	*symbol = '\0';
@@ -494,51 +512,56 @@ static void refused_symbol(int log, char symbol[64])
 	}
 }
 
-/* These two alone have nothing that stands in for them. */
+/* These alone have nothing that stands in for them, and "functions" at all. */
 static bool is_required(const char *symbol)
 {
 	return !strcmp(symbol, "inet_csk_listen_start") ||
-	       !strcmp(symbol, "inet_csk_listen_stop");
+	       !strcmp(symbol, "inet_csk_listen_stop") ||
+	       !strcmp(symbol, "functions");
 }
 
 /* The hooks that are missing, by their places in the file. */
-static unsigned int missing_hooks(void)
+static unsigned long long missing_hooks(void)
 {
 	struct lq_table *table = lq_read(LQ_HOOKS);
-	unsigned int mask = 0;
+	unsigned long long mask = 0;
 
 	for (int i = 0; i < table->nrows; i++)
 		if (!strcmp(lq_cell(table, i, "state"), "missing"))
-			mask |= 1U << i;
+			mask |= 1ULL << i;
 	lq_free(table);
 	return mask;
 }
 
 /* Those that can go missing here: the others are required, or stand in. */
-static unsigned int optional_hooks(void)
+static unsigned long long optional_hooks(void)
 {
 	struct lq_table *table = lq_read(LQ_HOOKS);
-	unsigned int mask = 0;
+	unsigned long long mask = 0;
 
 	for (int i = 0; i < table->nrows; i++)
 		if (!is_required(lq_cell(table, i, "symbol")) &&
 		    strcmp(lq_cell(table, i, "state"), "unneeded") &&
 		    strcmp(lq_cell(table, i, "state"), "-"))
-			mask |= 1U << i;
+			mask |= 1ULL << i;
 	lq_free(table);
 	return mask;
 }
+
+/* CI has no time for each call of a load: it tries one of so many. */
+#define SHARE		4
 
 /*
  * Each call fails in turn, while the module is loaded. That is an error, by
  * which nothing is left, or a load without what an optional probe serves.
  */
-TEST_F_TIMEOUT(load, each_call_fails_in_turn, 240)
+TEST_F_TIMEOUT(load, each_call_fails_in_turn, 600)
 {
-	unsigned int already = missing_hooks(), seen = 0;
+	unsigned long long already = missing_hooks(), seen = 0;
 	int failed = 0, refused[2] = { 0 }, without = 0, as_ever = 0;
+	int share = getenv("LISTENQ_QUICK") ? SHARE : 1;
 	int probes_before, traced_before, n;
-	char symbol[64];
+	char symbol[64], last[64] = "";
 
 	limit_to_module(DEPTH);
 	/* The pool takes many, one like the other: without_memory does it. */
@@ -548,9 +571,10 @@ TEST_F_TIMEOUT(load, each_call_fails_in_turn, 240)
 	probes_before = probes();
 	traced_before = traced_functions();
 
-	for (n = 1; n < MOST_FAULTS; n++) {
+	TH_LOG("LISTENQ_SEED=%llu", lq_seed(0));
+	for (n = 1 + lq_chance(share); n < MOST_FAULTS; n += share) {
 		int log = lq_open_log(), error;
-		unsigned int missing;
+		unsigned long long missing;
 
 		arm(n);
 		error = lq_load_with("somaxconn=70000");
@@ -561,6 +585,10 @@ TEST_F_TIMEOUT(load, each_call_fails_in_turn, 240)
 		}
 		refused_symbol(log, symbol);
 		close(log);
+		/* To add one to many functions takes many calls, all alike. */
+		if (*symbol && !strcmp(symbol, last) && !is_required(symbol))
+			n += 2;
+		strcpy(last, symbol);
 		if (error) {
 			failed++;
 			EXPECT_TRUE(error == ENOMEM || error == REFUSED);
@@ -587,8 +615,8 @@ TEST_F_TIMEOUT(load, each_call_fails_in_turn, 240)
 		ASSERT_EQ(0, lq_unload());
 		check_nothing_left(_metadata, probes_before, traced_before);
 	}
-	TH_LOG("%d calls: %d failed the load, %d cost a hook, %d nothing", n - 1,
-	       failed, without, as_ever);
+	TH_LOG("%d calls, one of %d tried: %d failed the load, %d cost a hook, %d nothing",
+	       n - 1, share, failed, without, as_ever);
 	ASSERT_GT(MOST_FAULTS, n);
 	EXPECT_EQ(already, missing_hooks());
 	lq_new_netns();
@@ -599,7 +627,11 @@ TEST_F_TIMEOUT(load, each_call_fails_in_turn, 240)
 	 * Each probe was refused: those that are required, and with them the
 	 * load, and those that are optional.
 	 */
-	EXPECT_LE(20, failed);
+	EXPECT_LE(20 / share, failed);
+	EXPECT_EQ(0, seen & ~optional_hooks());
+	EXPECT_NE(0, seen);
+	if (share > 1)
+		return;
 	EXPECT_LE(1, refused[0]);
 	EXPECT_LE(1, refused[1]);
 	EXPECT_EQ(optional_hooks(), seen | already);
@@ -764,7 +796,7 @@ static bool is_same(char *a, char *b)
 TEST_F(use, reads)
 {
 	static const char * const files[] = {
-		LQ_SOCKETS, LQ_WAITS, LQ_TOTALS, LQ_HOOKS, LQ_CLAMP,
+		LQ_SOCKETS, LQ_WAITS, LQ_TOTALS, LQ_HOOKS, LQ_CLAMP, LQ_UNIX,
 	};
 	int fd = lq_listener(AF_INET, 7);
 	int error, failed = 0;
@@ -915,9 +947,12 @@ TEST_F_TIMEOUT(use, without_memory, 120)
 	for (int i = 0; i < MANY; i++)
 		fds[i] = lq_listener(AF_INET, 4);
 
-	/* All are there, each with the right limit, or it would be full. */
+	/*
+	 * All are there, each with the right limit, or it would be full. The
+	 * pools have some records: 1,088, and 64 on each processor.
+	 */
 	unknown = dashes(_metadata, "asked", "4");
-	EXPECT_LE(MANY - 1088, unknown);
+	EXPECT_LE(MANY - 1088 - 64 * sysconf(_SC_NPROCESSORS_CONF), unknown);
 	EXPECT_GT(MANY, unknown);
 	EXPECT_EQ(unknown, dashes(_metadata, "since_ms", NULL));
 	EXPECT_EQ(unknown, dashes(_metadata, "syns", "0"));

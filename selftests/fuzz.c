@@ -745,7 +745,8 @@ static bool is_part(const struct whole *whole, const char *bytes,
 TEST_F_TIMEOUT(fuzz, reads, 240)
 {
 	static const char * const files[] = {
-		LQ_SOCKETS, LQ_WAITS, LQ_TOTALS, LQ_HOOKS, LQ_CLAMP,
+		LQ_SOCKETS, LQ_WAITS, LQ_TOTALS, LQ_HOOKS, LQ_CLAMP, LQ_DROPS,
+		LQ_UNIX, LQ_REFUSED,
 	};
 	const int stride = getenv("LISTENQ_SLOW") ? 7 : 1;
 	static struct whole whole;
@@ -757,12 +758,20 @@ TEST_F_TIMEOUT(fuzz, reads, 240)
 	/* The length of a line does not depend on the time. */
 	ASSERT_EQ(0, lq_clamp("80 force 1\n* somaxconn 3000\n"));
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		bool is_refused = !strcmp(files[i], LQ_REFUSED);
 		int fd = open(files[i], O_RDONLY | O_CLOEXEC);
 		const char *column;
 
 		ASSERT_LE(0, fd);
+		/* The last file: in sockets that would change with the time. */
+		if (is_refused) {
+			close(lq_enqueue(fds[0]));
+			for (int n = 0; n < 5; n++)
+				lq_turn_away(fds[0]);
+			ASSERT_TRUE(lq_wait_until(lq_rows(LQ_REFUSED) == 5));
+		}
 		read_to_the_end(fd, &whole);
-		column = strstr(whole.text, "since_ms");
+		column = strstr(whole.text, is_refused ? "ago_ms" : "since_ms");
 		whole.time_from = column ? column - whole.text : 0;
 		whole.time_to = column ? whole.time_from + 8 : 0;
 

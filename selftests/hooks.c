@@ -210,10 +210,11 @@ TEST_F(hooks, states)
 	const char *outer = state(table, "inet_listen");
 
 	EXPECT_STREQ("symbol", table->cols[0]);
-	EXPECT_STREQ("state", table->cols[1]);
-	EXPECT_STREQ("hits", table->cols[2]);
-	EXPECT_STREQ("nmissed", table->cols[3]);
-	EXPECT_STREQ("serves", table->cols[4]);
+	EXPECT_STREQ("how", table->cols[1]);
+	EXPECT_STREQ("state", table->cols[2]);
+	EXPECT_STREQ("hits", table->cols[3]);
+	EXPECT_STREQ("nmissed", table->cols[4]);
+	EXPECT_STREQ("serves", table->cols[5]);
 
 	for (size_t i = 0; i < ARRAY_SIZE(required); i++)
 		EXPECT_STREQ("on", state(table, required[i]));

@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/io_uring.h>
+#include <linux/userfaultfd.h>
 #include <net/if.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
@@ -35,7 +36,7 @@
 #define SYS_pidfd_getfd	438
 #endif
 
-#define DUMMY		"lqdummy0"
+#define DUMMY		LQ_DUMMY
 #define DUMMY_ADDR4	"10.9.255.254"
 #define DUMMY_ADDR6	"fd09::ffff"
 
@@ -43,15 +44,27 @@ long long lq_now_ms(void)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
 	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
+static void sleep_ms(int ms)
+{
+	struct timespec ts = { .tv_nsec = ms * 1000000 };
+
+	nanosleep(&ts, NULL);
 }
 
 void lq_pause(void)
 {
-	struct timespec ts = { .tv_nsec = 2000000 };
+	sleep_ms(2);
+}
 
-	nanosleep(&ts, NULL);
+void lq_pause_after(long long waited_ms)
+{
+	long long ms = waited_ms / 16;
+
+	sleep_ms(ms < 2 ? 2 : ms > 50 ? 50 : ms);
 }
 
 void lq_breathe(int i)
@@ -118,6 +131,18 @@ int lq_read_number(const char *path)
 		err(1, "%s", path);
 	fclose(file);
 	return value;
+}
+
+const char *lq_first_line(const char *path)
+{
+	static char line[64];
+	FILE *file = fopen(path, "r");
+
+	if (!file || !fgets(line, sizeof(line), file))
+		err(1, "%s", path);
+	fclose(file);
+	line[strcspn(line, "\n")] = '\0';
+	return line;
 }
 
 /* The test under way, its process, and how to skip it. */
@@ -206,12 +231,67 @@ pid_t lq_fork_ready(void)
 	return pid;
 }
 
+pid_t lq_fork_first(void)
+{
+	pid_t pid = lq_fork_ready(), first;
+
+	if (pid)
+		return pid;
+	if (unshare(CLONE_NEWPID))
+		err(1, "unshare");
+	first = lq_fork();
+	if (first)
+		_exit(lq_reap(first));
+	return 0;
+}
+
 void lq_stay(void)
 {
 	if (write(ready_fd, "", 1) != 1)
 		_exit(1);
 	for (;;)
 		pause();
+}
+
+int lq_made_by(void (*enter)(int uid), int uid)
+{
+	pid_t pid = lq_fork_ready();
+	char path[64];
+	int fd;
+
+	if (!pid) {
+		enter(uid);
+		lq_stay();
+	}
+	if (pid < 0)
+		lq_skip("users may make no such namespaces here");
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		err(1, "%s", path);
+	lq_kill(pid);
+	return fd;
+}
+
+void lq_send_away(int to, int fd)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { };
+	struct iovec text = { "", 1 };
+	struct msghdr message = {
+		.msg_iov = &text, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+	if (sendmsg(to, &message, 0) != 1)
+		err(1, "sendmsg");
 }
 
 int lq_take_fd(pid_t pid, int fd)
@@ -272,6 +352,38 @@ void *lq_shared(size_t size)
 	if (mem == MAP_FAILED)
 		err(1, "mmap");
 	return mem;
+}
+
+int lq_open_faults(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	int faults = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (faults < 0)
+		lq_skip(errno == EPERM ? "userfaultfd is not permitted" :
+			"the kernel has no userfaultfd");
+	if (ioctl(faults, UFFDIO_API, &api))
+		err(1, "UFFDIO_API");
+	return faults;
+}
+
+void *lq_faulting_page(int faults)
+{
+	struct uffdio_register range = {
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	size_t size = sysconf(_SC_PAGESIZE);
+	char *pages = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (pages == MAP_FAILED)
+		err(1, "mmap");
+	memset(pages, 0, size);
+	range.range.start = (unsigned long)pages + size;
+	range.range.len = size;
+	if (ioctl(faults, UFFDIO_REGISTER, &range))
+		err(1, "UFFDIO_REGISTER");
+	return pages + size;
 }
 
 void lq_become_user(int uid)
@@ -640,8 +752,12 @@ struct lq_table *lq_parse(char *text)
 	for (char *line = strtok_r(text, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save)) {
 		char *words[LQ_MAX_COLS] = { NULL };
-		int n = split(line, words);
+		int n;
 
+		/* A note, for humans. */
+		if (*line == '#')
+			continue;
+		n = split(line, words);
 		if (!table->ncols) {
 			memcpy(table->cols, words, sizeof(words));
 			table->ncols = n;
@@ -794,6 +910,18 @@ long long lq_hook(const char *symbol, const char *col)
 	return number_at(LQ_HOOKS, "symbol", symbol, col);
 }
 
+const char *lq_hook_str(const char *symbol, const char *col)
+{
+	static char text[64];
+	struct lq_table *table = lq_read(LQ_HOOKS);
+	int row = lq_find(table, "symbol", symbol);
+
+	snprintf(text, sizeof(text), "%s",
+		 row < 0 ? "" : lq_cell(table, row, col));
+	lq_free(table);
+	return text;
+}
+
 const char * const lq_counters[LQ_COUNTERS] = {
 	"syns", "accepts", "overflows", "synq_drops", "syncookies", "sk_drops",
 };
@@ -940,6 +1068,7 @@ void lq_listen(int fd, int backlog)
 
 /* By the numbers: the headers of older releases don't know all of these. */
 #define URING_OP_ACCEPT	13
+#define URING_OP_CONNECT	16
 #define URING_OP_LISTEN	57
 
 /* One operation on a ring of its own; false where there is no io_uring. */
@@ -998,6 +1127,17 @@ int lq_uring_accept(int fd)
 	if (result < 0)
 		errx(1, "accept by io_uring: %s", strerror(-result));
 	return result;
+}
+
+int lq_uring_connect(int fd, const struct lq_addr *addr)
+{
+	const struct io_uring_sqe sqe = {
+		.opcode = URING_OP_CONNECT, .fd = fd,
+		.addr = (uintptr_t)&addr->sa, .off = addr->len,
+	};
+	int result;
+
+	return uring_do(&sqe, &result) ? -result : -1;
 }
 
 int lq_listener(int family, int backlog)
@@ -1072,6 +1212,39 @@ int lq_enqueue(int fd)
 	return client;
 }
 
+void lq_fill(int fd, int count)
+{
+	/* A FIN beside an ACK that is still on its way would be an overflow. */
+	for (int i = 0; i < count; i++)
+		close(lq_enqueue(fd));
+}
+
+int lq_full(int family, const char *host, int backlog)
+{
+	int fd = lq_bound(family, host, 0);
+
+	lq_listen(fd, backlog);
+	lq_fill(fd, backlog + 1);
+	return fd;
+}
+
+int lq_full_any(int backlog)
+{
+	return lq_full(AF_INET, "0.0.0.0", backlog);
+}
+
+void lq_turn_away(int fd)
+{
+	struct lq_addr addr = lq_name(fd);
+	int client = socket(addr.ss.ss_family,
+			    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (client < 0 || !connect(client, &addr.sa, addr.len) ||
+	    errno != EINPROGRESS)
+		err(1, "a connection to a full queue");
+	close(client);
+}
+
 /* Takes the head of the accept queue, and ends that connection. */
 void lq_accept(int fd)
 {
@@ -1100,12 +1273,13 @@ void lq_close_all(const int *fds, int count)
 		close(fds[i]);
 }
 
-void lq_hold_acks(int fd)
+/* Drops what has none of these flags. */
+static void let_in(int fd, int flags)
 {
 	/* A filter of TCP begins at its header: these are the flags. */
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x02, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, flags, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
 		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
@@ -1116,6 +1290,16 @@ void lq_hold_acks(int fd)
 	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program,
 		       sizeof(program)))
 		err(1, "SO_ATTACH_FILTER");
+}
+
+void lq_hold_acks(int fd)
+{
+	let_in(fd, LQ_SYN);
+}
+
+void lq_hold_all(int fd)
+{
+	let_in(fd, 0);
 }
 
 void lq_pass_acks(int fd)
@@ -1239,22 +1423,29 @@ bool lq_tcp_queue(int fd, int *waiting, int *limit)
 	return true;
 }
 
-const char *lq_local(int fd)
+const char *lq_endpoint(const struct lq_addr *addr)
 {
 	static char text[4][64];
 	static int next;
 	char *to = text[next++ % 4];
-	struct lq_addr addr = lq_name(fd);
+	bool v4 = addr->ss.ss_family == AF_INET;
+	const struct sockaddr_in *in = (const void *)&addr->ss;
+	const struct sockaddr_in6 *in6 = (const void *)&addr->ss;
 	char host[INET6_ADDRSTRLEN];
-	bool v4 = addr.ss.ss_family == AF_INET;
-	const void *bytes = v4 ?
-		(void *)&((struct sockaddr_in *)&addr.ss)->sin_addr :
-		(void *)&((struct sockaddr_in6 *)&addr.ss)->sin6_addr;
 
-	inet_ntop(addr.ss.ss_family, bytes, host, sizeof(host));
+	inet_ntop(addr->ss.ss_family,
+		  v4 ? (const void *)&in->sin_addr : &in6->sin6_addr, host,
+		  sizeof(host));
 	snprintf(to, sizeof(text[0]), v4 ? "%s:%d" : "[%s]:%d", host,
-		 lq_port(fd));
+		 ntohs(v4 ? in->sin_port : in6->sin6_port));
 	return to;
+}
+
+const char *lq_local(int fd)
+{
+	struct lq_addr addr = lq_name(fd);
+
+	return lq_endpoint(&addr);
 }
 
 long long lq_num_at(int fd, const char *col)
@@ -1359,6 +1550,18 @@ void lq_dummy_up(void)
 	lq_write_file("/proc/sys/net/ipv4/conf/lo/rp_filter", "0");
 }
 
+void lq_dummy_routes(bool there)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command),
+		 "ip route %1$s 10.9.0.0/16 dev " DUMMY " &&\n"
+		 "if [ %2$d = 2 ]; then ip -6 route %1$s fd09::/64 dev " DUMMY "; fi",
+		 there ? "add" : "del", lq_families());
+	if (lq_run(command))
+		errx(1, "the routes to " DUMMY " are left as they are");
+}
+
 static unsigned int sum(const void *data, size_t len, unsigned int total)
 {
 	const unsigned char *p = data;
@@ -1387,65 +1590,99 @@ struct lq_addr lq_dummy_addr(int family)
 	return lq_addr(family, family == AF_INET ? DUMMY_ADDR4 : DUMMY_ADDR6, 0);
 }
 
-/* A SYN to @port, from the source number @i. Returns its length. */
-size_t lq_make_syn(int family, int port, int i, char packet[LQ_SYN_SIZE])
+struct lq_addr lq_dummy_source(int family, int i)
 {
-	struct lq_addr from, to = lq_dummy_addr(family);
-	struct tcphdr th = {
-		.source = htons(20000 + i % 20000),
-		.dest = htons(port),
-		.seq = htonl(i),
-		.doff = sizeof(th) / 4,
-		.syn = 1,
-		.window = htons(64240),
-	};
 	char host[INET6_ADDRSTRLEN];
+
+	if (family == AF_INET)
+		snprintf(host, sizeof(host), "10.9.%d.%d", i / 250 % 250,
+			 1 + i % 250);
+	else
+		snprintf(host, sizeof(host), "fd09::%x:%x", i / 250 + 1,
+			 1 + i % 250);
+	return lq_addr(family, host, 20000 + i % 20000);
+}
+
+/* A segment to @port, from the source number @i. Returns its length. */
+static size_t make_segment(int family, int port, int i, struct tcphdr *th,
+			   char packet[LQ_SYN_SIZE])
+{
+	struct lq_addr from = lq_dummy_source(family, i);
+	struct lq_addr to = lq_dummy_addr(family);
 	size_t len;
 
+	th->source = htons(20000 + i % 20000);
+	th->dest = htons(port);
+	th->doff = sizeof(*th) / 4;
+	th->window = htons(64240);
 	if (family == AF_INET) {
 		struct iphdr ip = {
 			.version = 4, .ihl = 5, .ttl = 64,
 			.protocol = IPPROTO_TCP,
 		};
 
-		snprintf(host, sizeof(host), "10.9.%d.%d",
-			 i / 250 % 250, 1 + i % 250);
-		from = lq_addr(family, host, 0);
 		ip.saddr = ((struct sockaddr_in *)&from.ss)->sin_addr.s_addr;
 		ip.daddr = ((struct sockaddr_in *)&to.ss)->sin_addr.s_addr;
-		th.check = tcp_check(&ip.saddr, &ip.daddr, sizeof(ip.saddr),
-				     &th);
+		th->check = tcp_check(&ip.saddr, &ip.daddr, sizeof(ip.saddr),
+				      th);
 		len = sizeof(ip);
 		memcpy(packet, &ip, len);
 	} else {
 		struct ip6_hdr ip6 = {
-			.ip6_plen = htons(sizeof(th)),
+			.ip6_plen = htons(sizeof(*th)),
 			.ip6_nxt = IPPROTO_TCP, .ip6_hlim = 64,
 		};
 
 		ip6.ip6_vfc = 6 << 4;
-		snprintf(host, sizeof(host), "fd09::%x:%x",
-			 i / 250 + 1, 1 + i % 250);
-		from = lq_addr(family, host, 0);
 		ip6.ip6_src = ((struct sockaddr_in6 *)&from.ss)->sin6_addr;
 		ip6.ip6_dst = ((struct sockaddr_in6 *)&to.ss)->sin6_addr;
-		th.check = tcp_check(&ip6.ip6_src, &ip6.ip6_dst,
-				     sizeof(ip6.ip6_src), &th);
+		th->check = tcp_check(&ip6.ip6_src, &ip6.ip6_dst,
+				      sizeof(ip6.ip6_src), th);
 		len = sizeof(ip6);
 		memcpy(packet, &ip6, len);
 	}
-	memcpy(packet + len, &th, sizeof(th));
-	return len + sizeof(th);
+	memcpy(packet + len, th, sizeof(*th));
+	return len + sizeof(*th);
+}
+
+size_t lq_make_syn(int family, int port, int i, char packet[LQ_SYN_SIZE])
+{
+	struct tcphdr th = { .seq = htonl(i), .syn = 1 };
+
+	return make_segment(family, port, i, &th, packet);
+}
+
+static int raw_socket(int family)
+{
+	int fd = socket(family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+
+	if (fd < 0)
+		err(1, "raw socket");
+	return fd;
+}
+
+void lq_send_segment(int family, int port, int i, int flags, unsigned int seq,
+		     unsigned int ack)
+{
+	struct tcphdr th = { .seq = htonl(seq), .ack_seq = htonl(ack) };
+	struct lq_addr to = lq_dummy_addr(family);
+	int fd = raw_socket(family);
+	char packet[LQ_SYN_SIZE];
+	size_t len;
+
+	((unsigned char *)&th)[13] = flags;
+	len = make_segment(family, port, i, &th, packet);
+	if (sendto(fd, packet, len, 0, &to.sa, to.len) != (ssize_t)len)
+		err(1, "a segment of source %d", i);
+	close(fd);
 }
 
 /* @count SYNs to @port, from the sources number @first and up. */
 void lq_send_syns(int family, int port, int first, int count)
 {
-	int fd = socket(family, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
 	struct lq_addr to = lq_dummy_addr(family);
+	int fd = raw_socket(family);
 
-	if (fd < 0)
-		err(1, "raw socket");
 	for (int i = first; i < first + count; i++) {
 		char packet[LQ_SYN_SIZE];
 		size_t len = lq_make_syn(family, port, i, packet);
@@ -1561,32 +1798,49 @@ int lq_ss_syn_recv(int port)
 	return count;
 }
 
-/* A counter of this namespace's /proc/net/netstat. */
-long long lq_netstat(const char *name)
+/* Those of @names that the file has. */
+static void counters_in(const char *path, const char * const *names,
+			long long *values, int count)
 {
-	char *text = slurp("/proc/net/netstat", SIZE_MAX);
-	long long value = LQ_NONE;
-	char *save, *names;
+	char *text = slurp(path, SIZE_MAX);
+	char *save, *line;
 
 	/* Pairs of lines: the names, then the values. */
-	for (names = strtok_r(text, "\n", &save); names;
-	     names = strtok_r(NULL, "\n", &save)) {
-		char *values = strtok_r(NULL, "\n", &save);
+	for (line = strtok_r(text, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		char *next = strtok_r(NULL, "\n", &save);
 		char *n, *v, *nsave, *vsave;
 
-		if (!values)
+		if (!next)
 			break;
-		n = strtok_r(names, " ", &nsave);
-		v = strtok_r(values, " ", &vsave);
+		n = strtok_r(line, " ", &nsave);
+		v = strtok_r(next, " ", &vsave);
 		while (n && v) {
-			if (!strcmp(n, name))
-				value = atoll(v);
+			for (int i = 0; i < count; i++)
+				if (!strcmp(n, names[i]))
+					values[i] = atoll(v);
 			n = strtok_r(NULL, " ", &nsave);
 			v = strtok_r(NULL, " ", &vsave);
 		}
 	}
 	free(text);
-	if (value == LQ_NONE)
-		errx(1, "no counter %s", name);
+}
+
+void lq_netstats(const char * const *names, long long *values, int count)
+{
+	for (int i = 0; i < count; i++)
+		values[i] = LQ_NONE;
+	counters_in("/proc/net/snmp", names, values, count);
+	counters_in("/proc/net/netstat", names, values, count);
+	for (int i = 0; i < count; i++)
+		if (values[i] == LQ_NONE)
+			errx(1, "no counter %s", names[i]);
+}
+
+long long lq_netstat(const char *name)
+{
+	long long value;
+
+	lq_netstats(&name, &value, 1);
 	return value;
 }

@@ -41,6 +41,10 @@
 #define LQ_CLAMP	"/proc/net/listenq/clamp"
 #define LQ_TOTALS	"/proc/net/listenq/totals"
 #define LQ_WAITS	"/proc/net/listenq/waits"
+#define LQ_HANDSHAKES	"/proc/net/listenq/handshakes"
+#define LQ_REFUSED	"/proc/net/listenq/refused"
+#define LQ_DROPS	"/proc/net/listenq/drops"
+#define LQ_UNIX		"/proc/net/listenq/unix"
 
 /* What lq_num() gives for "-", and for a listener that isn't listed. */
 #define LQ_NONE		LLONG_MIN
@@ -48,14 +52,19 @@
 /* Clocks are read apart from each other, and jiffies are up to 10 ms long. */
 #define LQ_SLACK_MS	20
 
-/* Poll until @cond holds; false after 60 s, half of a test's own limit. */
+/*
+ * Poll until @cond holds, the more rarely the longer it takes: to look takes its time
+ * too where processors are emulated. False after 60 s, half of a test's own limit.
+ */
 #define lq_wait_until(cond)						\
 ({									\
-	long long __deadline = lq_now_ms() + 60000;			\
+	long long __start = lq_now_ms(), __waited = 0;			\
 	bool __held;							\
 									\
-	while (!(__held = (cond)) && lq_now_ms() < __deadline)		\
-		lq_pause();						\
+	while (!(__held = (cond)) && __waited < 60000) {		\
+		lq_pause_after(__waited);				\
+		__waited = lq_now_ms() - __start;			\
+	}								\
 	__held;								\
 })
 
@@ -138,8 +147,15 @@ FIXTURE_SETUP(type)							\
 }									\
 FIXTURE_TEARDOWN(type) { }
 
+/*
+ * The clock as of the latest tick. The kernel's times are in jiffies, which a VM that
+ * has waited for a processor brings up to date later than the clock itself, and at the
+ * same moment as this one.
+ */
 long long lq_now_ms(void);
 void lq_pause(void);
+/* A sixteenth of what has been waited for, from 2 ms to 50. */
+void lq_pause_after(long long waited_ms);
 /*
  * For turn @i of who keeps a processor busy: a pause every 16 turns. Before a
  * probe's memory is freed each task has to sleep, or be seen in user space
@@ -191,6 +207,8 @@ void lq_write_file(const char *path, const char *text);
 void lq_write_number(const char *path, int value);
 /* The number that a file begins with. */
 int lq_read_number(const char *path);
+/* A file's first line, until the next call. */
+const char *lq_first_line(const char *path);
 
 /* One write(); 0 or an errno. The next one: to the rules of this namespace. */
 int lq_write(int fd, const void *bytes, size_t len);
@@ -210,9 +228,21 @@ int lq_reap(pid_t pid);
  * does; if it ends otherwise, that is a failure.
  */
 pid_t lq_fork_ready(void);
+/*
+ * The same of the first process in a PID namespace of its own, with which all of
+ * them end.
+ */
+pid_t lq_fork_first(void);
 void lq_stay(void);
+/*
+ * A network namespace whose first process has gone through @enter, which gets @uid;
+ * it lasts as the descriptor. Skips the test where users may make none.
+ */
+int lq_made_by(void (*enter)(int uid), int uid);
 /* A descriptor of another process'; -1 where that may not be had. */
 int lq_take_fd(pid_t pid, int fd);
+/* Puts @fd into a message, where it stays as long as the socket @to. */
+void lq_send_away(int to, int fd);
 /* Kills a child; its status. */
 int lq_kill(pid_t pid);
 /* The letter that /proc has for what a process or thread is doing. */
@@ -224,6 +254,13 @@ char lq_state(pid_t tid);
  */
 pid_t lq_elsewhere(const char *device, void (*begin)(void));
 void *lq_shared(size_t size);
+/*
+ * A page that comes when somebody wants it to, behind one that is there: a
+ * userfaultfd, and such a page of it. Skips the test where there is none; as a
+ * rule, root alone may have one.
+ */
+int lq_open_faults(void);
+void *lq_faulting_page(int faults);
 
 /* Another user, without any capability; or capabilities as a bit mask. */
 void lq_become_user(int uid);
@@ -250,7 +287,7 @@ int lq_open_log(void);
 bool lq_read_log(int log, char *text, size_t size);
 
 /* A file of rows under a header line; cells are found by the column's name. */
-#define LQ_MAX_COLS	32
+#define LQ_MAX_COLS	48
 
 struct lq_table {
 	char *text;
@@ -274,15 +311,19 @@ int lq_row(const struct lq_table *table, int fd);
 /* How many lines a file has under its header. */
 int lq_rows(const char *path);
 
+struct lq_addr;
 /* One cell of a listener's row; "" where the listener isn't listed. */
 unsigned long long lq_cookie(int fd);
 const char *lq_cookie_str(int fd);
 const char *lq_str(int fd, const char *col);
 long long lq_num(int fd, const char *col);
-/* As the column `local` has it: "127.0.0.1:80". */
+/* As the column `local` has it: "127.0.0.1:80"; and of any address. */
 const char *lq_local(int fd);
+const char *lq_endpoint(const struct lq_addr *addr);
 bool lq_listed(int fd);
 long long lq_hook(const char *symbol, const char *col);
+/* Its state, or how it is placed; "" where there is no such hook. */
+const char *lq_hook_str(const char *symbol, const char *col);
 /* The columns that only ever grow; all but the last are those of totals. */
 #define LQ_COUNTERS	6
 extern const char * const lq_counters[LQ_COUNTERS];
@@ -321,6 +362,7 @@ int lq_listener_any(int family, int backlog);
 void lq_listen(int fd, int backlog);
 /* By io_uring: 0, an errno, or -1 where the kernel has no io_uring. */
 int lq_uring_listen(int fd, int backlog);
+int lq_uring_connect(int fd, const struct lq_addr *addr);
 /* The accepted connection, or -1 where the kernel has no io_uring. */
 int lq_uring_accept(int fd);
 int lq_port(int fd);
@@ -332,6 +374,13 @@ int lq_connect(int fd);
  * before its final ACK has arrived. Nobody else may connect or accept.
  */
 int lq_enqueue(int fd);
+/* @count clients that have left wait in the accept queue when this returns. */
+void lq_fill(int fd, int count);
+/* A listener whose accept queue they fill. */
+int lq_full(int family, const char *host, int backlog);
+int lq_full_any(int backlog);
+/* A client whom the full queue of @fd turns away: its SYN, and no other follows. */
+void lq_turn_away(int fd);
 void lq_accept(int fd);
 void lq_connect_many(int fd, int *clients, int count);
 void lq_accept_many(int fd, int count);
@@ -341,6 +390,8 @@ void lq_close_all(const int *fds, int count);
  * more: the client's ACK comes again with the byte that lq_send_byte() sends.
  */
 void lq_hold_acks(int fd);
+/* The same, and no SYN passes either. */
+void lq_hold_all(int fd);
 void lq_pass_acks(int fd);
 void lq_send_byte(int client);
 /* Ends a connection by a reset. */
@@ -387,11 +438,24 @@ bool lq_kernel_before(int major, int minor);
 
 /* A device behind which nobody answers, and SYNs that come from there. */
 void lq_dummy_up(void);
+/* The routes back to them, which are there at first. */
+void lq_dummy_routes(bool there);
 void lq_send_syns(int family, int port, int first, int count);
 /* One such SYN, to be sent to lq_dummy_addr() by a raw socket. */
 #define LQ_SYN_SIZE	60
 size_t lq_make_syn(int family, int port, int i, char packet[LQ_SYN_SIZE]);
 struct lq_addr lq_dummy_addr(int family);
+/* The source number @i, whose SYN has the sequence number @i. */
+struct lq_addr lq_dummy_source(int family, int i);
+/* One more segment from there; @flags as in the header's 14th byte. */
+#define LQ_FIN		0x01
+#define LQ_SYN		0x02
+#define LQ_RST		0x04
+#define LQ_ACK		0x10
+void lq_send_segment(int family, int port, int i, int flags, unsigned int seq,
+		     unsigned int ack);
+/* The device's name. */
+#define LQ_DUMMY	"lqdummy0"
 
 /* Somebody else's figures. */
 struct lq_ss {
@@ -409,7 +473,9 @@ int lq_ss_listeners(struct lq_ss *rows, int max);
 const struct lq_ss *lq_ss_find(const struct lq_ss *rows, int count,
 			       unsigned long long cookie);
 int lq_ss_syn_recv(int port);
+/* Counters of this namespace's /proc/net/netstat and /proc/net/snmp. */
 long long lq_netstat(const char *name);
+void lq_netstats(const char * const *names, long long *values, int count);
 void lq_set_somaxconn(int value);
 /* @name as below /proc/sys/net/, with slashes. */
 void lq_set_sysctl(const char *name, int value);

@@ -157,15 +157,18 @@ static pid_t keep_reading(void)
 	}
 }
 
-/* In and out while others listen, connect and read. */
-TEST_F(load, under_load)
+/*
+ * In and out while others listen, connect and read. A preemptible kernel waits for
+ * each of its tasks to be scheduled, for each function that is hooked by ftrace.
+ */
+TEST_F_TIMEOUT(load, under_load, 240)
 {
 	pid_t pids[3] = {
 		keep_listening(AF_INET), keep_listening(lq_family(1)),
 		keep_reading(),
 	};
 
-	for (int i = 0; i < 10; i++) {
+	for (int i = 0; i < 4; i++) {
 		ASSERT_EQ(0, lq_unload());
 		ASSERT_EQ(0, lq_load());
 	}
@@ -301,7 +304,7 @@ TEST_F(load, a_function_that_this_kernel_cannot_have)
 	table = lq_read(LQ_HOOKS);
 	for (int row = 0; row < table->nrows; row++)
 		missing += !strcmp("missing", lq_cell(table, row, "state"));
-	EXPECT_EQ(missing, count_log(log, "cannot probe"));
+	EXPECT_EQ(missing, count_log(log, "cannot hook"));
 	lq_free(table);
 }
 
@@ -333,6 +336,126 @@ TEST_F(load, an_optional_function_that_cannot_be_probed)
 	EXPECT_EQ(getpid(), lq_num(fd, "pid"));
 	ASSERT_EQ(0, lq_unload());
 	ASSERT_EQ(0, lq_load());
+}
+
+/*
+ * A function that a compiler has made a part of its callers can be hooked and is
+ * never seen called: another one stands for it, which nobody calls here.
+ */
+#define NEVER_CALLED	"tcp_abort"
+
+FIXTURE(unseen)
+{
+	const char *symbol;
+};
+
+FIXTURE_VARIANT(unseen)
+{
+	const char *symbol;
+	const char *instead;	/* on kernels that have not got it */
+	const char *serves[3];
+	bool again;
+};
+
+/* Where inet_listen is hooked it sees those that start too. */
+FIXTURE_VARIANT_ADD(unseen, start)
+{
+	.symbol = "inet_csk_listen_start",
+	.serves = { "asked", "pid" },
+};
+
+FIXTURE_VARIANT_ADD(unseen, repeated)
+{
+	.symbol = "__inet_listen_sk",
+	.instead = "inet_listen",
+	.serves = { "asked", "pid" },
+	.again = true,
+};
+
+FIXTURE_VARIANT_ADD(unseen, stop)
+{
+	.symbol = "inet_csk_listen_stop",
+};
+
+FIXTURE_VARIANT_ADD(unseen, syn)
+{
+	.symbol = "tcp_conn_request",
+	.serves = { "syns", "overflows" },
+};
+
+FIXTURE_VARIANT_ADD(unseen, accept)
+{
+	.symbol = "__inet_accept",
+	.serves = { "accepts" },
+};
+
+static bool is_on(const char *symbol)
+{
+	return symbol && !strcmp("on", lq_hook_str(symbol, "state"));
+}
+
+FIXTURE_SETUP(unseen)
+{
+	LQ_SETUP();
+	self->symbol = is_on(variant->symbol) ? variant->symbol :
+		       is_on(variant->instead) ? variant->instead : NULL;
+	if (!self->symbol)
+		SKIP(longjmp(_metadata->env, 1), "the kernel has no %s",
+		     variant->symbol);
+	if (!strcmp(self->symbol, "inet_csk_listen_start") &&
+	    is_on("inet_listen"))
+		SKIP(longjmp(_metadata->env, 1), "inet_listen stands in for it");
+	if (!lq_module_path())
+		SKIP(longjmp(_metadata->env, 1),
+		     "no module file: set LISTENQ_KO");
+}
+
+/* Leaves the whole module, not the copy. */
+FIXTURE_TEARDOWN(unseen)
+{
+	EXPECT_EQ(0, lq_unload());
+	EXPECT_EQ(0, lq_restore(true));
+}
+
+TEST_F(unseen, is_admitted)
+{
+	const char *const symbols[] = { self->symbol, NULL };
+	int error, lines, log, fd, gone, clients[3];
+
+	ASSERT_EQ(0, lq_unload());
+	error = load_copy(_metadata, symbols, NEVER_CALLED, &lines);
+	if (error == EKEYREJECTED)
+		SKIP(return, "only signed modules may be loaded");
+	ASSERT_EQ(0, error);
+	EXPECT_EQ(0, lines);
+	EXPECT_STREQ("on", lq_hook_str(NEVER_CALLED, "state"));
+
+	log = lq_open_log();
+	fd = lq_listener(AF_INET, 5);
+	for (int i = 0; i < 3; i++)
+		clients[i] = lq_connect(fd);
+	ASSERT_TRUE(lq_wait_until(lq_num(fd, "acceptq") == 3));
+	lq_accept(fd);
+	lq_accept(fd);
+	if (variant->again)
+		lq_listen(fd, 6);
+	gone = lq_listener(AF_INET, 5);
+	EXPECT_TRUE(lq_listed(gone));
+	close(gone);
+	/* Each write makes the module look around. */
+	for (int i = 0; i < 4; i++)
+		ASSERT_EQ(0, lq_clamp("flush\n"));
+
+	EXPECT_STREQ("silenced", lq_hook_str(NEVER_CALLED, "state"));
+	EXPECT_EQ(1, count_log(log, NEVER_CALLED));
+	for (int i = 0; variant->serves[i]; i++) {
+		EXPECT_STREQ("-", lq_str(fd, variant->serves[i])) {
+			TH_LOG("%s", variant->serves[i]);
+		}
+	}
+	EXPECT_EQ(variant->again ? 6 : 5, lq_num(fd, "limit"));
+	lq_close_all(clients, 3);
+	close(fd);
 }
 
 TEST_HARNESS_MAIN

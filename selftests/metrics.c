@@ -13,37 +13,13 @@
 
 #include "kselftest_harness.h"
 #include "listenq.h"
-#include "tool.h"
+#include "samples.h"
 
 /* Of somebody who has waited, so that several buckets have some. */
 #define WAIT_MS	60
 
 /* A process whose number a namespace has for a name; 0 while there is none. */
 static int named;
-
-/*
- * The value of the only sample of @name whose labels have @labels in them; NAN
- * where there is none.
- */
-static double sample(const char *name, const char *labels)
-{
-	size_t length = strlen(name);
-	double value = NAN;
-	char line[1024];
-
-	for (const char *at = output; *at; at += strcspn(at, "\n") + 1) {
-		snprintf(line, sizeof(line), "%.*s", (int)strcspn(at, "\n"),
-			 at);
-		if (strncmp(line, name, length) ||
-		    (line[length] != ' ' && line[length] != '{') ||
-		    !strstr(line, labels))
-			continue;
-		if (!isnan(value))
-			errx(1, "two samples: %s %s", name, labels);
-		value = atof(strrchr(line, ' ') + 1);
-	}
-	return value;
-}
 
 static long long nearest(double value)
 {
@@ -64,18 +40,6 @@ static const char *labels_of(int fd)
 static double of(int fd, const char *name)
 {
 	return sample(name, labels_of(fd));
-}
-
-/* How many samples of @name there are. */
-static int samples(const char *name)
-{
-	size_t length = strlen(name);
-	int count = 0;
-
-	for (const char *at = output; *at; at += strcspn(at, "\n") + 1)
-		count += !strncmp(at, name, length) &&
-			 (at[length] == '{' || at[length] == ' ');
-	return count;
 }
 
 static int by_text(const void *a, const void *b)
@@ -131,6 +95,10 @@ static const struct {
 	{ "listenq_syn_queue_drops_total", "synq_drops", 1 },
 	{ "listenq_syncookies_total", "syncookies", 1 },
 	{ "listenq_socket_drops_total", "sk_drops", 1 },
+	{ "listenq_overflows_ack_total", "overflows_ack", 1 },
+	{ "listenq_syn_queue_reserved_drops_total", "synq_reserved", 1 },
+	{ "listenq_accept_queue_peak_1m", "acceptq_peak_1m", 1 },
+	{ "listenq_syn_queue_peak_1m", "synq_peak_1m", 1 },
 	/* Time goes on, and never back. */
 	{ "listenq_accept_queue_oldest_seconds", "acceptq_oldest_ms", 0.001 },
 };
@@ -283,6 +251,179 @@ static void copy_files(const char *file, const char *program)
 	change_file(file, program);
 }
 
+/*
+ * What each metric shows, of the files that tool.h has samples of. Of a listener
+ * where nothing has happened, what is rare has no sample.
+ */
+static const struct {
+	const char *name, *file, *column;
+	bool rare;
+} books[] = {
+	{ "listenq_overflows_ack_total", "sockets", "overflows_ack" },
+	{ "listenq_syn_queue_reserved_drops_total", "sockets", "synq_reserved" },
+	{ "listenq_accept_queue_peak_1m", "sockets", "acceptq_peak_1m" },
+	{ "listenq_syn_queue_peak_1m", "sockets", "synq_peak_1m" },
+	{ "listenq_reuseport_sockets", "sockets", "group" },
+	{ "listenq_fastopen_queue_length", "sockets", "fastopenq" },
+	{ "listenq_fastopen_queue_limit", "sockets", "fastopenq_limit" },
+	{ "listenq_requests_total", "handshakes", "requests" },
+	{ "listenq_requests_finished_total", "handshakes", "finished" },
+	{ "listenq_requests_expired_total", "handshakes", "expired" },
+	{ "listenq_requests_reset_total", "handshakes", "reset" },
+	{ "listenq_requests_joined_total", "handshakes", "joined", true },
+	{ "listenq_requests_carried_total", "handshakes", "carried_requests", true },
+	{ "listenq_connections_carried_total", "handshakes", "carried_connections", true },
+	{ "listenq_synacks_resent_total", "handshakes", "resent" },
+	{ "listenq_syncookies_finished_total", "handshakes", "cookies_finished", true },
+	{ "listenq_syncookies_failed_total", "handshakes", "cookies_failed", true },
+	{ "listenq_syns_failed_total", "handshakes", "failed" },
+	{ "listenq_fastopens_total", "handshakes", "fastopens", true },
+	{ "listenq_fastopen_overflows_total", "handshakes", "fastopen_overflows", true },
+	{ "listenq_handshake_seconds_count", "handshakes", "count", true },
+}, sums[] = {
+	{ "listenq_namespace_syns_total", "totals", "syns" },
+	{ "listenq_namespace_requests_total", "totals", "requests" },
+	{ "listenq_namespace_requests_finished_total", "totals", "finished" },
+	{ "listenq_namespace_requests_expired_total", "totals", "expired" },
+	{ "listenq_namespace_requests_reset_total", "totals", "reset" },
+	{ "listenq_namespace_requests_joined_total", "totals", "joined" },
+	{ "listenq_namespace_requests_carried_total", "totals", "carried_requests" },
+	{ "listenq_namespace_requests_abandoned_total", "totals", "abandoned" },
+	{ "listenq_namespace_synacks_resent_total", "totals", "resent" },
+	{ "listenq_namespace_accepts_total", "totals", "accepts" },
+	{ "listenq_namespace_connections_carried_total", "totals", "carried_connections" },
+	{ "listenq_namespace_connections_unaccepted_total", "totals", "unaccepted" },
+	{ "listenq_namespace_overflows_total", "totals", "overflows" },
+	{ "listenq_namespace_overflows_ack_total", "totals", "overflows_ack" },
+	{ "listenq_namespace_syn_queue_drops_total", "totals", "synq_drops" },
+	{ "listenq_namespace_syn_queue_reserved_drops_total", "totals", "synq_reserved" },
+	{ "listenq_namespace_syns_failed_total", "totals", "failed" },
+	{ "listenq_namespace_syncookies_total", "totals", "syncookies" },
+	{ "listenq_namespace_syncookies_finished_total", "totals", "cookies_finished" },
+	{ "listenq_namespace_syncookies_failed_total", "totals", "cookies_failed" },
+	{ "listenq_namespace_fastopens_total", "totals", "fastopens" },
+	{ "listenq_namespace_fastopen_overflows_total", "totals", "fastopen_overflows" },
+};
+
+static long long sample_cell(const char *file, int row, const char *column)
+{
+	struct lq_table *table;
+	long long value;
+	char path[64];
+
+	snprintf(path, sizeof(path), "net/listenq/%s", file);
+	table = lq_read(path);
+	value = lq_cell_num(table, row, column);
+	lq_free(table);
+	return value;
+}
+
+/* How many samples of @output have @label. */
+static int labelled(const char *label)
+{
+	int count = 0;
+
+	for (const char *at = output; (at = strstr(at, label)); at++)
+		count++;
+	return count;
+}
+
+TEST_F(metrics, books)
+{
+	static const char * const ports[] = {
+		"port=\"7001\"", "port=\"7002\"", "port=\"7003\"",
+	};
+	int all, idle;
+
+	write_sample();
+	ASSERT_EQ(DONE, tool("--proc . -m"));
+	EXPECT_TRUE(unique());
+	for (size_t i = 0; i < ARRAY_SIZE(books); i++)
+		for (size_t row = 0; row < ARRAY_SIZE(ports); row++) {
+			long long value = sample_cell(books[i].file, row,
+						      books[i].column);
+			double shown = sample(books[i].name, ports[row]);
+			bool none = value == LQ_NONE ||
+				    (!value && books[i].rare);
+
+			EXPECT_TRUE(row || (value != LQ_NONE && value));
+			EXPECT_TRUE(none ? isnan(shown) : shown == value) {
+				TH_LOG("%s: %f", books[i].name, shown);
+			}
+		}
+	for (size_t i = 0; i < ARRAY_SIZE(sums); i++)
+		EXPECT_EQ(sample_cell("totals", 0, sums[i].column),
+			  sample(sums[i].name, ""));
+	/* Documentation/monitoring.rst says how many. */
+	all = labelled(ports[0]);
+	idle = labelled(ports[1]);
+	EXPECT_EQ(76, all);
+	EXPECT_EQ(46, idle);
+	EXPECT_GT(18, labelled(ports[2]));
+
+	/* Once there may be some, they are counted from 0. */
+	change_sample("sockets", "$3 == \"b2\" { $23 = 1; $NF = 5 } 1");
+	ASSERT_EQ(DONE, tool("--proc . -m"));
+	EXPECT_EQ(0, sample("listenq_fastopens_total", ports[1]));
+	EXPECT_EQ(0, sample("listenq_fastopen_overflows_total", ports[1]));
+	EXPECT_EQ(0, sample("listenq_syncookies_failed_total", ports[1]));
+
+	/* An older module has none of it, and all of the rest. */
+	write_old_sample();
+	ASSERT_EQ(DONE, tool("--proc . -m"));
+	for (size_t i = 0; i < ARRAY_SIZE(books); i++)
+		EXPECT_EQ(0, samples(books[i].name));
+	EXPECT_EQ(201, sample("listenq_syns_total", ports[0]));
+	EXPECT_EQ(0, samples("listenq_namespace_requests_total"));
+	EXPECT_EQ(405, sample("listenq_namespace_syncookies_total", ""));
+}
+
+/* In seconds, each bucket with those before it. */
+TEST_F(metrics, handshakes)
+{
+	static const char name[] = "listenq_handshake_seconds_bucket";
+	char label[64];
+	int sum = 0;
+
+	write_sample();
+	ASSERT_EQ(DONE, tool("--proc . -m"));
+	for (int i = 0; i < 16; i++) {
+		sum += i + 1;
+		if (i < 15)
+			snprintf(label, sizeof(label), "le=\"%.6f\"",
+				 (256 << i) / 1e6);
+		else
+			strcpy(label, "le=\"+Inf\"");
+		EXPECT_EQ(sum, sample(name, label)) {
+			TH_LOG("%s", label);
+		}
+	}
+	EXPECT_EQ(16, samples(name));
+	EXPECT_EQ(4.2, sample("listenq_handshake_seconds_sum", ""));
+	EXPECT_TRUE(says("# TYPE listenq_handshake_seconds histogram\n"));
+	/* That of the waits is the same as ever. */
+	EXPECT_EQ(1, sample("listenq_accept_wait_seconds_bucket",
+			    "port=\"7001\",process=\"all\",le=\"0.004\""));
+	EXPECT_EQ(272, sample("listenq_accept_wait_seconds_sum", "7001"));
+
+	/* Two with the same labels are one; half of them are none. */
+	for (int known = 1; known >= 0; known--) {
+		write_sample();
+		ASSERT_EQ(0, run("cd net/listenq;"
+				 " sed -i 's/:7002/:7001/; s/idle/all/' *;"
+				 " sed -i '/^b2/s/ 0/ %s/g' handshakes",
+				 known ? "7" : "-"));
+		ASSERT_EQ(DONE, tool("--proc . -m"));
+		EXPECT_EQ(known ? 16 : 0, samples(name));
+		if (!known)
+			continue;
+		EXPECT_EQ(136 + 16 * 7, sample(name, "le=\"+Inf\""));
+		EXPECT_EQ(8, sample(name, "le=\"0.000256\""));
+		EXPECT_EQ(301 + 7, sample("listenq_requests_total", "7001"));
+		EXPECT_EQ(80, sample("listenq_accept_queue_peak_1m", "7001"));
+	}
+}
+
 /* What is not known has no sample, not one that is 0. */
 TEST_F(metrics, unknown)
 {
@@ -340,6 +481,7 @@ TEST_F(metrics, groups)
 	EXPECT_TRUE(unique());
 	EXPECT_EQ(1, samples("listenq_sockets"));
 	EXPECT_EQ(2, of(one, "listenq_sockets"));
+	EXPECT_EQ(2, of(one, "listenq_reuseport_sockets"));
 	EXPECT_EQ(2, sample("listenq_listeners", ""));
 	for (size_t i = 0; i < ARRAY_SIZE(figures); i++) {
 		long long a = lq_num(one, figures[i].column);
@@ -369,6 +511,48 @@ TEST_F(metrics, groups)
 	EXPECT_EQ(0, samples("listenq_syns_total"));
 	EXPECT_EQ(0, samples("listenq_backlog_asked"));
 	EXPECT_EQ(1, samples("listenq_accept_queue_peak"));
+}
+
+/* The books of a real listener, and of its namespace when it is gone. */
+TEST_F(metrics, real_books)
+{
+	int fd = lq_listener(AF_INET, 5), strangers;
+	struct lq_table *table;
+	char labels[128];
+
+	for (int i = 0; i < 3; i++)
+		lq_enqueue(fd);
+	lq_accept(fd);
+	lq_dummy_up();
+	strangers = lq_listener_any(AF_INET, 50);
+	lq_send_syns(AF_INET, lq_port(strangers), 0, 7);
+	EXPECT_TRUE(lq_wait_until(lq_num(strangers, "synq") == 7));
+	ASSERT_EQ(DONE, tool("-m"));
+	EXPECT_EQ(3, of(fd, "listenq_requests_total"));
+	EXPECT_EQ(3, of(fd, "listenq_requests_finished_total"));
+	EXPECT_EQ(0, of(fd, "listenq_requests_expired_total"));
+	EXPECT_EQ(3, of(fd, "listenq_handshake_seconds_count"));
+	EXPECT_EQ(3, of(fd, "listenq_accept_queue_peak_1m"));
+
+	table = lq_read("/proc/net/listenq/handshakes");
+	snprintf(labels, sizeof(labels), "%s,process=\"metrics\",le=\"+Inf\"",
+		 labels_of(fd));
+	EXPECT_EQ(atoll(lq_cell(table, lq_row(table, fd), "count")),
+		  sample("listenq_handshake_seconds_bucket", labels));
+	EXPECT_EQ(atoll(lq_cell(table, lq_row(table, fd), "sum_us")),
+		  nearest(1e6 * of(fd, "listenq_handshake_seconds_sum")));
+	lq_free(table);
+
+	snprintf(labels, sizeof(labels), "port=\"%d\"", lq_port(strangers));
+	EXPECT_EQ(7, sample("listenq_requests_total", labels));
+	EXPECT_EQ(7, sample("listenq_syn_queue_peak_1m", labels));
+
+	close(fd);
+	close(strangers);
+	ASSERT_EQ(DONE, tool("-m"));
+	EXPECT_EQ(2, sample("listenq_namespace_connections_unaccepted_total", ""));
+	EXPECT_EQ(7, sample("listenq_namespace_requests_abandoned_total", ""));
+	EXPECT_EQ(10, sample("listenq_namespace_requests_total", ""));
 }
 
 /* A name can be anything, and stays one label of one line. */
@@ -401,7 +585,7 @@ TEST_F(metrics, names)
 	}
 }
 
-/* Whose ports are the lowest are kept, whatever the others do. */
+/* Of those of one age, whose ports are the lowest are kept, whatever the others do. */
 TEST_F(metrics, cap)
 {
 	enum { PORT = 20000, COUNT = 12, MAX = 5 };
@@ -439,6 +623,12 @@ TEST_F(metrics, cap)
 	EXPECT_EQ(1, sample("listenq_namespaces_omitted", ""));
 	ASSERT_EQ(DONE, tool("-m --max %d", COUNT));
 	EXPECT_EQ(0, sample("listenq_listeners_omitted", ""));
+	/* The oldest come first, if they are older than the others by far. */
+	write_sample();
+	change_sample("sockets", "$3 == \"c3\" { $18 = 3600000 } 1");
+	ASSERT_EQ(DONE, tool("--proc . -m --max 1"));
+	EXPECT_EQ(1, sample("listenq_sockets", "port=\"7003\""));
+	EXPECT_EQ(2, sample("listenq_listeners_omitted", ""));
 	/* Filters come first. */
 	ASSERT_EQ(DONE, tool("-m --max 1 -p %d", PORT + COUNT - 1));
 	EXPECT_EQ(1, samples("listenq_sockets"));
@@ -457,7 +647,7 @@ TEST_F(metrics, namespaces)
 	ASSERT_EQ(DONE, tool("-am"));
 	EXPECT_TRUE(unique());
 	snprintf(labels, sizeof(labels),
-		 "{netns=\"lqmetrics\",proto=\"tcp\",address=\"127.0.0.1\",port=\"%d\",",
+		 "{netns=\"lqmetrics\",proto=\"tcp\",address=\"127.0.0.1\",port=\"%d\"}",
 		 port);
 	EXPECT_EQ(7, sample("listenq_backlog_limit", labels));
 	EXPECT_EQ(3, sample("listenq_namespace_syns_total",
@@ -522,6 +712,8 @@ TEST_F(metrics, hooks)
 			EXPECT_EQ(atof(lq_cell(table, row, "nmissed")),
 				  sample("listenq_hook_missed_total", label));
 			on++;
+		} else if (!strcmp(state, "silenced")) {
+			EXPECT_EQ(0, sample("listenq_hook_active", label));
 		} else {
 			/* No sample is equal to nothing. */
 			EXPECT_EQ(!strcmp(state, "missing"),
@@ -594,6 +786,7 @@ TEST_F(metrics, file)
 	static const char * const wrong[] = {
 		"-m -o /nowhere/x.prom", "-m -o /tmp", "-o /tmp/x", "--max 4",
 		"-m -o /dev/null", "-m --max -1", "-m --max x", "-m -j",
+		"-m --names x", "--names own",
 		"--metrics=json", "-m >/dev/full",
 	};
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
@@ -651,15 +844,17 @@ TEST_F(metrics, broken)
 		{ "sockets", "NR > 1 { $15 = \"9223372036854775807\" } 1", TROUBLE },
 		{ "sockets", "NR > 1 { $2 = \"-\"; $7 = \"-\" } 1", DONE },
 	};
-	const char *valgrind = have("valgrind") ? VALGRIND : "";
+	const char *valgrind = hurry() || !have("valgrind") ? "$LISTENQ" :
+			       VALGRIND " $LISTENQ_PLAIN";
 
 	full_listener(1);
 	lq_listener(lq_family(1), 1);
-	EXPECT_RUN(DONE, run("%s $LISTENQ -am 2>&1", valgrind));
+	EXPECT_RUN(DONE, run("%s -am 2>&1", valgrind));
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		copy_files(files[i].file, files[i].program);
-		EXPECT_RUN(files[i].status, run("%s $LISTENQ --proc . -m 2>&1",
-						files[i].checked ? valgrind : ""));
+		EXPECT_RUN(files[i].status, run("%s --proc . -m 2>&1",
+						files[i].checked ? valgrind :
+								   "$LISTENQ"));
 		EXPECT_EQ(files[i].status == TROUBLE, is_complaint()) {
 			TH_LOG("%zu: %.300s", i, output);
 		}

@@ -11,7 +11,7 @@
 
 /* What the file takes. */
 #define MOST_RULES	1024
-#define MOST_BYTES	65536
+#define MOST_BYTES	524288
 
 /* "*" is 0 to 65535, so it is wider than all that have ports. */
 struct rule {

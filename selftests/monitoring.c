@@ -9,6 +9,7 @@
  */
 
 #define _GNU_SOURCE
+#include <netinet/tcp.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
@@ -34,6 +35,11 @@ static const char *data(void)
 	return getenv("LISTENQ_DATA") ?: "/usr/local/share/listenq";
 }
 
+/* As the machine had it. */
+static int fastopen_before = -1;
+#define FASTOPEN		"/proc/sys/net/ipv4/tcp_fastopen"
+#define FASTOPEN_SERVER		2
+
 /* What TEXTFILE has is in output afterwards. */
 static bool written(const char *line)
 {
@@ -52,6 +58,8 @@ static void clean_up(void)
 	run("systemctl stop prometheus-node-exporter 2>&1");
 	run("rm -rf " DROP_INS " && systemctl daemon-reload");
 	run("{ echo flush >" LQ_CLAMP "; } 2>/dev/null");
+	if (fastopen_before >= 0)
+		run("echo %d >" FASTOPEN, fastopen_before);
 	run("[ ! -e " AWAY " ] || { rm -rf " TEXTFILES "; mv " AWAY " " TEXTFILES "; }");
 	run("systemctl reset-failed 2>&1; rm -rf " FOLDER " " TEXTFILE);
 }
@@ -176,8 +184,8 @@ TEST_F_TIMEOUT(monitoring, service, SLOW_TIMEOUT)
 	EXPECT_RUN(0, start_service());
 	EXPECT_TRUE(written("listenq_up 1\n"));
 	snprintf(line, sizeof(line),
-		 "listenq_backlog_limit{netns=\"%d\",proto=\"tcp\",address=\"127.0.0.1\",port=\"%d\",%s} 7\n",
-		 other, port, "process=\"elsewhere\"");
+		 "listenq_backlog_limit{netns=\"%d\",proto=\"tcp\",address=\"127.0.0.1\",port=\"%d\"} 7\n",
+		 other, port);
 	EXPECT_TRUE(written(line)) {
 		TH_LOG("no %s", line);
 	}
@@ -364,11 +372,13 @@ static int read_queries(const char *file, const char *script,
 	return count;
 }
 
+#define LOST	"ALERTS{alertname=\"ListenqConnectionsLost\",alertstate=\"firing\"}"
+
 TEST_F_TIMEOUT(monitoring, prometheus, SLOW_TIMEOUT)
 {
 	static char expressions[64][2048];
 	long long first, second;
-	int full, cut, ruled, all, somaxconn, count;
+	int full, cut, ruled, all, fast, doomed, somaxconn, count, limit = 5;
 	pid_t load, prometheus;
 	char *names;
 
@@ -402,6 +412,14 @@ TEST_F_TIMEOUT(monitoring, prometheus, SLOW_TIMEOUT)
 	all = lq_port(lq_listener(AF_INET, INT_MAX));
 	ASSERT_EQ(0, lq_clampf("%d force 3", ruled));
 	full = full_listener(2);
+	fastopen_before = lq_read_number(FASTOPEN);
+	ASSERT_EQ(0, run("echo %d >" FASTOPEN, fastopen_before | FASTOPEN_SERVER));
+	fast = lq_listener(AF_INET, 5);
+	ASSERT_EQ(0, setsockopt(fast, IPPROTO_TCP, TCP_FASTOPEN, &limit,
+				sizeof(limit)));
+	doomed = lq_listener(AF_INET, 5);
+	lq_enqueue(doomed);
+	lq_enqueue(doomed);
 	ASSERT_EQ(0, start_service());
 	EXPECT_TRUE(lq_wait_until(has_alert("ListenqOverflows", "firing",
 					    full))) {
@@ -409,6 +427,15 @@ TEST_F_TIMEOUT(monitoring, prometheus, SLOW_TIMEOUT)
 	}
 	/* These have to last, and so are not raised yet. */
 	EXPECT_TRUE(has_alert("ListenqAcceptQueueFilling", "pending", full)) {
+		TH_LOG("%s", output);
+	}
+
+	/* Two that nobody has accepted go with their listener. */
+	EXPECT_TRUE(lq_wait_until(has_data(of_port("listenq_sockets",
+						   lq_port(doomed)))));
+	EXPECT_FALSE(has_data(LOST));
+	close(doomed);
+	EXPECT_TRUE(lq_wait_until(has_data(LOST))) {
 		TH_LOG("%s", output);
 	}
 
@@ -432,7 +459,7 @@ TEST_F_TIMEOUT(monitoring, prometheus, SLOW_TIMEOUT)
 		}
 	}
 	/* All names in them are those of metrics that are there. */
-	ASSERT_EQ(0, run("cd $DATA; grep -ho 'listenq_[a-z_]*' *.rules.yml *.json | sort -u"));
+	ASSERT_EQ(0, run("cd $DATA; grep -ho 'listenq_[a-z0-9_]*' *.rules.yml *.json | sort -u"));
 	names = strdup(output);
 	count = 0;
 	for (char *name = strtok(names, "\n"); name; name = strtok(NULL, "\n")) {

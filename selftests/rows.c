@@ -91,6 +91,8 @@ TEST_F(rows, columns_stand_in_their_order)
 		"acceptq_peak", "acceptq_oldest_ms", "synq", "synq_young",
 		"synq_peak", "since_ms", "syns", "accepts", "overflows",
 		"synq_drops", "syncookies", "sk_drops", "since_overflow_ms",
+		"overflows_ack", "synq_reserved", "acceptq_peak_1m",
+		"synq_peak_1m", "group", "fastopenq", "fastopenq_limit",
 	};
 	struct lq_table *table = lq_read(LQ_SOCKETS);
 
@@ -108,6 +110,8 @@ TEST_F(rows, modes_of_the_files)
 	} files[] = {
 		{ LQ_SOCKETS, 0644 }, { LQ_HOOKS, 0444 }, { LQ_CLAMP, 0644 },
 		{ LQ_TOTALS, 0444 }, { LQ_WAITS, 0444 },
+		{ LQ_HANDSHAKES, 0444 }, { LQ_REFUSED, 0400 },
+		{ LQ_DROPS, 0444 }, { LQ_UNIX, 0444 },
 	};
 	struct stat st;
 
@@ -121,7 +125,8 @@ TEST_F(rows, modes_of_the_files)
 TEST_F(rows, what_does_not_apply_reads_as_a_dash)
 {
 	static const char * const cols[] = {
-		"rule", "acceptq_oldest_ms", "since_overflow_ms",
+		"rule", "acceptq_oldest_ms", "since_overflow_ms", "group",
+		"fastopenq", "fastopenq_limit",
 	};
 	int fd = lq_listener(AF_INET, 1);
 

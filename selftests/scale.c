@@ -21,6 +21,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -32,8 +33,11 @@
 #define NAMESPACES	lq_scaled(200)
 #define BACK_TO_BACK	1024
 #define AT_ONCE		lq_scaled(2000)
-/* Bytes of slab that a listener may cost. */
-#define BUDGET		384
+/* Bytes of slab that a listener may cost: a record's 640, and what is left over. */
+#define BUDGET		704
+/* The same where the allocator fills sheaves, from 6.18 on, which leaves slabs in part. */
+#define BUDGET_SHEAVES	800
+#define RECORD_CACHE	"/sys/kernel/slab/listenq_record"
 
 /* Shared with children; whatever the scale, BACK_TO_BACK fit as well. */
 static int *room_for_many(void)
@@ -168,73 +172,81 @@ static pid_t come_and_go(int family, int port)
 	}
 }
 
+/* Each read() begins anew: byte by byte, a fifth of the listeners do. */
 FIXTURE_VARIANT(scale)
 {
 	size_t chunk;
+	int part;
 };
 
 FIXTURE_VARIANT_ADD(scale, by_1)
 {
 	.chunk = 1,
+	.part = 5,
 };
 
 FIXTURE_VARIANT_ADD(scale, by_7)
 {
 	.chunk = 7,
+	.part = 1,
 };
 
 FIXTURE_VARIANT_ADD(scale, by_4096)
 {
 	.chunk = 4096,
+	.part = 1,
 };
 
 FIXTURE_VARIANT_ADD(scale, by_65536)
 {
 	.chunk = 65536,
+	.part = 1,
 };
 
 TEST_F_TIMEOUT(scale, none_lost_or_twice, 240)
 {
 	pid_t churn = come_and_go(AF_UNSPEC, 0);
+	int count = MANY / variant->part;
 	struct lq_table *table;
 
-	bind_many(self->fds, MANY);
-	for (int i = 0; i < MANY; i++)
+	bind_many(self->fds, count);
+	for (int i = 0; i < count; i++)
 		lq_listen(self->fds[i], 1);
 
 	table = lq_read_chunks(LQ_SOCKETS, variant->chunk);
-	EXPECT_GE(table->nrows, MANY);
-	EXPECT_EQ(0, not_once(table, self->fds, MANY));
+	EXPECT_GE(table->nrows, count);
+	EXPECT_EQ(0, not_once(table, self->fds, count));
 	lq_free(table);
 
 	kill(churn, SIGKILL);
 	lq_reap(churn);
-	close_many(self->fds, MANY);
+	close_many(self->fds, count);
 }
 
 /* One bucket of the hash holds them all, and those that come and go. */
-static int group_not_once(int family, size_t chunk, int *fds)
+static int group_not_once(int family, size_t chunk, int *fds, int count)
 {
-	int port = make_group(family, fds, GROUP / 2);
+	int port = make_group(family, fds, count / 2);
 	pid_t churn = come_and_go(family, port);
 	struct lq_table *table;
 	int bad;
 
-	for (int i = GROUP / 2; i < GROUP; i++)
+	for (int i = count / 2; i < count; i++)
 		fds[i] = member(family, port);
 	table = lq_read_chunks(LQ_SOCKETS, chunk);
-	bad = not_once(table, fds, GROUP);
+	bad = not_once(table, fds, count);
 	lq_free(table);
 
 	kill(churn, SIGKILL);
 	lq_reap(churn);
-	close_many(fds, GROUP);
+	close_many(fds, count);
 	return bad;
 }
 
 TEST_F_TIMEOUT(scale, group_none_lost_or_twice, 240)
 {
-	EXPECT_EQ(0, group_not_once(AF_INET, variant->chunk, self->fds));
+	EXPECT_EQ(0, group_not_once(AF_INET, variant->chunk, self->fds,
+				    GROUP / variant->part));
 }
 
 FIXTURE(many)
@@ -255,7 +267,7 @@ FIXTURE_TEARDOWN(many)
 /* The kernel adds new members behind the others there, and not before them. */
 TEST_F_TIMEOUT(many, reuseport_group6, 120)
 {
-	EXPECT_EQ(0, group_not_once(AF_INET6, 4096, self->fds));
+	EXPECT_EQ(0, group_not_once(AF_INET6, 4096, self->fds, GROUP));
 }
 
 /* One bucket of the hash holds them all. */
@@ -321,24 +333,33 @@ static void burn_cookies(int count)
 	}
 }
 
-static long long ms_to_read(const char *path)
+/* What it takes of this process' own time. */
+static clock_t time_to_read(const char *path)
 {
-	long long start = lq_now_ms();
+	clock_t start = clock();
 	static char buffer[65536];
+	int fd = open(path, O_RDONLY);
 	ssize_t got;
 
-	for (int i = 0; i < 3; i++) {
-		int fd = open(path, O_RDONLY);
+	if (fd < 0)
+		err(1, "%s", path);
+	while ((got = read(fd, buffer, sizeof(buffer))) > 0)
+		;
+	if (got < 0)
+		err(1, "%s", path);
+	close(fd);
+	return clock() - start;
+}
 
-		if (fd < 0)
-			err(1, "%s", path);
-		while ((got = read(fd, buffer, sizeof(buffer))) > 0)
-			;
-		if (got < 0)
-			err(1, "%s", path);
-		close(fd);
+/* The quickest of some reads of each: others take their time, too. */
+static void quickest(const char * const paths[2], clock_t times[2])
+{
+	for (int i = 0; i < 10; i++) {
+		clock_t now = time_to_read(paths[i % 2]);
+
+		if (i < 2 || now < times[i % 2])
+			times[i % 2] = now;
 	}
-	return lq_now_ms() - start;
 }
 
 /*
@@ -347,9 +368,11 @@ static long long ms_to_read(const char *path)
  */
 TEST_F_TIMEOUT(many, reuseport_group_with_gaps, 120)
 {
+	static const char * const paths[] = { LQ_SOCKETS, "/proc/net/tcp" };
 	static bool late[MOST];
 	struct lq_table *table;
 	int n = 0, port = 0;
+	clock_t times[2];
 	cpu_set_t here;
 
 	CPU_ZERO(&here);
@@ -377,7 +400,8 @@ TEST_F_TIMEOUT(many, reuseport_group_with_gaps, 120)
 	EXPECT_EQ(GROUP, table->nrows);
 	EXPECT_EQ(0, not_once(table, self->fds, GROUP));
 	lq_free(table);
-	EXPECT_LT(ms_to_read(LQ_SOCKETS), ms_to_read("/proc/net/tcp"));
+	quickest(paths, times);
+	EXPECT_LT(times[0], times[1]);
 	close_many(self->fds, GROUP);
 }
 
@@ -543,11 +567,11 @@ static long long file_number(const char *dir, const char *name)
  */
 static long long record_bytes(void)
 {
-	static const char dir[] = "/sys/kernel/slab/listenq_record";
+	static const char dir[] = RECORD_CACHE;
 	long long slabs, order;
 
 	/* Without CONFIG_SLUB_DEBUG the folder is there, and this is not. */
-	if (access("/sys/kernel/slab/listenq_record/slabs", F_OK))
+	if (access(RECORD_CACHE "/slabs", F_OK))
 		return -1;
 	slabs = file_number(dir, "slabs");
 	order = file_number(dir, "order");
@@ -557,6 +581,7 @@ static long long record_bytes(void)
 
 TEST_F_TIMEOUT(many, memory, 200)
 {
+	bool sheaves = !access(RECORD_CACHE "/sheaf_capacity", F_OK);
 	long long before = record_bytes();
 	long long each;
 
@@ -567,7 +592,7 @@ TEST_F_TIMEOUT(many, memory, 200)
 		lq_listen(self->fds[i], 1);
 	each = (record_bytes() - before) / MANY;
 	TH_LOG("%lld bytes of slab a listener", each);
-	EXPECT_LE(each, BUDGET);
+	EXPECT_LE(each, sheaves ? BUDGET_SHEAVES : BUDGET);
 	/* They do have records, the first 1,088 of them from the pool. */
 	if (MANY > 5000)
 		EXPECT_GE(each, 64);

@@ -27,7 +27,7 @@
 #define SOMAXCONN_FILE	"/sys/module/listenq/parameters/somaxconn"
 
 static const char * const files[] = {
-	LQ_SOCKETS, LQ_WAITS, LQ_TOTALS, LQ_HOOKS, LQ_CLAMP,
+	LQ_SOCKETS, LQ_WAITS, LQ_TOTALS, LQ_HOOKS, LQ_CLAMP, LQ_UNIX,
 };
 
 FIXTURE(security)
@@ -123,8 +123,11 @@ static ssize_t try_read(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char text[4096];
-	ssize_t len = read(fd, text, sizeof(text));
+	ssize_t len;
 
+	if (fd < 0)
+		return -1;
+	len = read(fd, text, sizeof(text));
 	close(fd);
 	return len;
 }
@@ -198,6 +201,39 @@ TEST_F(security, other_namespaces_by_their_processes)
 
 	strcpy(cookie, lq_cookie_str(self->mine));
 	check_as(_metadata, variant->become, read_others, what);
+}
+
+static int try_open(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno;
+	close(fd);
+	return 0;
+}
+
+/* Who the clients are is told to who administers the namespace: root's, its own. */
+static int read_refusals(void *data)
+{
+	const char *theirs = data;
+	bool is_own = lq_netns_inode() != strtoul(theirs, NULL, 10);
+
+	if (!is_denied(try_open(strchr(theirs, '/'))))
+		return 11;
+	if (is_own ? try_open(LQ_REFUSED) : !is_denied(try_open(LQ_REFUSED)))
+		return 12;
+	return 0;
+}
+
+TEST_F(security, refusals_are_the_administrator_s)
+{
+	char theirs[96];
+
+	snprintf(theirs, sizeof(theirs), "%lu%s/refused", lq_netns_inode(),
+		 self->namespace);
+	EXPECT_EQ(0, try_open(LQ_REFUSED));
+	check_as(_metadata, variant->become, read_refusals, theirs);
 }
 
 static int write_parameters(void *data)
@@ -375,6 +411,48 @@ TEST_F(container, sees_and_resets_its_own)
 
 	check_ended(_metadata, start_container(look_around, NULL));
 	EXPECT_EQ(peak, lq_num(self->outside, "acceptq_peak"));
+}
+
+/* One who was turned away there, and nobody of outside. */
+static bool has_one_row(int fd)
+{
+	char text[1024], *row;
+	ssize_t len = pread(fd, text, sizeof(text) - 1, 0);
+
+	text[len < 0 ? 0 : len] = '\0';
+	row = strchr(text, '\n');
+	return row && strstr(row, "acceptq-syn") && strstr(row, " 1\n") &&
+	       !strchr(strstr(row, " 1\n") + 3, '\n');
+}
+
+/* It is at the open that somebody has to be allowed to read it. */
+static int look_at_refusals(void *data)
+{
+	int fd = lq_listener(AF_INET, 0);
+	int refused = open(LQ_REFUSED, O_RDONLY | O_CLOEXEC);
+
+	if (refused < 0)
+		return 11;
+	close(lq_enqueue(fd));
+	lq_turn_away(fd);
+	if (!lq_wait_until(has_one_row(refused)))
+		return 12;
+	lq_drop_net_admin();
+	if (try_open(LQ_REFUSED) != EPERM)
+		return 13;
+	return has_one_row(refused) ? 0 : 14;
+}
+
+TEST_F(container, sees_who_was_turned_away_there)
+{
+	int fd = lq_listener(AF_INET, 0);
+
+	close(lq_enqueue(fd));
+	for (int i = 0; i < 2; i++)
+		lq_turn_away(fd);
+	ASSERT_TRUE(lq_wait_until(lq_rows(LQ_REFUSED) == 2));
+	check_ended(_metadata, start_container(look_at_refusals, NULL));
+	EXPECT_EQ(2, lq_rows(LQ_REFUSED));
 }
 
 /* Hits are the machine's: how busy others are can be seen, not who. */

@@ -12,10 +12,7 @@
 
 #include "kselftest_harness.h"
 #include "listenq.h"
-#include "tool.h"
-
-/* A JVM starts slowly where the processor is emulated. */
-#define SLOW_TIMEOUT	240
+#include "servers.h"
 
 #define MAX_ROWS	64
 
@@ -24,36 +21,17 @@
 
 #define SOMAXCONN_HERE	1000
 
+/* What --check says of a queue that is full. */
+#define FULLEST		"fullest 127.0.0.1:8081 nginx: accept queue 1 of 0"
+
 #define NODE_SERVER	"require(\"net\").createServer()"
 
 /* What the tests write; in the servers' own folders, named so. */
 #define FOLDER		"/run/listenq"
-#define NGINX_CONF	"/etc/nginx/conf.d/listenq.conf"
 #define HAPROXY_CONF	FOLDER "/haproxy.cfg"
 #define HAPROXY_CONFS	"/etc/haproxy/haproxy.cfg -f " HAPROXY_CONF
 #define HAPROXY_SOCKET	"/run/haproxy/admin.sock"
 #define HAPROXY_DROPIN	"/run/systemd/system/haproxy.service.d"
-
-/* A command that must succeed; the number that it prints. */
-#define must(...)							\
-do {									\
-	if (run(__VA_ARGS__))						\
-		errx(1, "%s: %s", command, output);			\
-} while (0)
-#define number(...)	({ must(__VA_ARGS__); atoll(output); })
-
-static long long main_pid(const char *unit)
-{
-	return number("systemctl show --property MainPID --value %s", unit);
-}
-
-static void write_conf(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "w");
-
-	if (!file || fputs(text, file) < 0 || fclose(file))
-		err(1, "%s", path);
-}
 
 /* ---- listeners, by their port ---- */
 
@@ -179,23 +157,6 @@ static const char *workers_of(long long pid)
 	run("cat /proc/%lld/task/%lld/children 2>/dev/null", pid, pid);
 	snprintf(to, sizeof(text[0]), "%.255s", output);
 	return to;
-}
-
-/* Connections to @port, a request on each, until it is killed. */
-static pid_t load(int port, int connections)
-{
-	char clients[8], url[64];
-	pid_t pid = lq_fork();
-
-	if (pid)
-		return pid;
-	snprintf(clients, sizeof(clients), "-c%d", connections);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%d/", port);
-	if (!freopen("/dev/null", "w", stdout))
-		err(1, "/dev/null");
-	execlp("wrk", "wrk", "-t1", clients, "-d600s",
-	       "-H", "Connection: close", url, NULL);
-	err(1, "wrk");
 }
 
 /* What a server says to a question at its Unix socket. */
@@ -739,11 +700,16 @@ TEST_F_TIMEOUT(servers, nginx_overflows, SLOW_TIMEOUT)
 
 	/* Held, it has a queue that is full. */
 	must("systemctl freeze nginx");
-	ASSERT_TRUE(lq_wait_until(run("listenq --check 100") == 1));
-	EXPECT_TRUE(says("fullest 127.0.0.1:8081 nginx: accept queue 1 of 0"));
+	ASSERT_TRUE(lq_wait_until(run("listenq --check 100") == 1 &&
+				  strstr(output, FULLEST))) {
+		TH_LOG("%s", output);
+	}
 	lq_kill(wrk);
 	must("systemctl thaw nginx");
-	ASSERT_TRUE(lq_wait_until(!run("listenq --check 100")));
+	ASSERT_TRUE(lq_wait_until(!sum_at(8081, "acceptq")));
+	/* It was, in the last minute, and has refused clients. */
+	EXPECT_EQ(1, run("listenq --check 1000"));
+	EXPECT_TRUE(says("127.0.0.1:8081 nginx"));
 	for (tries = 0; tries < 100; tries++) {
 		grown = lq_netstat("ListenOverflows") - before;
 		overflows = sum_at(8081, "overflows");

@@ -11,10 +11,13 @@
 
 #include "listenq.h"
 
-/* The exit codes of the manual page. */
-enum { DONE, ABOVE, TROUBLE };
+/* The exit codes of the manual page, and those of --check. */
+enum { DONE, WRONG, TROUBLE, OK = 0, WARNING, CRITICAL, NOT_KNOWN };
 
-/* It takes its time where processors are emulated. */
+/*
+ * It takes its time where processors are emulated, and can't run what was built
+ * with sanitizers: plain_path().
+ */
 #define VALGRIND	"valgrind -q --error-exitcode=99 --leak-check=full"
 
 /* What was run last, and what it has printed. */
@@ -24,6 +27,12 @@ static char output[8 << 20];
 static inline const char *tool_path(void)
 {
 	return getenv("LISTENQ_TOOL") ?: "listenq";
+}
+
+/* The tool as it is installed, where tool_path() has sanitizers. */
+static inline const char *plain_path(void)
+{
+	return getenv("LISTENQ_PLAIN") ?: tool_path();
 }
 
 /* Runs a shell's command line; its exit code. */
@@ -67,6 +76,12 @@ static inline const char *lacks(const char *program)
 
 	snprintf(why, sizeof(why), "no %s", program);
 	return have(program) ? NULL : why;
+}
+
+/* The reason to skip a test that takes long, where `make check` alone or CI is run. */
+static inline const char *hurry(void)
+{
+	return getenv("LISTENQ_QUICK") ? "takes long: TESTS=all has it" : NULL;
 }
 
 /* Whether the output has @text; if not, it is shown. */
@@ -140,11 +155,155 @@ static inline const char *enter_folder(void)
 		return "no listenq(8): make tools, set LISTENQ_TOOL";
 	lq_set_somaxconn(4096);
 	setenv("LISTENQ", tool_path(), 1);
+	setenv("LISTENQ_PLAIN", plain_path(), 1);
 	unsetenv("NO_COLOR");
 	strcpy(folder, "/tmp/listenq-test.XXXXXX");
 	if (!mkdtemp(folder) || chdir(folder) || run("mkdir -p net/listenq"))
 		err(1, "%s", folder);
 	return NULL;
+}
+
+/* ---- files that a module could write, to be read with --proc ---- */
+
+/*
+ * Three listeners: one of which all is known, no two figures alike; one where
+ * nothing has happened; and one of which nothing is known.
+ */
+enum { SAMPLES = 3 };
+
+struct sample_column {
+	const char *name;
+	const char *value[SAMPLES];
+};
+
+#define COLUMN(name, all, idle, blind)	{ name, { all, idle, blind } }
+#define COUNT(name, all)		COLUMN(name, all, "0", "-")
+#define SAME(name, all)			{ name, { [0 ... SAMPLES - 1] = (all) } }
+#define ADDRESS COLUMN("local", "127.0.0.1:7001", "127.0.0.1:7002", "127.0.0.1:7003")
+#define COOKIE	COLUMN("cookie", "a1", "b2", "c3")
+
+static const struct sample_column sample_sockets[] = {
+	SAME("proto", "tcp"), ADDRESS, COOKIE,
+	COLUMN("inode", "901", "902", "903"), SAME("uid", "0"),
+	SAME("pid", "1"), COLUMN("comm", "all", "idle", "blind"),
+	SAME("asked", "8"), SAME("granted", "8"), SAME("limit", "8"),
+	SAME("rule", "-"), COLUMN("acceptq", "9", "0", "0"),
+	COUNT("acceptq_peak", "90"), COLUMN("acceptq_oldest_ms", "1000", "-", "-"),
+	COLUMN("synq", "5", "0", "0"), COLUMN("synq_young", "4", "0", "0"),
+	COUNT("synq_peak", "50"), SAME("since_ms", "60000"),
+	COUNT("syns", "201"), COUNT("accepts", "202"),
+	COUNT("overflows", "203"), COUNT("synq_drops", "204"),
+	COUNT("syncookies", "205"),
+	COLUMN("sk_drops", "206", "0", "0"),
+	COLUMN("since_overflow_ms", "1500", "-", "-"),
+	COUNT("overflows_ack", "107"), COUNT("synq_reserved", "208"),
+	COUNT("acceptq_peak_1m", "80"), COUNT("synq_peak_1m", "40"),
+	COLUMN("group", "3", "-", "-"), COLUMN("fastopenq", "17", "-", "-"),
+	COLUMN("fastopenq_limit", "18", "-", "-"),
+}, sample_waits[] = {
+	COOKIE, ADDRESS, COUNT("count", "136"), COUNT("sum_ms", "272000"),
+	COUNT("4ms", "1"), COUNT("8ms", "2"), COUNT("16ms", "3"),
+	COUNT("32ms", "4"), COUNT("64ms", "5"), COUNT("128ms", "6"),
+	COUNT("256ms", "7"), COUNT("512ms", "8"), COUNT("1024ms", "9"),
+	COUNT("2048ms", "10"), COUNT("4096ms", "11"), COUNT("8192ms", "12"),
+	COUNT("16384ms", "13"), COUNT("32768ms", "14"), COUNT("65536ms", "15"),
+	COUNT("more", "16"),
+}, sample_handshakes[] = {
+	COOKIE, ADDRESS, COUNT("syns", "201"),
+	COUNT("requests", "301"), COUNT("finished", "302"),
+	COUNT("expired", "303"), COUNT("reset", "304"), COUNT("resent", "305"),
+	COUNT("cookies_finished", "306"), COUNT("cookies_failed", "307"),
+	COUNT("fastopens", "308"), COUNT("fastopen_overflows", "309"),
+	COUNT("failed", "310"), COUNT("carried_requests", "311"),
+	COUNT("carried_connections", "312"),
+	COUNT("count", "136"), COUNT("sum_us", "4200000"),
+	COUNT("256us", "1"), COUNT("512us", "2"), COUNT("1024us", "3"),
+	COUNT("2048us", "4"), COUNT("4096us", "5"), COUNT("8192us", "6"),
+	COUNT("16384us", "7"), COUNT("32768us", "8"), COUNT("65536us", "9"),
+	COUNT("131072us", "10"), COUNT("262144us", "11"),
+	COUNT("524288us", "12"), COUNT("1048576us", "13"),
+	COUNT("2097152us", "14"), COUNT("4194304us", "15"),
+	COUNT("more", "16"),
+	COUNT("joined", "313"),
+}, sample_totals[] = {
+	COUNT("syns", "401"), COUNT("accepts", "402"),
+	COUNT("overflows", "503"), COUNT("synq_drops", "404"),
+	COUNT("syncookies", "405"), COUNT("requests", "406"),
+	COUNT("finished", "407"), COUNT("expired", "408"),
+	COUNT("reset", "409"), COUNT("resent", "410"),
+	COUNT("cookies_finished", "411"), COUNT("cookies_failed", "412"),
+	COUNT("fastopens", "413"), COUNT("fastopen_overflows", "414"),
+	COUNT("failed", "415"), COUNT("carried_requests", "416"),
+	COUNT("carried_connections", "417"), COUNT("joined", "418"),
+	COUNT("overflows_ack", "419"), COUNT("synq_reserved", "420"),
+	COUNT("unaccepted", "421"), COUNT("abandoned", "422"),
+}, sample_hooks[] = {
+	SAME("symbol", "inet_listen"), SAME("how", "ftrace"),
+	SAME("serves", "asked"), SAME("state", "on"), SAME("hits", "3"),
+	SAME("nmissed", "0"),
+};
+
+static const struct {
+	const char *name;
+	const struct sample_column *column;
+	size_t columns;
+	int rows;
+} sample_files[] = {
+#define SAMPLE(name, rows) \
+	{ #name, sample_##name, ARRAY_SIZE(sample_##name), rows }
+	SAMPLE(sockets, SAMPLES), SAMPLE(waits, SAMPLES),
+	SAMPLE(handshakes, SAMPLES), SAMPLE(totals, 1), SAMPLE(hooks, 1),
+#undef SAMPLE
+};
+
+#undef COLUMN
+#undef COUNT
+#undef SAME
+#undef ADDRESS
+#undef COOKIE
+
+static inline void write_sample(void)
+{
+	char path[64];
+	FILE *file;
+
+	for (size_t i = 0; i < ARRAY_SIZE(sample_files); i++) {
+		snprintf(path, sizeof(path), "net/listenq/%s",
+			 sample_files[i].name);
+		unlink(path);
+		file = fopen(path, "w");
+		if (!file)
+			err(1, "%s", path);
+		for (int row = -1; row < sample_files[i].rows; row++)
+			for (size_t j = 0; j < sample_files[i].columns; j++) {
+				const struct sample_column *column =
+					&sample_files[i].column[j];
+
+				fprintf(file, "%s%s", row < 0 ? column->name :
+					column->value[row],
+					j + 1 < sample_files[i].columns ? " " :
+					"\n");
+			}
+		if (fclose(file))
+			err(1, "%s", path);
+	}
+}
+
+/* Makes of one of its files what awk's @program says. */
+static inline void change_sample(const char *name, const char *program)
+{
+	if (run("cd net/listenq && awk '%s' %s >x && mv x %s", program, name,
+		name))
+		errx(1, "%s", output);
+}
+
+/* The same as by a module from before the books. */
+static inline void write_old_sample(void)
+{
+	write_sample();
+	if (run("set -e; cd net/listenq; rm handshakes; for old in sockets-25 totals-5;"
+		" do file=${old%%-*}; cut -d ' ' -f -${old#*-} $file >x; mv x $file; done"))
+		errx(1, "%s", output);
 }
 
 /*

@@ -4,21 +4,29 @@
  * the machine's clock counts those (bench.sh):
  *
  *	bench connect		connect, accept and close of one connection
+ *	bench unix [full]	connect, accept and close of one connection of AF_UNIX;
+ *				or a connect that gets EAGAIN
  *	bench listen		listen and close of one listener
+ *	bench burst COUNT	one of so many first listen() calls in a row
  *	bench syn accept|SYN COOKIES	a SYN for a listener whose accept queue,
  *				or SYN queue, is full, with tcp_syncookies as
  *				said; the sender's part included
+ *	bench drop		a segment whose checksum is wrong, so that no socket
+ *				is looked for; likewise
  *	bench write FILE TEXT	a write() of TEXT to FILE
  *	bench run COMMAND...	a command, its output thrown away
  *	bench rate SECONDS	how many connections a second all processors make
  *	bench hold LISTENERS ESTABLISHED GROUP	holds that many sockets, GROUP
  *				of them listeners of one SO_REUSEPORT group, until its
  *				standard input ends; says when it has them
+ *	bench fentry FUNCTION...	counts calls and returns of these by BPF, and
+ *				says so, until its standard input ends
  *
- * The first three print the first decile of many, in a network namespace of
- * their own: what happens now and then (a timer's tick, a slab that is full)
- * is not part of the work. Their own clock is subtracted. Write and run print
- * the processor time that the process was given, so waiting is free.
+ * Connect, unix, listen, syn and drop print the first decile of many, in a network namespace
+ * of their own: what happens now and then (a timer's tick, a slab that is full)
+ * is not part of the work. Their own clock is subtracted. Burst prints the mean,
+ * with all that happens meanwhile. Write and run print the processor time that
+ * the process was given, so waiting is free.
  */
 
 #define _GNU_SOURCE
@@ -33,10 +41,12 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "../fentry.h"
 #include "../listenq.h"
 
 #define ROUNDS		2000
@@ -97,6 +107,25 @@ static void allow_files(rlim_t count)
 		err(1, "RLIMIT_NOFILE");
 }
 
+/* An address and a port of its own for each. */
+static struct lq_addr nth(int net, int i)
+{
+	char host[INET_ADDRSTRLEN];
+
+	snprintf(host, sizeof(host), "127.%d.%d.1", net + i / 200000,
+		 1 + i / 1000 % 200);
+	return lq_addr(AF_INET, host, 10000 + i % 1000);
+}
+
+static int socket_at(struct lq_addr addr)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (fd < 0 || bind(fd, &addr.sa, addr.len))
+		err(1, "a socket");
+	return fd;
+}
+
 /* ---- connect ---- */
 
 static int listener;
@@ -129,6 +158,59 @@ static void bench_connect(void)
 	printf("%lld\n", cost_of(connection, nothing, ROUNDS));
 }
 
+/* ---- unix ---- */
+
+static struct sockaddr_un local;
+static socklen_t local_len;
+
+static int unix_client(void)
+{
+	int client = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	if (client < 0)
+		err(1, "socket");
+	return client;
+}
+
+static void unix_connection(int i)
+{
+	int client = unix_client(), server;
+
+	if (connect(client, (struct sockaddr *)&local, local_len))
+		err(1, "connect");
+	server = accept(listener, NULL, NULL);
+	if (server < 0)
+		err(1, "accept");
+	close(server);
+	close(client);
+}
+
+static void unix_refusal(int i)
+{
+	int client = unix_client();
+
+	if (!connect(client, (struct sockaddr *)&local, local_len) ||
+	    errno != EAGAIN)
+		err(1, "connect");
+	close(client);
+}
+
+/* By an abstract name, which costs the kernel least to find. */
+static void bench_unix(bool full)
+{
+	local.sun_family = AF_UNIX;
+	local_len = sizeof(local.sun_family) + 6;
+	memcpy(local.sun_path, "\0bench", 6);
+	listener = socket(AF_UNIX, SOCK_STREAM, 0);
+	if (bind(listener, (struct sockaddr *)&local, local_len))
+		err(1, "bind");
+	lq_listen(listener, 0);
+	if (full && connect(unix_client(), (struct sockaddr *)&local, local_len))
+		err(1, "connect");
+	printf("%lld\n", cost_of(full ? unix_refusal : unix_connection, nothing,
+				 ROUNDS));
+}
+
 /* ---- listen ---- */
 
 /* Bound ones, made before the clock runs. */
@@ -146,6 +228,25 @@ static void bench_listen(void)
 	for (int i = 0; i < ROUNDS; i++)
 		bound[i] = lq_bound(AF_INET, "127.0.0.1", 1024 + i);
 	printf("%lld\n", cost_of(listen_and_close, nothing, ROUNDS));
+}
+
+/* ---- burst ---- */
+
+/* Whoever has to make room for more runs meanwhile, too. */
+static void bench_burst(int count)
+{
+	int *fds = calloc(count, sizeof(*fds));
+	long long start;
+
+	if (!fds)
+		err(1, "calloc");
+	allow_files(count + 100);
+	for (int i = 0; i < count; i++)
+		fds[i] = socket_at(nth(1, i));
+	start = now(CLOCK_MONOTONIC);
+	for (int i = 0; i < count; i++)
+		lq_listen(fds[i], 100);
+	printf("%lld\n", (now(CLOCK_MONOTONIC) - start) / count);
 }
 
 /* ---- syn ---- */
@@ -174,16 +275,33 @@ static void send_syns(int round)
 		       &flood.to.sa, flood.to.len);
 }
 
-static void bench_syn(const char *queue, int cookies)
+static void prepare_drops(int round)
 {
-	const int backlog = 4;
+	prepare_syns(round);
+	for (int i = 0; i < SYNS; i++)
+		flood.packets[i][flood.length - 1] ^= 1;
+}
 
+static void flood_open(void)
+{
 	lq_dummy_up();
 	flood.fd = socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
 	if (flood.fd < 0)
 		err(1, "raw socket");
 	flood.to = lq_dummy_addr(AF_INET);
+}
 
+static void bench_drop(void)
+{
+	flood_open();
+	printf("%lld\n", cost_of(send_syns, prepare_drops, SYN_ROUNDS) / SYNS);
+}
+
+static void bench_syn(const char *queue, int cookies)
+{
+	const int backlog = 4;
+
+	flood_open();
 	listener = lq_bound(AF_INET, "0.0.0.0", PORT);
 	lq_listen(listener, backlog);
 	lq_set_sysctl("ipv4/tcp_syncookies", cookies);
@@ -297,25 +415,6 @@ static void bench_rate(int seconds)
 
 /* ---- hold ---- */
 
-/* An address and a port of its own for each. */
-static struct lq_addr nth(int net, int i)
-{
-	char host[INET_ADDRSTRLEN];
-
-	snprintf(host, sizeof(host), "127.%d.%d.1", net + i / 200000,
-		 1 + i / 1000 % 200);
-	return lq_addr(AF_INET, host, 10000 + i % 1000);
-}
-
-static int socket_at(struct lq_addr addr)
-{
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	if (fd < 0 || bind(fd, &addr.sa, addr.len))
-		err(1, "a socket");
-	return fd;
-}
-
 /* Established without a peer, as checkpoint/restore does it (TCP_REPAIR). */
 static void establish(int i)
 {
@@ -344,10 +443,18 @@ static int group_socket(void)
 	return fd;
 }
 
-static void bench_hold(int listeners, int established, int group)
+static void until_released(void)
 {
 	char byte;
 
+	puts("held");
+	fflush(stdout);
+	while (read(STDIN_FILENO, &byte, 1) > 0)
+		;
+}
+
+static void bench_hold(int listeners, int established, int group)
+{
 	allow_files(listeners + established + group + 100);
 	for (int i = 0; i < listeners; i++)
 		lq_listen(socket_at(nth(1, i)), 100);
@@ -355,10 +462,20 @@ static void bench_hold(int listeners, int established, int group)
 		establish(i);
 	for (int i = 0; i < group; i++)
 		lq_listen(group_socket(), 100);
-	puts("held");
-	fflush(stdout);
-	while (read(STDIN_FILENO, &byte, 1) > 0)
-		;
+	until_released();
+}
+
+static void bench_fentry(char *functions[])
+{
+	const char *lacks = fentry_lacks();
+
+	if (lacks)
+		errx(1, "%s", lacks);
+	for (int i = 0; functions[i]; i++)
+		if (!fentry_attach(i, functions[i]))
+			warnx("BPF can't attach to %s", functions[i]);
+	until_released();
+	fentry_detach();
 }
 
 int main(int argc, char *argv[])
@@ -371,14 +488,22 @@ int main(int argc, char *argv[])
 		bench_write(argv[2], argv[3]);
 	} else if (!strcmp(what, "hold") && argc == 5) {
 		bench_hold(atoi(argv[2]), atoi(argv[3]), atoi(argv[4]));
+	} else if (!strcmp(what, "fentry") && argc > 2) {
+		bench_fentry(argv + 2);
 	} else {
 		lq_new_netns();
 		if (!strcmp(what, "connect"))
 			bench_connect();
+		else if (!strcmp(what, "unix"))
+			bench_unix(argc > 2);
 		else if (!strcmp(what, "listen"))
 			bench_listen();
+		else if (!strcmp(what, "burst") && argc == 3)
+			bench_burst(atoi(argv[2]));
 		else if (!strcmp(what, "syn") && argc == 4)
 			bench_syn(argv[2], atoi(argv[3]));
+		else if (!strcmp(what, "drop"))
+			bench_drop();
 		else if (!strcmp(what, "rate") && argc == 3)
 			bench_rate(atoi(argv[2]));
 		else

@@ -6,10 +6,11 @@
 # by tabs: the work, by whom it was done or who was attached, and its cost.
 # Peers that the kernel's Debian does not have are left out.
 #
-#	path	connections, SYNs, listen()
+#	path	connections, SYNs, listen(), bursts of it
 #	read	all listeners, with the module and its peers
 #	change	rules, load and unload, memory
 #	groups	read, of SO_REUSEPORT groups of 1,000 to 32,000 and as many spread
+#	beside	connections, SYNs, beside others' probes of the same functions
 #	large	SYNs and read, with 300,000 listeners
 #	rate	connections a second; in a VM with an ordinary clock
 
@@ -18,6 +19,7 @@ PATH=/bench:$PATH
 sockets=/proc/net/listenq/sockets
 clamp=/proc/net/listenq/clamp
 many=10000
+burst=24000
 pipes=$(mktemp -d)
 mkfifo "$pipes/release" "$pipes/held"
 
@@ -32,16 +34,22 @@ have()
 	command -v "$1" >/dev/null
 }
 
-# hold LISTENERS ESTABLISHED GROUP, until release.
-hold()
+# start_holder WHAT ARGUMENT...: what bench.c does until release.
+start_holder()
 {
 	local held
 
-	bench hold "$@" <"$pipes/release" >"$pipes/held" &
+	bench "$@" <"$pipes/release" >"$pipes/held" &
 	holder=$!
 	exec 3>"$pipes/release"
 	read -r held <"$pipes/held"
 	[ "$held" = held ]
+}
+
+# hold LISTENERS ESTABLISHED GROUP, until release.
+hold()
+{
+	start_holder hold "$@"
 }
 
 release()
@@ -54,7 +62,8 @@ release()
 
 traced=/sys/kernel/debug/tracing/enabled_functions
 
-# attach FUNCTION COMMAND...: starts it, returns when it has hooked FUNCTION.
+# attach FUNCTION COMMAND...: starts it, returns when it has hooked FUNCTION; false, and
+# the reason on standard error, where it can't on this kernel.
 attach()
 {
 	local function=$1 tries=0
@@ -66,8 +75,9 @@ attach()
 	until grep -q "^$function " "$traced"; do
 		tries=$((tries + 1))
 		if [ "$tries" -ge 600 ] || ! kill -0 "$peer" 2>/dev/null; then
-			echo "bench: $1 did not attach: $(cat /tmp/peer)" >&2
-			exit 1
+			echo "bench: $1 is left out: $(cat /tmp/peer)" >&2
+			kill "$peer" 2>/dev/null || :
+			return 1
 		fi
 		sleep 0.1
 	done
@@ -79,17 +89,27 @@ detach()
 	wait "$peer" || :
 }
 
-# The functions that listenq hooks on this kernel, by the kind of its probe.
+# hooked CONDITION: the functions that listenq hooks on this kernel, set apart by commas;
+# the condition is awk's, of symbol and how.
 hooked()
 {
-	local returns='__sys_listen|__sys_listen_socket|__inet_listen_sk|inet_listen|inet_csk_listen_start'
-
-	awk -v returns="^($returns)\$" -v kind="$1" '
-		$2 == "on" && ($1 ~ returns) == (kind == "leave") {
-			list = list sep $1
+	awk '
+		NR == 1 {
+			for (i = 1; i <= NF; i++)
+				column[$i] = i
+			local = "unix|skb_free_datagram"
+			finer = "synack|proven|cookie|hashdance|reqsk|migrate|drop|disconnect|" local
+			next
+		}
+		{
+			symbol = $column["symbol"]
+			how = $column["how"]
+		}
+		$column["state"] == "on" && ('"$1"') {
+			list = list sep symbol
 			sep = ","
 		}
-		END { print kind "=" list }' /proc/net/listenq/hooks
+		END { print list }' /proc/net/listenq/hooks
 }
 
 # ---- the parts ----
@@ -117,6 +137,16 @@ measure()
 	listener)
 		result 'listen, close' "$2" "$(least 3 bench listen)"
 		;;
+	unix)
+		result 'unix: connect, accept, close' "$2" "$(least 3 bench unix)"
+		result 'unix: connect, EAGAIN' "$2" "$(least 3 bench unix full)"
+		;;
+	burst)
+		result "listen, one of a burst of $burst" "$2" "$(least 3 bench burst $burst)"
+		;;
+	drop)
+		result 'segment, dropped elsewhere' "$2" "$(least 3 bench drop)"
+		;;
 	syn)
 		local cookies queue
 
@@ -132,15 +162,19 @@ measure()
 
 path()
 {
-	local work count_syns
+	local work count_syns local_enter local_leave
 
-	for work in connection listener syn; do
+	for work in connection listener syn drop unix; do
 		measure $work without
 	done
 
 	modprobe listenq
-	set -- "$(hooked enter)" "$(hooked leave)"
-	for work in connection listener syn; do
+	# One for each step: the SYN, the final ACK, accept(), listen(), close().
+	set -- "enter=$(hooked 'how != "kretprobe" && symbol !~ finer')" \
+		"leave=$(hooked 'how == "kretprobe" && symbol !~ finer')"
+	local_enter=$(hooked 'how != "kretprobe" && symbol ~ local')
+	local_leave=$(hooked 'how == "kretprobe" && symbol ~ local')
+	for work in connection listener syn drop unix; do
 		measure $work listenq
 	done
 	rmmod listenq
@@ -150,34 +184,167 @@ path()
 		measure $work 'empty probes'
 	done
 	rmmod empty_probes
+	insmod /bench/empty_probes.ko "enter=$local_enter" "leave=$local_leave"
+	measure unix 'empty probes'
+	rmmod empty_probes
 
-	if have tcpsynbl; then
-		attach tcp_v4_syn_recv_sock tcpsynbl
+	if have tcpsynbl && attach tcp_v4_syn_recv_sock tcpsynbl; then
 		measure connection tcpsynbl
 		measure syn tcpsynbl
 		detach
 	fi
-	if have solisten; then
-		attach inet_listen solisten
+	if have solisten && attach inet_listen solisten; then
 		measure listener solisten
 		detach
 	fi
-	if have bpftrace; then
-		attach inet_csk_accept tcpaccept.bt
+	if have bpftrace && attach inet_csk_accept tcpaccept.bt; then
 		measure connection tcpaccept.bt
 		detach
-		# shellcheck disable=SC2016 # bpftrace's own
-		count_syns='kprobe:tcp_conn_request {
-			$sk = (struct sock *)arg2;
-			@syns[$sk] = count();
-			if ($sk->sk_ack_backlog > $sk->sk_max_ack_backlog) {
-				@overflows[$sk] = count();
-			}
-		}'
-		attach tcp_conn_request bpftrace -e "$count_syns"
+	fi
+	# shellcheck disable=SC2016 # bpftrace's own
+	count_syns='kprobe:tcp_conn_request {
+		$sk = (struct sock *)arg2;
+		@syns[$sk] = count();
+		if ($sk->sk_ack_backlog > $sk->sk_max_ack_backlog) {
+			@overflows[$sk] = count();
+		}
+	}'
+	if have bpftrace &&
+		attach tcp_conn_request bpftrace -e "$count_syns"; then
 		measure syn bpftrace
 		detach
 	fi
+
+	# Last: they leave slabs and hashes as no other work has found them.
+	measure burst without
+	modprobe listenq
+	measure burst listenq
+	rmmod listenq
+	insmod /bench/empty_probes.ko "$@"
+	measure burst 'empty probes'
+	rmmod empty_probes
+}
+
+# ---- others' probes ----
+
+# For each of them come_NAME, false where this kernel has none of it, and go_NAME. They
+# look at $functions, those of a connection, set apart by commas.
+others='kprobes ftrace_ops fprobes fentry livepatch tracer'
+tracing=/sys/kernel/debug/tracing
+
+come_kprobes()
+{
+	insmod /bench/empty_probes.ko "enter=$functions" "leave=$functions"
+}
+
+go_kprobes()
+{
+	rmmod empty_probes
+}
+
+come_ftrace_ops()
+{
+	insmod /bench/peer_ftrace.ko "functions=$functions"
+}
+
+go_ftrace_ops()
+{
+	rmmod peer_ftrace
+}
+
+come_fprobes()
+{
+	local function
+
+	grep -q '<func-name>\[%return\]' "$tracing/README" || return
+	for function in ${functions//,/ }; do
+		printf 'f:beside/%s_enter %s\n' "$function" "$function"
+		printf 'f:beside/%s_leave %s%%return\n' "$function" "$function"
+	done >"$tracing/dynamic_events"
+	echo 1 >"$tracing/events/beside/enable"
+}
+
+go_fprobes()
+{
+	echo 0 >"$tracing/events/beside/enable"
+	: >"$tracing/dynamic_events"
+}
+
+come_fentry()
+{
+	[ -e /sys/kernel/btf/vmlinux ] || return
+	# shellcheck disable=SC2086 # a list
+	start_holder fentry ${functions//,/ }
+}
+
+go_fentry()
+{
+	release
+}
+
+livepatch=/sys/kernel/livepatch/peer_livepatch
+
+come_livepatch()
+{
+	[ -e /bench/peer_livepatch.ko ] || return
+	insmod /bench/peer_livepatch.ko
+	while [ "$(cat $livepatch/transition)" -ne 0 ]; do
+		sleep 0.1
+	done
+}
+
+go_livepatch()
+{
+	echo 0 >$livepatch/enabled
+	while [ -e $livepatch ]; do
+		sleep 0.1
+	done
+	rmmod peer_livepatch
+}
+
+come_tracer()
+{
+	grep -qw function "$tracing/available_tracers" || return
+	tr , '\n' <<<"$functions" >"$tracing/set_ftrace_filter"
+	echo function >"$tracing/current_tracer"
+}
+
+go_tracer()
+{
+	echo nop >"$tracing/current_tracer"
+	: >"$tracing/set_ftrace_filter"
+}
+
+# measure_beside OTHER: both works, with the module and without.
+measure_beside()
+{
+	local who
+
+	for who in without listenq; do
+		echo "# beside ${1:-nobody}: $who" >&2
+		[ "$who" = without ] || modprobe listenq
+		result "connect, accept, close${1:+, beside $1}" "$who" \
+			"$(least 3 bench connect)"
+		result "SYN, accept queue full, syncookies=1${1:+, beside $1}" "$who" \
+			"$(least 3 bench syn accept 1)"
+		[ "$who" = without ] || rmmod listenq
+	done
+}
+
+beside()
+{
+	local other functions
+
+	modprobe listenq
+	functions=$(hooked 'symbol ~ /^(tcp_conn_request|tcp_v4_syn_recv_sock|__inet_accept)$/')
+	rmmod listenq
+	measure_beside ''
+	for other in $others; do
+		if "come_$other"; then
+			measure_beside "$other"
+			"go_$other"
+		fi
+	done
 }
 
 # What each reader takes where there are no listeners.
@@ -362,6 +529,7 @@ for part in "$@"; do
 		read_listeners 1000 8000 32000
 		read_groups 1000 8000 32000
 		;;
+	beside) beside ;;
 	large) large ;;
 	change) change ;;
 	rate) rate ;;

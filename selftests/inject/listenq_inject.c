@@ -5,6 +5,7 @@
  * failslab nor fail_page_alloc reaches. By itself it does nothing.
  */
 #include <linux/error-injection.h>
+#include <linux/ftrace.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
@@ -23,6 +24,8 @@ ALLOW_ERROR_INJECTION(__kmem_cache_create_args, NULL);
 ALLOW_ERROR_INJECTION(kmem_cache_create, NULL);
 #endif
 ALLOW_ERROR_INJECTION(alloc_workqueue, NULL);
+ALLOW_ERROR_INJECTION(ftrace_set_filter_ip, ERRNO);
+ALLOW_ERROR_INJECTION(register_ftrace_function, ERRNO);
 ALLOW_ERROR_INJECTION(register_kprobe, ERRNO);
 ALLOW_ERROR_INJECTION(register_kretprobe, ERRNO);
 

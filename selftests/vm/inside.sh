@@ -14,10 +14,10 @@ set -euo pipefail
 # every other. (Its own shell would prefer its own applets to all of these.)
 programs='bash dash cat chmod cut date dd dmesg env find grep head id ip kmod
 	ls mawk mkdir mktemp nproc nsenter nstat od realpath rm sed seq setpriv
-	sleep sort ss stat stty tail taskset tee timeout tr trace-cmd uname unshare wc
+	sleep sort ss stat stty tail taskset tc tee timeout tr trace-cmd uname unshare wc
 	xargs'
 # Modules that tests load, where the kernel has them.
-modules='dummy veth vrf inet_diag tcp_diag mptcp_diag rds_tcp'
+modules='dummy veth vrf inet_diag tcp_diag unix_diag mptcp_diag rds_tcp sch_netem fuse'
 # Those that lead to a disk with a folder on it.
 modules+=' virtio_pci virtio_blk squashfs overlay'
 
@@ -54,9 +54,18 @@ runs()
 
 # listenq(8), where someone uses it; its libraries are in some folders only.
 tool=''
-if { [ "$mode" = shell ] || runs tool metrics servers monitoring; } && [ -z "$cross" ] &&
+if { [ "$mode" = shell ] || runs tool holders verdict effect views log explain explain_saved \
+			hostile metrics neighbours budgets servers php_fpm monitoring unix_tool; } && [ -z "$cross" ] &&
 	pkg-config --exists ncursesw jansson 2>/dev/null; then
 	tool=y
+fi
+
+# The same with sanitizers, in its place: what they see ends it. Its tests run this
+# one, but under valgrind the other.
+sanitizers='-fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all'
+sanitized=''
+if [ "$mode" = check ] && [ -n "$tool" ] && [ -z "$systemd" ]; then
+	sanitized=/build/sanitized
 fi
 
 build()
@@ -94,6 +103,11 @@ build()
 		"${make[@]}" -C "/usr/src/linux-headers-$release" W=1 cmd_checkdoc= \
 			M="$src/selftests/inject" modules
 	fi
+	# A kernel that the tests bring along has no headers here.
+	if runs beside && [ -d "/usr/src/linux-headers-$release" ]; then
+		"${make[@]}" -C "/usr/src/linux-headers-$release" W=1 cmd_checkdoc= \
+			M="$src/selftests/peers" modules
+	fi
 	rm -rf /build/kselftest
 	if [ -n "$tests" ]; then
 		"${make[@]}" -C "$src/selftests" KSFT=/build/ksft USERLDFLAGS=-static \
@@ -101,6 +115,14 @@ build()
 	fi
 	if [ -n "$tool" ]; then
 		make "-j$(nproc)" -C "$src/tools" CFLAGS='-O2 -g -Werror'
+	fi
+	if [ -n "$sanitized" ]; then
+		mkdir -p "$sanitized"/{tools,module}
+		rm -f "$sanitized"/tools/*.[ch]
+		cp -p "$src"/tools/{Makefile,*.[ch]} "$sanitized/tools/"
+		cp -p "$src/module/listenq.h" "$sanitized/module/"
+		make "-j$(nproc)" -C "$sanitized/tools" LDFLAGS="$sanitizers" \
+			CFLAGS="-O1 -g -fno-omit-frame-pointer -Werror $sanitizers"
 	fi
 	mkdir -p /build/demo
 	for program in "$src"/selftests/vm/demo/*.c; do
@@ -218,9 +240,14 @@ add_programs()
 			ln -s busybox "$root/usr/bin/$applet"
 	done
 	if [ -n "$tool" ] && [ -z "$systemd" ]; then	# else it is installed
-		add_elf "$src/tools/listenq" usr/sbin/listenq
+		add_elf "${sanitized:-$src}/tools/listenq" usr/sbin/listenq
 	fi
-	if [ -n "$tool" ] && runs tool; then
+	[ -z "$sanitized" ] || add_elf "$src/tools/listenq" usr/libexec/listenq
+	if [ -n "$tool" ] && runs hostile; then
+		install -D -m 644 "$src/tools/listenq.bash" \
+			"$root/usr/share/bash-completion/completions/listenq"
+	fi
+	if [ -n "$tool" ] && runs tool holders views log; then
 		add_tool_test
 		add_utf8
 	fi
@@ -245,8 +272,9 @@ add_modules()
 	else
 		install -D -m 644 "$ko" "$to/updates/listenq.ko"
 	fi
-	[ ! -e "$src/selftests/inject/listenq_inject.ko" ] ||
-		install -m 644 -t "$to/updates" "$src/selftests/inject/listenq_inject.ko"
+	for file in "$src"/selftests/{inject,peers}/*.ko; do
+		[ ! -e "$file" ] || install -D -m 644 -t "$to/updates" "$file"
+	done
 	if [ -d "$from" ]; then
 		cp "$from"/modules.{builtin,order}* "$to" || :	# some lack some
 		# shellcheck disable=SC2086 # a list; not every kernel has all
@@ -299,15 +327,17 @@ add_peer()
 # Debian has of them, unpacked.
 add_bench()
 {
-	local bench=$src/selftests/bench to=$root/bench file
+	local bench=$src/selftests/bench to=$root/bench file dir
 
-	make -C "/usr/src/linux-headers-$release" "M=$bench" "ARCH=$karch" \
-		"CROSS_COMPILE=$cross" W=1 cmd_checkdoc= modules
+	for dir in "$bench" "$src/selftests/peers"; do
+		make -C "/usr/src/linux-headers-$release" "M=$dir" "ARCH=$karch" \
+			"CROSS_COMPILE=$cross" W=1 cmd_checkdoc= modules
+	done
 	mkdir "$to"
-	cp "$bench/bench.sh" "$bench/empty_probes.ko" "$to"
+	cp "$bench/bench.sh" "$bench"/*.ko "$src"/selftests/peers/*.ko "$to"
 	"${cross}gcc" -O2 -Wall -Wextra -Wno-unused-parameter -static -pthread \
 		-isystem /build/ksft/tools/testing/selftests \
-		-o "$to/bench" "$bench/bench.c" "$src/selftests/listenq.c"
+		-o "$to/bench" "$bench/bench.c" "$src"/selftests/{listenq,fentry}.c
 	sys=/peers
 	add_peer usr/bin/bpftrace usr/bin/bpftrace
 	for file in tcpsynbl solisten; do

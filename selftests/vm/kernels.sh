@@ -32,6 +32,7 @@ describe()
 	bullseye) peers=bpftrace ;;
 	trixie)
 		extra='clang lld llvm'	# must not warn either
+		extra+=" libclang-rt-19-dev $tool_libraries"	# make fuzz
 		extra+=' dkms openssl systemd-sysv squashfs-tools ovmf python3-virt-firmware'	# package.sh
 		later=linux-headers-cloud-amd64
 		;;
@@ -48,7 +49,7 @@ describe()
 		cmdline=systemd.unit=basic.target	# tests start the servers
 		extra="squashfs-tools systemd-sysv dbus $tool_libraries nginx wrk redis-server haproxy"
 		extra+=' nfs-kernel-server default-jre-headless nodejs xz-utils'
-		extra+=' prometheus prometheus-node-exporter'
+		extra+=' prometheus prometheus-node-exporter bpftrace php-fpm curl'
 		;;
 	arm64) suite=trixie arch=arm64 image=linux-image-arm64 ;;
 	debug | debug-rt)
@@ -91,33 +92,48 @@ kernels_named()
 }
 
 # programs_of NAME: a line "PROGRAM SECONDS" for each test program that TESTS asks
-# for on kernel NAME: names, or core, ci or all; unset, what make check runs.
+# for on kernel NAME, which describe has described: names, or core, ci or all; unset,
+# what make check runs.
 programs_of()
 {
-	awk -v kernel="$1" -v tests="${TESTS:-core}" '
+	awk -v kernel="$1" -v tests="${TESTS:-core}" -v slowness="$slowness" '
 		BEGIN {
 			members["usual"] = kernel != "servers"
+			members["quick"] = members["usual"] && kernel != "debug"
 			members["ends"] = kernel == "bullseye" || kernel == "trixie-backports"
+			members["most"] = members["ends"] || kernel == "bookworm" || kernel == "debug"
 			count = split(tests, named)
 			for (i = 1; i <= count; i++)
 				wanted[named[i]]
+		}
+		# Seconds, and behind a slash those on debug; or else those of its share of
+		# make check alone.
+		function seconds(column, share, of) {
+			if (("core" in wanted || "ci" in wanted) && split(share, of, "/") == 2)
+				return of[2] * slowness
+			if (split(column, of, "/") == 2 && slowness > 1)
+				return of[2] * slowness / 4
+			return of[1] * slowness
 		}
 		/^#/ { next }
 		{
 			here = 0
 			for (i = 4; i <= NF; i++)
 				here = here || $i == kernel || members[$i]
-			# What only servers has runs nowhere else.
+			# What only servers has runs nowhere else, nor does by itself
+			# what only bookworm has.
 			fits = kernel == "servers" ? here : $4 != "servers"
+			core = kernel == "servers" || $4 == "bookworm" && NF == 4 ? here : 1
 		}
 		$1 in wanted || "all" in wanted && fits || "ci" in wanted && here ||
-			"core" in wanted && (kernel == "servers" ? here : $3 == "core") {
-			print $1, $2
+			"core" in wanted && core && (kernel == "servers" || $3 ~ /^core/) {
+			print $1, seconds($2, $3)
 		}' "$vm/programs"
 }
 
 # share_out MACHINES: shares what programs_of prints out among so many VMs, so that
 # each has about as much to do; a line of programs for each VM, in the table's order.
+# stress and burst, which get more processors, are in one.
 share_out()
 {
 	nl -ba | sort -rnk 3 | awk -v machines="$1" '
@@ -126,6 +142,10 @@ share_out()
 			for (i = 2; i <= machines; i++)
 				if (seconds[i] < seconds[least])
 					least = i
+			if ($2 == "burst" && stress)
+				least = stress
+			if ($2 == "stress")
+				stress = least
 			seconds[least] += $3
 			print least, $1, $2
 		}' | sort -nk 1,2 | awk '

@@ -62,7 +62,7 @@ checkpatch()
 
 # compat.h alone exists to ask for the kernel's version, and names what compilers
 # have (_Pragma()); a tracepoint's macro has a layout of its own; the tool and its
-# test have no kernel headers.
+# test have no kernel headers, nor has the fuzzer, whose libraries have names and types of their own.
 style()
 {
 	local status=0
@@ -70,6 +70,8 @@ style()
 	checkpatch '' "${c[@]}" || status=1
 	checkpatch LINUX_VERSION_CODE,CONSTANT_COMPARISON,CAMELCASE \
 		module/compat.h || status=1
+	checkpatch CAMELCASE,PREFER_DEFINED_ATTRIBUTE_MACRO,PREFER_KERNEL_TYPES,USE_NEGATIVE_ERRNO,VOLATILE \
+		"${fuzzer[@]}" || status=1
 	checkpatch PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE \
 		module/trace.h || status=1
 	checkpatch PREFER_DEFINED_ATTRIBUTE_MACRO,PREFER_KERNEL_TYPES \
@@ -144,7 +146,7 @@ rows()
 			echo "Documentation/security.rst: no test $name"
 			status=1
 		}
-	done < <(grep -oE '``[a-z]+\.[a-z_]+``' Documentation/security.rst | tr -d '`')
+	done < <(grep -oE '``[a-z_]+\.[a-z_]+``' Documentation/security.rst | tr -d '`')
 	return "$status"
 }
 
@@ -152,16 +154,67 @@ rows()
 programs()
 {
 	# shellcheck disable=SC2016 # backquotes of the page's
-	diff <(sed -E '/^#/d; s/^([a-z_]+)[[:blank:]]+[0-9]+[[:blank:]]+[a-z-]+[[:blank:]]+/\1 /' \
+	diff <(sed -E '/^#/d; s/^([a-z_]+)[[:blank:]]+[0-9/]+[[:blank:]]+[a-z0-9/-]+[[:blank:]]+/\1 /' \
 			"$vm/programs") \
-		<(sed -n '/^Where they run$/,/^Exactness/s/^``\([a-z_]*\)`` *\([a-z ]*[a-z]\)  .*/\1 \2/p' \
+		<(sed -n '/^Where they run$/,/^Exactness/s/^``\([a-z_]*\)`` *\([a-z0-9 -]*[a-z0-9]\)  .*/\1 \2/p' \
 			Documentation/testing.rst)
 }
 
-# nd: a macro of manual pages.
+# An option of listenq(8) stands in a table and a string of letters, in the summary, in
+# the manual page and in the completion, which has no letters: the same ones in each.
+tool_options()
+{
+	local table letters
+
+	table=$(sed -nE "s/^\t\{ \"([a-z-]+)\",.*NULL, ('(.)'|[A-Z_]+) \},$/\1 \3/p" \
+		tools/listenq.c | sort)
+	letters=$(sed -nE 's/.*letters\[\] = "[+:]*([^"]*)";/\1/p' tools/listenq.c)
+	diff <(cut -d ' ' -f 2 <<<"$table" | sed '/^$/d' | sort) \
+		<(tr -d ':' <<<"$letters" | fold -w 1 | sort) &&
+		diff <(echo "$table") <(sed -nE 's/^"  (-(.),|   ) --([a-z-]+).*/\3 \2/p' \
+			tools/listenq.c | sort -u) &&
+		diff <(echo "$table") <(sed -nE \
+			's/^\.It Fl ((.) , (Fl )?)?-([a-z-]+)( .*|$)/\4 \2/p' \
+			tools/listenq.8 | sort -u) &&
+		diff <(cut -d ' ' -f 1 <<<"$table") \
+			<(sed -nE '/^\tlocal ([a-z]+_)?options=/,/\)/p' tools/listenq.bash |
+				grep -oE -- '--[a-z-]+' | cut -c 3- | sort -u)
+}
+
+# sk_drops grows by healthy segments too, so no text of ours may take it for a count
+# of what a listener did to its clients. A text is what stands between two blank lines,
+# rules of a table, or beginnings of an entry.
+sk_drops()
+{
+	local findings
+
+	# shellcheck disable=SC2016 # backquotes of the pages'
+	findings=$(lines '*.md' '*.rst' '*.8' '*.yml' '*.json' tools/metrics.c |
+		xargs awk '
+		function end() {
+			if (tolower(text) ~ /sk_?drops|socket_drops/)
+				print place ":" text
+			text = ""
+		}
+		FNR == 1 || /^[[:blank:]]*$/ || /^(``|\||=|\.[A-Z]| *[*-] |\t*{)/ {
+			end()
+			place = FILENAME ":" FNR
+		}
+		{ text = text " " $0 }
+		END { end() }' |
+		grep -iwE 'loss|losses|lost|loses?|fail(s|ed)?|failures?|drop(s|ped)?|refused|refusals?|turned away' ||
+		:)
+	[ -z "$findings" ] || {
+		echo "sk_drops is no count of losses, see Documentation/traffic.rst:"
+		echo "$findings"
+		return 1
+	}
+}
+
+# nd: a macro of manual pages; unx: a member of the kernel's struct net. The fuzzer's inputs are no texts.
 spelling()
 {
-	files . | xargs -0 codespell --ignore-words-list=nd
+	files . ':!selftests/fuzzer/corpus' | xargs -0 codespell --ignore-words-list=nd,unx
 }
 
 # Errors and warnings; each file, so that one run shows them all.
@@ -176,8 +229,9 @@ documents()
 }
 
 mapfile -t c < <(lines '*.c' '*.h' ':!module/compat.h' \
-	':!module/trace.h' ':!*tool*')
+	':!module/trace.h' ':!*tool*' ':!selftests/fuzzer')
 mapfile -t tool < <(lines 'tools/*.c' 'tools/*.h' 'selftests/tool.[ch]')
+mapfile -t fuzzer < <(lines 'selftests/fuzzer/*.c' 'selftests/fuzzer/*.h')
 mapfile -t shell < <(shell_files; echo dkms.conf; lines '*.bash')
 check checkpatch style
 check 'sparse and W=1' sparse
@@ -189,8 +243,10 @@ check 'oldest kernel: compat.h, dkms.conf, kernels.rst, README.md' oldest_kernel
 check 'version: dkms.conf, listenq.h, debian/changelog' versions
 check 'options: compat.h, dkms.conf' options
 check 'claims and tests: listen.rst' claims
+check 'options: listenq.c, listenq.8, listenq.bash' tool_options
 check 'programs: vm/programs, testing.rst' programs
 check 'rows and tests: security.rst' rows
+check 'sk_drops: all texts' sk_drops
 
 wait
 findings=0
@@ -200,4 +256,4 @@ for log in "$logs"/*.findings; do
 	findings=$((findings + 1))
 done
 [ "$findings" -eq 0 ] || die "lint: $findings of $checks checks have findings, above: fix them"
-echo "lint: no finding in $((${#c[@]} + ${#tool[@]} + 2)) C files and ${#shell[@]} shell scripts"
+echo "lint: no finding in $((${#c[@]} + ${#tool[@]} + ${#fuzzer[@]} + 2)) C files and ${#shell[@]} shell scripts"

@@ -36,7 +36,7 @@ check_variables()
 	case $target in
 	check | coverage) are_words TESTS core ci all $programs ;;
 	soak) are_words TESTS $programs ;;
-	bench) are_words PARTS path read change large rate ;;
+	bench) are_words PARTS path read change beside groups large rate ;;
 	esac
 	case $target in
 	shell | soak)

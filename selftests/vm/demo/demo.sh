@@ -17,11 +17,11 @@ tell()
 }
 
 # The columns of interest, found by the header's names; those that know
-# nothing yet ("-" in each row) are left out.
+# nothing yet ("-" in each row) are left out. show [FILE COLUMNS [COMMAND]]
 show()
 {
-	printf '\n  $ cat %s\n' "$sockets"
-	awk -v columns="$columns" '
+	printf '\n  $ %s\n' "${3:-cat ${1:-$sockets}}"
+	awk -v columns="${2:-$columns}" '
 		NR == 1 {
 			n = split(columns, name)
 			for (i = 1; i <= NF; i++)
@@ -45,7 +45,18 @@ show()
 				sub(/ +$/, "", line)
 				print line
 			}
-		}' "$sockets"
+		}' "${1:-$sockets}"
+}
+
+# The refusals of the client that was turned away last.
+show_client()
+{
+	local refused=/proc/net/listenq/refused client
+
+	client=$(awk '!/^#/ { client = $3 } END { print client }' $refused)
+	awk -v client="$client" 'NR == 1 || $3 == client' $refused >rows
+	show rows 'ago_ms local remote why limit acceptq comm' \
+		"grep -e remote -e $client $refused"
 }
 
 # value PORT COLUMN
@@ -109,6 +120,10 @@ tell 'Two seconds later nothing has moved but the clock: acceptq_oldest_ms is ho
 sleep 2
 show
 
+tell 'Who were they? The last 1,024 are kept, each with its address. This is one of them, whose SYN' \
+	'the kernel has dropped as often as it came.'
+show_client
+
 tell 'Nobody has to restart the server to give it a longer queue. With a rule for its port the limit' \
 	'is 64 at once; those who were turned away get in when they knock the next time.'
 printf '\n  $ echo "8080 floor 64" >/proc/net/listenq/clamp\n'
@@ -138,6 +153,10 @@ show
 tell 'No program ever saw these 40. After a few seconds the kernel gives up on them.'
 wait_for 9090 synq -eq 0
 show
+
+tell 'What became of each SYN and each request is in the books: of the 40 on port 9090 all have' \
+	'expired, after the kernel had sent its SYN-ACKs again.'
+show /proc/net/listenq/handshakes 'local syns requests finished expired reset resent failed'
 
 tell 'The servers exit, their rows go with them, and the module can be taken out at any time.'
 kill "$slow" "$greedy" "$six" "$ten"
