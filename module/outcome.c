@@ -182,7 +182,10 @@ static void overflow(const struct outcome *outcome, struct listener *listener)
 	refused_report(outcome->net, listener, client);
 }
 
-/* In the totals there is also what a listener got that has ended meanwhile. */
+/*
+ * In the totals there is also what a listener got that has ended meanwhile; but no
+ * request that was moved to it, whose end nobody has counted.
+ */
 static __always_inline void count(const struct outcome *outcome,
 				  struct listener *listener,
 				  enum traffic_count what)
@@ -190,7 +193,7 @@ static __always_inline void count(const struct outcome *outcome,
 	if (likely(listener)) {
 		atomic_long_inc(&listener->traffic.counts[what]);
 		totals_add(outcome->net, listener->totals, what, 1);
-	} else {
+	} else if (what != TRAFFIC_CARRIED_REQUESTS) {
 		totals_add(outcome->net, totals_of(outcome->net), what, 1);
 	}
 }
@@ -273,6 +276,7 @@ void outcome_settle_fastopen(struct books books)
 		books_count(books, TRAFFIC_FASTOPEN_OVERFLOWS);
 	if (has_counted(outcome, OWN_CPU, OUTCOME_OVERFLOWS)) {
 		books_count(books, TRAFFIC_OVERFLOWS_ACK);
+		refused(outcome, books.listener, REFUSED_ACCEPTQ_ACK);
 		overflow(outcome, books.listener);
 	}
 }

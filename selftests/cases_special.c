@@ -48,11 +48,8 @@ static int fastopen_listener(struct world *w, int setting, int limit)
 static void fast_client(struct world *w, int fd)
 {
 	struct lq_addr addr = world_addr(w, fd);
-	int client = world_socket(w, SOCK_NONBLOCK);
 
-	if (sendto(client, "data", 4, MSG_FASTOPEN, &addr.sa, addr.len) != 4 &&
-	    errno != EINPROGRESS)
-		err(1, "MSG_FASTOPEN");
+	lq_fast_open(world_socket(w, SOCK_NONBLOCK), &addr);
 }
 
 static const char *fastopen(struct world *w)

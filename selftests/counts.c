@@ -432,9 +432,7 @@ static int fast_client(int port)
 	struct lq_addr addr = lq_addr(AF_INET, "127.0.0.1", port);
 	int client = new_client(AF_INET, SOCK_NONBLOCK);
 
-	if (sendto(client, "data", 4, MSG_FASTOPEN, &addr.sa, addr.len) != 4 &&
-	    errno != EINPROGRESS)
-		err(1, "MSG_FASTOPEN");
+	lq_fast_open(client, &addr);
 	return client;
 }
 

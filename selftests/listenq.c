@@ -1200,6 +1200,13 @@ int lq_connect(int fd)
 	return client;
 }
 
+void lq_fast_open(int client, const struct lq_addr *to)
+{
+	if (sendto(client, "data", 4, MSG_FASTOPEN, &to->sa, to->len) != 4 &&
+	    errno != EINPROGRESS)
+		err(1, "MSG_FASTOPEN");
+}
+
 int lq_enqueue(int fd)
 {
 	int before, waiting, limit, client;

@@ -369,8 +369,10 @@ int lq_port(int fd);
 void lq_set_option(int fd, int level, int name, int value);
 ino_t lq_inode(int fd);
 int lq_connect(int fd);
+/* @client begins to connect with Fast Open: its SYN has data. */
+void lq_fast_open(int client, const struct lq_addr *to);
 /*
- * The same, in @fd's accept queue when this returns: connect() may return
+ * As lq_connect(), in @fd's accept queue when this returns: connect() may return
  * before its final ACK has arrived. Nobody else may connect or accept.
  */
 int lq_enqueue(int fd);

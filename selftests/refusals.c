@@ -6,6 +6,8 @@
  */
 
 #define _GNU_SOURCE
+#include <netinet/tcp.h>
+
 #include "kselftest_harness.h"
 #include "listenq.h"
 #include "refusal.h"
@@ -367,6 +369,57 @@ TEST_F(one, how_long_ago)
 		  now->of[0].ago_ms - then->of[0].ago_ms);
 	free(then);
 	free(now);
+}
+
+/* Lowers and raises the limit of @fd for ever, on another processor. */
+static pid_t start_shaking(int fd)
+{
+	pid_t pid = lq_fork();
+
+	if (pid)
+		return pid;
+	lq_unpin();
+	for (;;) {
+		lq_listen(fd, 0);
+		lq_listen(fd, 1000);
+	}
+}
+
+/*
+ * With Fast Open the kernel looks at the accept queue twice. Where the limit falls in
+ * between, a SYN counts as an overflow, and becomes a request all the same.
+ */
+TEST_F(one, fast_open_falls_back)
+{
+	int fd = world_listener(&self->w, 1000);
+	struct lq_addr to = world_addr(&self->w, fd);
+	struct refusals *refusals;
+	pid_t pid;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		SKIP(return, "needs two processors");
+	lq_set_sysctl("ipv4/tcp_fastopen", 0x207);
+	try_sysctl("ipv4/tcp_fastopen_blackhole_timeout_sec", 0);
+	lq_set_option(fd, IPPROTO_TCP, TCP_FASTOPEN, 1000);
+	world_clients(&self->w, fd, 2);
+	/* No final ACK comes, so what overflows on one is such a SYN. */
+	lq_hold_acks(fd);
+	pid = start_shaking(fd);
+	for (int i = 0; i < 900 && !lq_num(fd, "overflows_ack"); i++) {
+		int client = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+		must(client >= 0);
+		lq_fast_open(client, &to);
+		close(client);
+	}
+	lq_kill(pid);
+	world_settle();
+	must_come(refused_newest() == lq_total("overflows"));
+	refusals = refusals_read();
+	EXPECT_LT(0, lq_num(fd, "overflows_ack"));
+	EXPECT_EQ(lq_num(fd, "overflows_ack"),
+		  refusals_for(refusals, "acceptq-ack"));
+	free(refusals);
 }
 
 /* Another process' name, with what no column may hold. */
