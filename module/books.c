@@ -159,27 +159,34 @@ void books_carry(struct books books, const struct sock *sk)
 void books_derive(struct books books, const struct sock *sk)
 {
 	const struct listener *listener = books.listener;
+	enum traffic_count what = TRAFFIC_CARRIED_CONNECTIONS;
 	long begun = requests_begun(listener);
 	long now = synq_length(sk);
-	long expired;
+	long expired, other;
 
 	expired = begun - now - requests_ended(listener);
 	/* Once more: what has just left the queue is counted by now. */
 	begun = requests_begun(listener);
 	now = synq_length(sk);
 	expired = min(expired, begun - now - requests_ended(listener));
-	derived(books, TRAFFIC_EXPIRED, expired);
 
 	if (accepts_are_seen(sk)) {
 		begun = connections_accepted(listener);
 		now = acceptq_length(sk);
-		derived(books, TRAFFIC_CARRIED_CONNECTIONS,
-			begun + now - connections_made(listener));
+		other = begun + now - connections_made(listener);
 	} else {
+		what = TRAFFIC_ACCEPTS;
 		begun = connections_begun(listener);
 		begun -= outcome_queued(sk);
-		derived(books, TRAFFIC_ACCEPTS, begun - acceptq_length(sk));
+		other = begun - acceptq_length(sk);
 	}
+
+	/* Of a listener that has ended, the kernel empties the queues behind that. */
+	smp_rmb();
+	if (record_is_retired(listener))
+		return;
+	derived(books, TRAFFIC_EXPIRED, expired);
+	derived(books, what, other);
 }
 
 /* Whether nothing but what was turned away has ever come. */
@@ -194,9 +201,67 @@ static bool are_empty(const struct listener *listener, const struct sock *sk)
 	return !any;
 }
 
+static long requests_left(const struct listener *listener)
+{
+	return requests_begun(listener) - requests_ended(listener) -
+	       counted(listener, TRAFFIC_EXPIRED);
+}
+
+static long connections_left(const struct listener *listener)
+{
+	return connections_begun(listener) - connections_accepted(listener) -
+	       listener->end.moved;
+}
+
+/*
+ * Whoever sees the latest of what was counted is the last to change @told. The totals
+ * only ever grow: what was told too early goes on as one that is carried.
+ */
+static void tell_left(struct books books, enum traffic_count what,
+		      enum traffic_count carried, u32 *told,
+		      long (*left)(const struct listener *listener))
+{
+	u32 was, now;
+
+	for (;;) {
+		was = READ_ONCE(*told);
+		/* Who counts behind this comes here, too: see books_add(). */
+		smp_mb();
+		now = max(left(books.listener), 0L);
+		if (now == was)
+			return;
+		if (cmpxchg(told, was, now) == was)
+			totals_add(books.net, books.listener->totals,
+				   now > was ? what : carried,
+				   now > was ? now - was : was - now);
+	}
+}
+
 /**
- * books_close() - a listener has ended, and with it what its queues hold
- * @books: the listener's, with a record
+ * books_late() - something was counted of a listener that may have ended meanwhile
+ * @books: the listener's, with a record, which is retired
+ *
+ * A handler that has found the record before it was retired may count behind
+ * books_tell().
+ *
+ * Context: preemption off since the record was looked up, an NMI too.
+ */
+void __cold books_late(struct books books)
+{
+	struct listener_end *end = &books.listener->end;
+
+	/* It may have been retired without an end that was seen (books_close()). */
+	if (!smp_load_acquire(&end->is_known))
+		return;
+	tell_left(books, TRAFFIC_ABANDONED, TRAFFIC_CARRIED_REQUESTS,
+		  &end->abandoned, requests_left);
+	tell_left(books, TRAFFIC_UNACCEPTED, TRAFFIC_CARRIED_CONNECTIONS,
+		  &end->unaccepted, connections_left);
+}
+
+/**
+ * books_close() - a listener ends, and with it what its queues hold
+ * @books: the listener's, with a record, which is to be retired next
  * @sk: the listener, whose queues are not empty yet
  * @moved: whether it is told of each connection what becomes of it
  *
@@ -204,17 +269,24 @@ static bool are_empty(const struct listener *listener, const struct sock *sk)
  */
 void books_close(struct books books, const struct sock *sk, bool moved)
 {
-	const struct listener *listener = books.listener;
-	long left;
+	struct listener_end *end = &books.listener->end;
 
-	if (are_empty(listener, sk))
-		return;
-	books_derive(books, sk);
-	left = requests_begun(listener) - requests_ended(listener) -
-	       counted(listener, TRAFFIC_EXPIRED);
-	books_add(books, TRAFFIC_ABANDONED, max(left, 0L));
-	left = connections_begun(listener) - connections_accepted(listener);
-	if (moved)
-		left -= acceptq_length(sk);
-	books_add(books, TRAFFIC_UNACCEPTED, max(left, 0L));
+	if (!are_empty(books.listener, sk))
+		books_derive(books, sk);
+	end->moved = moved ? acceptq_length(sk) : 0;
+	/* Whoever finds it set finds the rest: pairs with books_late(). */
+	smp_store_release(&end->is_known, true);
+}
+
+/**
+ * books_tell() - tell what a listener has left behind
+ * @books: the listener's, with a record, which books_close() has seen and is retired
+ * @sk: the listener, whose queues are not empty yet
+ *
+ * Context: as books_close().
+ */
+void books_tell(struct books books, const struct sock *sk)
+{
+	if (!are_empty(books.listener, sk))
+		books_late(books);
 }

@@ -38,6 +38,8 @@ void books_turn(struct listener *listener, const struct sock *sk,
 void books_carry(struct books books, const struct sock *sk);
 void books_derive(struct books books, const struct sock *sk);
 void books_close(struct books books, const struct sock *sk, bool moved);
+void books_tell(struct books books, const struct sock *sk);
+void books_late(struct books books);
 
 /* Whether it is seen which connections of a listener are handed to accept(). */
 static __always_inline bool accepts_are_seen(const struct sock *sk)
@@ -70,12 +72,22 @@ static inline struct books books_with(struct listener *listener,
 	};
 }
 
-/* In the totals alone. */
+/*
+ * In the totals alone; the record has it already. Where the listener has ended
+ * meanwhile, it is among what that has left behind.
+ */
 static __always_inline void books_add(struct books books,
 				      enum traffic_count what,
 				      unsigned long count)
 {
 	totals_add(books.net, books.listener->totals, what, count);
+	/*
+	 * Behind what the caller has done to the record, which is atomic; and with
+	 * record_retire() and books_tell(): one of the two sees what the other does.
+	 */
+	smp_mb__after_atomic();
+	if (unlikely(record_is_retired(books.listener)))
+		books_late(books);
 }
 
 /**
@@ -90,6 +102,20 @@ static __always_inline void books_count(struct books books,
 {
 	atomic_long_inc(&books.listener->traffic.counts[what]);
 	books_add(books, what, 1);
+}
+
+/**
+ * books_carry_in() - a listener gets a connection from another one that ends
+ * @books: the listener's, with a record
+ *
+ * In the totals it has never been away.
+ *
+ * Context: any, preemption off.
+ */
+static inline void books_carry_in(struct books books)
+{
+	atomic_long_inc(&books.listener->traffic.counts[TRAFFIC_CARRIED_CONNECTIONS]);
+	books_add(books, TRAFFIC_CARRIED_CONNECTIONS, 0);
 }
 
 /**

@@ -365,10 +365,7 @@ static bool start_end(unsigned long result, void *data)
 /* inet_csk_listen_stop(struct sock *sk) */
 static void stop(struct entry_regs *regs)
 {
-	const struct sock *sk = (void *)entry_argument(regs, 0);
-
-	closing_stop(sk);
-	record_end(sk);
+	closing_stop((void *)entry_argument(regs, 0));
 }
 
 ENTRY_CALLBACK(stop);

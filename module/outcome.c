@@ -190,10 +190,14 @@ static __always_inline void count(const struct outcome *outcome,
 				  struct listener *listener,
 				  enum traffic_count what)
 {
-	if (likely(listener)) {
+	if (unlikely(what == TRAFFIC_CARRIED_REQUESTS)) {
+		if (listener)
+			books_count((struct books){ listener, outcome->net },
+				    what);
+	} else if (likely(listener)) {
 		atomic_long_inc(&listener->traffic.counts[what]);
 		totals_add(outcome->net, listener->totals, what, 1);
-	} else if (what != TRAFFIC_CARRIED_REQUESTS) {
+	} else {
 		totals_add(outcome->net, totals_of(outcome->net), what, 1);
 	}
 }

@@ -185,6 +185,20 @@ struct unix_traffic {
 };
 
 /**
+ * struct listener_end - what the totals have of a listener that has ended
+ * @moved: connections of its accept queue of each of which is told what becomes
+ * @unaccepted: those of which that is not told, in the totals by now
+ * @abandoned: requests, in the totals by now
+ * @is_known: whether the others are set
+ */
+struct listener_end {
+	u32 moved;
+	u32 unaccepted;
+	u32 abandoned;
+	bool is_known;
+};
+
+/**
  * struct listener - what is noted of a listener beside the kernel's own
  * @node: in its bucket; changed under the bucket's lock, read under RCU
  * @idle: in the pool, or among the retired
@@ -212,6 +226,7 @@ struct unix_traffic {
  *	(32 bits); the reporter's
  * @place: where the socket listens; of AF_UNIX, the family alone
  * @drops: what the kernel has dropped that was for it; counted as @traffic is
+ * @end: what a TCP listener has left behind, when it has ended
  *
  * A record: it annotates a socket that the kernel's listening hash holds. It
  * pins nothing. Losing one costs a `-`, keeping one too long costs its bytes
@@ -243,6 +258,7 @@ struct listener {
 	u32 overflows_reported;
 	struct endpoint place;
 	struct drop drops[DROPS];
+	struct listener_end end;
 };
 
 /* Ten cache lines of 64 bytes, two of them for what is looked up, beside the drops. */
@@ -356,6 +372,25 @@ static inline struct listener *record_find(struct record_bucket *bucket,
 	hlist_for_each_entry_rcu(listener, &bucket->records, node)
 		if (listener->sk == sk && listener->cookie == cookie &&
 		    !record_is_retired(listener))
+			return listener;
+	return NULL;
+}
+
+/**
+ * record_find_ended() - the record of what was a listener, be it retired or not
+ * @sk: the socket's address, which is not followed
+ * @cookie: the socket's cookie
+ *
+ * Context: any, as an RCU reader: takes no lock.
+ * Return: the record; NULL where there is none any more.
+ */
+static inline struct listener *record_find_ended(const struct sock *sk,
+						 u64 cookie)
+{
+	struct listener *listener;
+
+	hlist_for_each_entry_rcu(listener, &record_bucket(sk)->records, node)
+		if (listener->sk == sk && listener->cookie == cookie)
 			return listener;
 	return NULL;
 }

@@ -86,8 +86,8 @@ static __always_inline void enters_acceptq(const struct sock *sk)
 		outcome_begin(sk, OUTCOME_OF_QUEUED);
 }
 
-/* A SYN has entered the SYN queue, or has made a child. */
-static noinline void let_in(const struct sock *sk, bool has_child)
+/* A SYN has entered the SYN queue, or has made @child. */
+static noinline void let_in(const struct sock *sk, const struct sock *child)
 {
 	struct books books = books_of(sk);
 
@@ -95,11 +95,13 @@ static noinline void let_in(const struct sock *sk, bool has_child)
 	    books.listener)
 		outcome_settle_fastopen(books);
 	outcome_known();
-	if (unlikely(has_child))
+	if (unlikely(child)) {
 		enters_acceptq(sk);
+		outcome_counted(books.listener ? child : NULL);
+	}
 	if (!books.listener)
 		return;
-	books_count(books, has_child ? TRAFFIC_FASTOPENS : TRAFFIC_REQUESTS);
+	books_count(books, child ? TRAFFIC_FASTOPENS : TRAFFIC_REQUESTS);
 	books_look(books.listener, sk, READ_ONCE(sk->sk_ack_backlog));
 	peak_raise(&books.listener->traffic.synq, synq_length(sk));
 }
@@ -133,7 +135,8 @@ static __always_inline void synack(struct entry_regs *regs)
 		return;
 	}
 	type = (int)entry_argument(regs, 5);
-	let_in(sk, type == TCP_SYNACK_FASTOPEN);
+	let_in(sk, type == TCP_SYNACK_FASTOPEN ?
+		   (void *)entry_argument(regs, 0) : NULL);
 }
 
 ENTRY_CALLBACK(synack);
@@ -157,15 +160,31 @@ static __always_inline void timer(struct entry_regs *regs)
 
 ENTRY_CALLBACK(timer);
 
-static void reset_count(struct books books, int count)
-{
-	atomic_long_add(count, &books.listener->traffic.counts[TRAFFIC_RESET]);
-	books_add(books, TRAFFIC_RESET, count);
-}
-
 struct reset_data {
 	const struct sock *sk;
+	bool is_moved;
 };
+
+static void request_add(struct books books, enum traffic_count what, int count)
+{
+	atomic_long_add(count, &books.listener->traffic.counts[what]);
+	books_add(books, what, count);
+}
+
+/* One that has been moved comes and goes at once; first what makes expired lower. */
+static void reset_count(struct books books, const struct reset_data *reset)
+{
+	request_add(books, TRAFFIC_RESET, 1);
+	if (unlikely(reset->is_moved))
+		request_add(books, TRAFFIC_CARRIED_REQUESTS, 1);
+}
+
+static void reset_take_back(struct books books, const struct reset_data *reset)
+{
+	if (unlikely(reset->is_moved))
+		request_add(books, TRAFFIC_CARRIED_REQUESTS, -1);
+	request_add(books, TRAFFIC_RESET, -1);
+}
 
 /*
  * inet_csk_reqsk_queue_drop(struct sock *sk, struct request_sock *req)
@@ -188,10 +207,9 @@ static int reset_begin(struct pt_regs *regs, void *data)
 	if (!books.listener)
 		return 0;
 	books_look(books.listener, sk, READ_ONCE(sk->sk_ack_backlog));
-	reset_count(books, 1);
-	if (unlikely(sk != listener_of(req)))
-		books_count(books, TRAFFIC_CARRIED_REQUESTS);
 	reset->sk = sk;
+	reset->is_moved = sk != listener_of(req);
+	reset_count(books, reset);
 	return 1;
 }
 
@@ -202,9 +220,12 @@ static bool reset_end(unsigned long result, void *data)
 
 	if ((bool)(u8)result)
 		return true;
-	books = books_of(reset->sk);
+	/* It may have ended meanwhile. */
+	books = books_with(record_find_ended(reset->sk,
+					     socket_cookie(reset->sk)),
+			   reset->sk);
 	if (books.listener)
-		reset_count(books, -1);
+		reset_take_back(books, reset);
 	return true;
 }
 
@@ -314,6 +335,7 @@ static __always_inline void finished(struct entry_regs *regs)
 	if (!(bool)(u8)entry_argument(regs, 3))
 		return;
 	books = books_of(sk);
+	outcome_counted(books.listener ? child : NULL);
 	if (!books.listener)
 		return;
 	traffic = &books.listener->traffic;
@@ -330,21 +352,28 @@ ENTRY_CALLBACK(finished);
  * inet_csk_reqsk_queue_add(struct sock *sk, struct request_sock *req,
  *			    struct sock *child)
  *
- * A cookie's request has no listener. Those of others were seen before.
+ * A cookie's request has no listener. Those of others were seen before; Fast Open's
+ * may be one that another listener gets from one that ends.
  */
 static __always_inline void queued(struct entry_regs *regs)
 {
 	struct sock *sk = (void *)entry_argument(regs, 0);
 	struct request_sock *req = (void *)entry_argument(regs, 1);
 	struct books books;
+	bool is_cookie;
 
-	if (listener_of(req) && !tcp_rsk(req)->tfo_listener)
+	is_cookie = !listener_of(req);
+	if (!is_cookie && !tcp_rsk(req)->tfo_listener)
 		return;
-	enters_acceptq(sk);
+	if (is_cookie)
+		enters_acceptq(sk);
 	books = books_of(sk);
+	if (is_cookie)
+		outcome_counted(books.listener ?
+				(void *)entry_argument(regs, 2) : NULL);
 	if (!books.listener)
 		return;
-	if (!listener_of(req))
+	if (is_cookie)
 		books_count(books, TRAFFIC_COOKIES_FINISHED);
 	acceptq_grows(books, sk);
 }
