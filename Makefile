@@ -135,7 +135,12 @@ fuzz: ## listenq(8) on files that libFuzzer makes up, for MINUTES=1; FILES="buil
 	@$(VM)/deps.sh fuzz
 	@$(VM)/fuzz.sh
 
-lint: ## checkpatch, sparse, W=1, shellcheck, codespell, mandoc, docutils
+html: ## the documentation as web pages, in build/html
+	@$(VM)/deps.sh html
+	@sphinx-build -q -b html Documentation build/html
+	@echo 'build/html/index.html'
+
+lint: ## checkpatch, sparse, W=1, shellcheck, codespell, mandoc, Sphinx
 	@$(VM)/deps.sh lint
 	@$(VM)/lint.sh
 
@@ -154,4 +159,4 @@ help: ## this list
 	@sed -nE 's/^([a-z-]+):.* ## (.*)/  \1\t\2/p' Makefile | expand -t 16
 
 .PHONY: headers module tools install uninstall dkms-install dkms-remove deb
-.PHONY: demo shell check bench bench-check coverage stress soak fuzz lint dist deps clean help
+.PHONY: demo shell check bench bench-check coverage stress soak fuzz html lint dist deps clean help

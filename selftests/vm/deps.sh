@@ -25,8 +25,11 @@ check | shell | soak | bench | all)
 	[[ " ${KERNELS:-} " != *" "@(all|arm64)" "* ]] ||
 		wanted+=' qemu-system-aarch64:qemu-system-arm'
 	;;&
+html)
+	wanted=sphinx-build:python3-sphinx
+	;;
 lint|all)
-	wanted+=' shellcheck:shellcheck codespell:codespell mandoc:mandoc perl:perl rst2html:python3-docutils'
+	wanted+=' shellcheck:shellcheck codespell:codespell mandoc:mandoc perl:perl sphinx-build:python3-sphinx'
 	;;
 esac
 

@@ -10,7 +10,7 @@
 . "$vm/build.sh"
 
 folder=$default_kernel checks=0
-need shellcheck codespell mandoc perl rst2html
+need shellcheck codespell mandoc perl sphinx-build
 cd "$top"
 describe "$folder"
 lock "$default_kernel"
@@ -217,15 +217,10 @@ spelling()
 	files . ':!selftests/fuzzer/corpus' | xargs -0 codespell --ignore-words-list=nd,unx
 }
 
-# Errors and warnings; each file, so that one run shows them all.
+# Warnings too: of a page that no index names, or a reference to none.
 documents()
 {
-	local file status=0
-
-	while read -r file; do
-		rst2html --halt=2 "$file" /dev/null || status=1
-	done < <(lines '*.rst')
-	return "$status"
+	sphinx-build -q -n -W --keep-going -b html Documentation "$logs/html"
 }
 
 mapfile -t c < <(lines '*.c' '*.h' ':!module/compat.h' \
@@ -238,7 +233,7 @@ check 'sparse and W=1' sparse
 check shellcheck shellcheck --external-sources --check-sourced --source-path="$vm" "${shell[@]}"
 check codespell spelling
 check mandoc mandoc -T lint -W warning tools/listenq.8
-check reStructuredText documents
+check Sphinx documents
 check 'oldest kernel: compat.h, dkms.conf, kernels.rst, README.md' oldest_kernel
 check 'version: dkms.conf, listenq.h, debian/changelog' versions
 check 'options: compat.h, dkms.conf' options
