@@ -14,7 +14,7 @@
 
 #include "hook.h"
 
-#define LISTENQ_VERSION "0.1.0"
+#define LISTENQ_VERSION "0.2.0"
 
 /**
  * net_generic_atomic() - net_generic() where preemption is off

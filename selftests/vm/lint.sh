@@ -114,7 +114,8 @@ versions()
 	version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"$/\1/p' dkms.conf)
 	[ -n "$version" ] &&
 		grep -qxF "#define LISTENQ_VERSION \"$version\"" module/listenq.h &&
-		[[ $(head -n 1 debian/changelog) == "listenq ($version) "* ]]
+		[[ $(head -n 1 debian/changelog) == "listenq ($version) "* ]] &&
+		grep -q "^## \[${version//./\\.}] - " CHANGELOG.md
 }
 
 options()
@@ -235,7 +236,7 @@ check codespell spelling
 check mandoc mandoc -T lint -W warning tools/listenq.8
 check Sphinx documents
 check 'oldest kernel: compat.h, dkms.conf, kernels.rst, README.md' oldest_kernel
-check 'version: dkms.conf, listenq.h, debian/changelog' versions
+check 'version: dkms.conf, listenq.h, debian/changelog, CHANGELOG.md' versions
 check 'options: compat.h, dkms.conf' options
 check 'claims and tests: listen.rst' claims
 check 'options: listenq.c, listenq.8, listenq.bash' tool_options
