@@ -135,12 +135,16 @@ void books_turn(struct listener *listener, const struct sock *sk,
 void books_carry(struct books books, const struct sock *sk)
 {
 	struct listener *listener = books.listener;
-	unsigned long requests = synq_length(sk);
+	unsigned long counted_already = counted(listener, TRAFFIC_REQUESTS);
+	unsigned long requests;
 
-	books_turn(listener, sk, acceptq_length(sk));
+	/* Those before the queue, or one that comes in between would be missing. */
+	smp_rmb();
+	requests = synq_length(sk);
+	smp_rmb();
 	derived(books, TRAFFIC_CARRIED_REQUESTS,
-		requests + requests_ended(listener) -
-		counted(listener, TRAFFIC_REQUESTS));
+		requests + requests_ended(listener) - counted_already);
+	books_turn(listener, sk, acceptq_length(sk));
 	if (!accepts_are_seen(sk))
 		derived(books, TRAFFIC_CARRIED_CONNECTIONS,
 			acceptq_length(sk) - connections_made(listener));
