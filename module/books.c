@@ -17,6 +17,7 @@
 
 #include "books.h"
 #include "outcome.h"
+#include "ring.h"
 #include "socket.h"
 
 static unsigned long counted(const struct listener *listener,
@@ -217,13 +218,30 @@ static long connections_left(const struct listener *listener)
 	       listener->end.moved;
 }
 
+/**
+ * struct left - what a listener leaves behind
+ * @what: where it is counted
+ * @carried: where it is counted if it was told too early
+ * @known: of how many refused has rows
+ * @count: how many there are
+ */
+struct left {
+	enum traffic_count what;
+	enum traffic_count carried;
+	u32 known;
+	long (*count)(const struct listener *listener);
+};
+
+static u32 unknown(const struct left *left, u32 told)
+{
+	return told > left->known ? told - left->known : 0;
+}
+
 /*
  * Whoever sees the latest of what was counted is the last to change @told. The totals
  * only ever grow: what was told too early goes on as one that is carried.
  */
-static void tell_left(struct books books, enum traffic_count what,
-		      enum traffic_count carried, u32 *told,
-		      long (*left)(const struct listener *listener))
+static void tell_left(struct books books, const struct left *left, u32 *told)
 {
 	u32 was, now;
 
@@ -231,13 +249,17 @@ static void tell_left(struct books books, enum traffic_count what,
 		was = READ_ONCE(*told);
 		/* Who counts behind this comes here, too: see books_add(). */
 		smp_mb();
-		now = max(left(books.listener), 0L);
+		now = max(left->count(books.listener), 0L);
 		if (now == was)
 			return;
-		if (cmpxchg(told, was, now) == was)
-			totals_add(books.net, books.listener->totals,
-				   now > was ? what : carried,
-				   now > was ? now - was : was - now);
+		if (cmpxchg(told, was, now) != was)
+			continue;
+		if (now > was)
+			ring_missed(books.net,
+				    unknown(left, now) - unknown(left, was));
+		totals_add(books.net, books.listener->totals,
+			   now > was ? left->what : left->carried,
+			   now > was ? now - was : was - now);
 	}
 }
 
@@ -246,21 +268,31 @@ static void tell_left(struct books books, enum traffic_count what,
  * @books: the listener's, with a record, which is retired
  *
  * A handler that has found the record before it was retired may count behind
- * books_tell().
+ * books_tell(). Of a connection that has come too late, nobody tells whose it is.
  *
  * Context: preemption off since the record was looked up, an NMI too.
  */
 void __cold books_late(struct books books)
 {
 	struct listener_end *end = &books.listener->end;
+	struct left requests = {
+		.what		= TRAFFIC_ABANDONED,
+		.carried	= TRAFFIC_CARRIED_REQUESTS,
+		.known		= U32_MAX,
+		.count		= requests_left,
+	};
+	struct left connections = {
+		.what		= TRAFFIC_UNACCEPTED,
+		.carried	= TRAFFIC_CARRIED_CONNECTIONS,
+		.count		= connections_left,
+	};
 
 	/* It may have been retired without an end that was seen (books_close()). */
 	if (!smp_load_acquire(&end->is_known))
 		return;
-	tell_left(books, TRAFFIC_ABANDONED, TRAFFIC_CARRIED_REQUESTS,
-		  &end->abandoned, requests_left);
-	tell_left(books, TRAFFIC_UNACCEPTED, TRAFFIC_CARRIED_CONNECTIONS,
-		  &end->unaccepted, connections_left);
+	connections.known = end->waiting;
+	tell_left(books, &requests, &end->abandoned);
+	tell_left(books, &connections, &end->unaccepted);
 }
 
 /**
@@ -278,6 +310,7 @@ void books_close(struct books books, const struct sock *sk, bool moved)
 	if (!are_empty(books.listener, sk))
 		books_derive(books, sk);
 	end->moved = moved ? acceptq_length(sk) : 0;
+	end->waiting = moved ? 0 : acceptq_length(sk);
 	/* Whoever finds it set finds the rest: pairs with books_late(). */
 	smp_store_release(&end->is_known, true);
 }

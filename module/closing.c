@@ -5,8 +5,6 @@
  *	inet_csk_listen_stop()		in listen.c
  *	  reuseport_migrate_sock()	another listener gets what is waiting, or nobody
  *	  tcp_disconnect()		the same where nothing is ever moved
- *	inet_csk_reqsk_queue_add()	in traffic.c, of a listener that has ended
- *	  tcp_disconnect()		a connection has come too late
  *
  * The kernel takes the connections out of the accept queue one by one, in the task
  * that closes the listener, and resets each or gives it to another listener of the
@@ -207,37 +205,6 @@ static void note_reset(const struct net *net, const struct sock *sk,
 }
 
 /*
- * The latest connection that this CPU has seen has come into no accept queue: its
- * listener has ended since the segment came. Of that no more is known than a record
- * which is retired.
- */
-static void note_late(const struct sock *child)
-{
-	const struct outcome *outcome = this_cpu_ptr(&outcomes);
-	const struct listener *listener =
-		record_find_ended(outcome->sk, outcome->cookie);
-	struct refusal *refusal = ring_begin(sock_net(child));
-
-	if (!refusal)
-		return;
-	refusal->when = jiffies;
-	refusal->why = REFUSED_CLOSED;
-	refusal->cookie = outcome->cookie;
-	refusal->arrival = (struct arrival){ };
-	client_endpoint(child, &refusal->arrival.client);
-	refusal->local.family = 0;
-	refusal->comm[0] = '\0';
-	if (listener) {
-		refusal->local = listener->place;
-		refusal->arrival.limit = READ_ONCE(listener->decision.limit);
-		/* A listen() may be noted: a mixed name is still a name. */
-		data_race(memcpy(refusal->comm, listener->call.comm,
-				 sizeof(refusal->comm)));
-	}
-	ring_end(refusal);
-}
-
-/*
  * What becomes of one of the connections of a listener that ends: whether the kernel
  * resets it, or another listener gets it. @sk is NULL where it is not told whose it is.
  */
@@ -342,7 +309,6 @@ static bool migrate_end(unsigned long result, void *data)
 			return true;
 		if (moves(migrate->sk))
 			unaccepted(migrate->sk);
-		outcome_counted(NULL);
 		return true;
 	}
 	if (migrate->is_request) {
@@ -350,48 +316,32 @@ static bool migrate_end(unsigned long result, void *data)
 		outcome_begin(sk, OUTCOME_OF_MOVED);
 		return true;
 	}
-	/* Nor is this in the accept queue, whose listener may end first. */
-	outcome_begin(sk, OUTCOME_OF_QUEUED);
-	if (accepts_are_seen(sk))
-		outcome_known();
-	outcome_counted(migrate->migrating);
 	books = books_of(sk);
-	if (books.listener)
+	if (books.listener) {
 		books_carry_in(books);
-	else
-		unaccepted(migrate->sk);
-	return true;
-}
-
-static noinline void forget(const struct sock *sk)
-{
-	bool may_wait = !KERNEL_HAS(reuseport_migrate_sock) &&
-			!in_serving_softirq();
-
-	if (may_wait) {
-		closing_connection(sock_net(sk), NULL, sk, true);
-	} else if (__this_cpu_read(outcomes.child) == sk && outcome_is_own()) {
-		outcome_counted(NULL);
-		if (check_net(sock_net(sk)))
-			note_late(sk);
+		return true;
 	}
+	unaccepted(migrate->sk);
+	/* Where it has just begun, its record will have it. */
+	if (READ_ONCE(sk->sk_state) != TCP_LISTEN)
+		ring_missed(books.net, 1);
+	return true;
 }
 
 /*
  * tcp_disconnect(struct sock *sk, int flags)
  *
- * inet_child_forget() calls it for a connection that nobody accepts any more: one that
- * has come too late for its listener, and by inet_csk_listen_stop() each that waited,
- * which reuseport_migrate_sock() has told of before where there is that. What a process
- * disconnects or closes is a socket of its own.
+ * Where no connection is moved, inet_csk_listen_stop() calls it for each that waited
+ * (inet_child_forget()). What a process disconnects or closes is a socket of its own.
  */
 static __always_inline void forgotten(struct entry_regs *regs)
 {
 	const struct sock *sk = (void *)entry_argument(regs, 0);
 
-	if (!READ_ONCE(sk->sk_socket) &&
+	/* In a softirq it is one that has come too late for its listener. */
+	if (!READ_ONCE(sk->sk_socket) && !in_serving_softirq() &&
 	    (int)entry_argument(regs, 1) == O_NONBLOCK)
-		forget(sk);
+		closing_connection(sock_net(sk), NULL, sk, true);
 }
 
 ENTRY_CALLBACK(forgotten);
@@ -410,6 +360,7 @@ const struct hook closing_hooks[] = {
 		.symbol		= "tcp_disconnect",
 		.serves		= "refused",
 		.lost		= "refused lacks what was closed",
+		.absent		= KERNEL_HAS(reuseport_migrate_sock),
 		.shared		= true,
 		.entered	= forgotten_entered,
 	},

@@ -75,7 +75,6 @@ enum outcome_counter {
  * @counters: what the CPU's counters of the namespace were then, those that
  *	matter for @of
  * @when: the time, in jiffies
- * @child: the latest connection that was counted. It is compared, never followed.
  * @arrived: the number of that which @arrival is about
  * @arrival: who has sent it, where the kernel may be about to turn it away
  *
@@ -93,7 +92,6 @@ struct outcome {
 	struct net *net;
 	unsigned long counters[OUTCOME_COUNTERS];
 	unsigned long when;
-	const struct sock *child;
 	unsigned long arrived;
 	struct arrival arrival;
 };
@@ -245,20 +243,6 @@ static __always_inline void outcome_known(void)
 {
 	if (outcome_is_own())
 		__this_cpu_write(outcomes.number, 0);
-}
-
-/**
- * outcome_counted() - a connection is in the books of the listener that its segment
- *	came to
- * @child: the connection; NULL: it is in none, or it is known what becomes of it
- *
- * The kernel may find yet that the listener has ended (closing.c).
- *
- * Context: a handler of a hook, behind outcome_begin_from() for that segment.
- */
-static __always_inline void outcome_counted(const struct sock *child)
-{
-	__this_cpu_write(outcomes.child, child);
 }
 
 #endif /* LISTENQ_OUTCOME_H */

@@ -187,12 +187,14 @@ struct unix_traffic {
 /**
  * struct listener_end - what the totals have of a listener that has ended
  * @moved: connections of its accept queue of each of which is told what becomes
- * @unaccepted: those of which that is not told, in the totals by now
+ * @waiting: those of which that is not told
+ * @unaccepted: these and all that have come too late, in the totals by now
  * @abandoned: requests, in the totals by now
  * @is_known: whether the others are set
  */
 struct listener_end {
 	u32 moved;
+	u32 waiting;
 	u32 unaccepted;
 	u32 abandoned;
 	bool is_known;

@@ -86,8 +86,8 @@ static __always_inline void enters_acceptq(const struct sock *sk)
 		outcome_begin(sk, OUTCOME_OF_QUEUED);
 }
 
-/* A SYN has entered the SYN queue, or has made @child. */
-static noinline void let_in(const struct sock *sk, const struct sock *child)
+/* A SYN has entered the SYN queue, or has made a child. */
+static noinline void let_in(const struct sock *sk, bool has_child)
 {
 	struct books books = books_of(sk);
 
@@ -95,13 +95,11 @@ static noinline void let_in(const struct sock *sk, const struct sock *child)
 	    books.listener)
 		outcome_settle_fastopen(books);
 	outcome_known();
-	if (unlikely(child)) {
+	if (unlikely(has_child))
 		enters_acceptq(sk);
-		outcome_counted(books.listener ? child : NULL);
-	}
 	if (!books.listener)
 		return;
-	books_count(books, child ? TRAFFIC_FASTOPENS : TRAFFIC_REQUESTS);
+	books_count(books, has_child ? TRAFFIC_FASTOPENS : TRAFFIC_REQUESTS);
 	books_look(books.listener, sk, READ_ONCE(sk->sk_ack_backlog));
 	peak_raise(&books.listener->traffic.synq, synq_length(sk));
 }
@@ -135,8 +133,7 @@ static __always_inline void synack(struct entry_regs *regs)
 		return;
 	}
 	type = (int)entry_argument(regs, 5);
-	let_in(sk, type == TCP_SYNACK_FASTOPEN ?
-		   (void *)entry_argument(regs, 0) : NULL);
+	let_in(sk, type == TCP_SYNACK_FASTOPEN);
 }
 
 ENTRY_CALLBACK(synack);
@@ -335,7 +332,6 @@ static __always_inline void finished(struct entry_regs *regs)
 	if (!(bool)(u8)entry_argument(regs, 3))
 		return;
 	books = books_of(sk);
-	outcome_counted(books.listener ? child : NULL);
 	if (!books.listener)
 		return;
 	traffic = &books.listener->traffic;
@@ -368,9 +364,6 @@ static __always_inline void queued(struct entry_regs *regs)
 	if (is_cookie)
 		enters_acceptq(sk);
 	books = books_of(sk);
-	if (is_cookie)
-		outcome_counted(books.listener ?
-				(void *)entry_argument(regs, 2) : NULL);
 	if (!books.listener)
 		return;
 	if (is_cookie)
