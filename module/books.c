@@ -142,6 +142,7 @@ void books_carry(struct books books, const struct sock *sk)
 	/* Those before the queue, or one that comes in between would be missing. */
 	smp_rmb();
 	requests = synq_length(sk);
+	/* What leaves it from here on may be counted twice. */
 	smp_rmb();
 	derived(books, TRAFFIC_CARRIED_REQUESTS,
 		requests + requests_ended(listener) - counted_already);
