@@ -307,11 +307,17 @@ void __cold books_late(struct books books)
 void books_close(struct books books, const struct sock *sk, bool moved)
 {
 	struct listener_end *end = &books.listener->end;
+	u32 waiting = 0;
 
-	if (!are_empty(books.listener, sk))
+	if (!are_empty(books.listener, sk)) {
 		books_derive(books, sk);
+		/* Where accept() is not seen, some may have been accepted. */
+		if (!accepts_are_seen(sk))
+			waiting = outcome_queued(sk);
+		waiting += acceptq_length(sk);
+	}
 	end->moved = moved ? acceptq_length(sk) : 0;
-	end->waiting = moved ? 0 : acceptq_length(sk);
+	end->waiting = moved ? 0 : waiting;
 	/* Whoever finds it set finds the rest: pairs with books_late(). */
 	smp_store_release(&end->is_known, true);
 }

@@ -187,7 +187,7 @@ struct unix_traffic {
 /**
  * struct listener_end - what the totals have of a listener that has ended
  * @moved: connections of its accept queue of each of which is told what becomes
- * @waiting: those of which that is not told
+ * @waiting: those of which that is not told, at most
  * @unaccepted: these and all that have come too late, in the totals by now
  * @abandoned: requests, in the totals by now
  * @is_known: whether the others are set

@@ -157,7 +157,8 @@ void ring_missed(const struct net *net, unsigned int count)
 {
 	struct ring_net *mine = net_generic_atomic(net, ring_net_id);
 
-	if (mine)
+	/* A listener of the kernel's own may outlive what is kept of its namespace. */
+	if (count && mine && check_net(net))
 		atomic_long_add(count, &mine->unkept);
 }
 

@@ -30,7 +30,8 @@
  * @TRAFFIC_FASTOPEN_OVERFLOWS: SYNs that Fast Open's own limit refused; they
  *	become requests
  * @TRAFFIC_CARRIED_REQUESTS: requests that were in the SYN queue when the counting
- *	began, or came from another listener
+ *	began, or came from another listener; in the totals also those that were
+ *	taken for abandoned too early
  * @TRAFFIC_CARRIED_CONNECTIONS: the same of connections and the accept queue
  * @TRAFFIC_ACCEPTS: connections handed to accept(); in a record, those of which
  *	it is not known how long they waited
