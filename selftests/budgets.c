@@ -51,6 +51,19 @@ static long long time_of(const char *command_line)
 	return used_ms() - before;
 }
 
+/* The least of three times, which is not that of what runs beside it. */
+static long long least_time_of(const char *command_line)
+{
+	long long least = LLONG_MAX, time;
+
+	for (int i = 0; i < 3; i++) {
+		time = time_of(command_line);
+		if (time < least)
+			least = time;
+	}
+	return least;
+}
+
 /* @count processes with @each descriptors, in a PID namespace of their own. */
 static pid_t start_many(int count, int each)
 {
@@ -78,8 +91,8 @@ TEST_F(budgets, search_among_many_processes)
 	write_sample();
 	change_sample("sockets", "NR > 1 { $6 = $7 = \"-\" } 1");
 	ASSERT_EQ(0, run("for name in /proc/[0-9]*; do ln -s $name .; done"));
-	find = time_of("find /proc/[0-9]*/fd -lname \"socket:*\" 2>&1; :");
-	search = time_of("$LISTENQ_PLAIN --proc . -j");
+	find = least_time_of("find /proc/[0-9]*/fd -lname \"socket:*\" 2>&1; :");
+	search = least_time_of("$LISTENQ_PLAIN --proc . -j");
 	EXPECT_GE(find + 50, search);
 	EXPECT_TRUE(says("\"holder_searched\": true"));
 	lq_kill(child);
@@ -97,19 +110,6 @@ static void many_rows(int count)
 			" $%d = i; print } }' %s >x && mv x %s",
 			count, i ? 1 : 3, files[i], files[i]))
 			errx(1, "%s", output);
-}
-
-/* The least of three times, which is not that of what runs beside it. */
-static long long least_time_of(const char *command_line)
-{
-	long long least = LLONG_MAX, time;
-
-	for (int i = 0; i < 3; i++) {
-		time = time_of(command_line);
-		if (time < least)
-			least = time;
-	}
-	return least;
 }
 
 /*
