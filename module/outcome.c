@@ -183,17 +183,27 @@ static void overflow(const struct outcome *outcome, struct listener *listener)
 }
 
 /*
- * In the totals there is also what a listener got that has ended meanwhile; but no
- * request that was moved to it, whose end nobody has counted.
+ * A request has been moved to a listener, which may have ended meanwhile, and the request
+ * before that: its record knows what is left then.
  */
+static noinline void count_moved(const struct outcome *outcome)
+{
+	struct books books = {
+		.listener = record_find_ended(outcome->sk, outcome->cookie),
+		.net = outcome->net,
+	};
+
+	if (books.listener)
+		books_count(books, TRAFFIC_CARRIED_REQUESTS);
+}
+
+/* In the totals there is also what a listener got that has ended meanwhile. */
 static __always_inline void count(const struct outcome *outcome,
 				  struct listener *listener,
 				  enum traffic_count what)
 {
 	if (unlikely(what == TRAFFIC_CARRIED_REQUESTS)) {
-		if (listener)
-			books_count((struct books){ listener, outcome->net },
-				    what);
+		count_moved(outcome);
 	} else if (likely(listener)) {
 		atomic_long_inc(&listener->traffic.counts[what]);
 		totals_add(outcome->net, listener->totals, what, 1);
