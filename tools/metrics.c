@@ -178,8 +178,15 @@ static const struct {
 	    "seconds", HISTOGRAM }, HANDSHAKES },
 };
 
-static void put_fill(struct samples *samples, const struct family *family,
-		     const struct group *group, enum figure queue)
+/**
+ * put_fill() - how full a queue is, of the listener of a group where it is fullest
+ * @samples: where it goes; nothing where it is not known of any
+ * @family: its family
+ * @group: the group
+ * @queue: the queue
+ */
+void put_fill(struct samples *samples, const struct family *family,
+	      const struct group *group, enum figure queue)
 {
 	double most = -1, fill;
 
@@ -195,18 +202,37 @@ static void put_fill(struct samples *samples, const struct family *family,
 	sample_ratio(samples, most);
 }
 
-static void put_rule(struct samples *samples, const struct group *group)
+/**
+ * put_count() - a number that a group has
+ * @samples: where it goes
+ * @family: its family
+ * @group: the group
+ * @count: the number; nothing goes there where that is UNKNOWN
+ */
+void put_count(struct samples *samples, const struct family *family,
+	       const struct group *group, long long count)
 {
-	const struct rows *rows = group->listener[0]->place[SOCKETS].rows;
+	if (count == UNKNOWN)
+		return;
+	sample_begin(samples, family, "");
+	sample_labels(samples, group->labels);
+	sample_count(samples, count);
+}
+
+/**
+ * put_rule() - whether a rule acts on any listener of a group
+ * @samples: where it goes
+ * @family: its family
+ * @group: the group
+ */
+void put_rule(struct samples *samples, const struct family *family,
+	      const struct group *group)
+{
 	bool active = false;
 
-	if (rows_column(rows, "rule") < 0)
-		return;
 	for (size_t i = 0; i < group->count; i++)
 		active |= !!strcmp(group->listener[i]->word[RULE], "-");
-	sample_begin(samples, &rule_active, "");
-	sample_labels(samples, group->labels);
-	sample_count(samples, active);
+	put_count(samples, family, group, active);
 }
 
 static void put_bucket(struct samples *samples, const struct family *family,
@@ -251,16 +277,6 @@ static void put_histogram(struct samples *samples, const struct family *family,
 	sample_count(samples, histogram.count);
 }
 
-static void put_count(struct samples *samples, const struct family *family,
-		      const struct group *group, long long count)
-{
-	if (count == UNKNOWN)
-		return;
-	sample_begin(samples, family, "");
-	sample_labels(samples, group->labels);
-	sample_count(samples, count);
-}
-
 static void put_ms(struct samples *samples, const struct family *family,
 		   const struct group *group, long long ms)
 {
@@ -302,7 +318,9 @@ static void put_groups(struct samples *samples, const struct group *group,
 			put_fill(samples, &fills[i].family, &group[j],
 				 fills[i].figure);
 	for (j = 0; j < groups; j++)
-		put_rule(samples, &group[j]);
+		if (rows_column(group[j].listener[0]->place[SOCKETS].rows,
+				"rule") >= 0)
+			put_rule(samples, &rule_active, &group[j]);
 	for (j = 0; j < groups; j++)
 		put_ms(samples, &oldest, &group[j],
 		       group_most(&group[j], ACCEPTQ_OLDEST_MS));

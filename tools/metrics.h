@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the rooms of metrics share: groups.c decides which listeners have samples,
- * metrics.c has the samples of these, metrics_unix.c those of Unix sockets, and
- * totals.c those of namespaces and of the module.
+ * metrics.c has the samples of these, metrics_unix.c those of Unix sockets by the same
+ * means, and totals.c those of namespaces and of the module.
  */
 #ifndef LISTENQ_TOOL_METRICS_H
 #define LISTENQ_TOOL_METRICS_H
@@ -46,6 +46,13 @@ void make_groups(struct groups *groups, const struct metrics *metrics,
 		 const struct snapshot *snapshot, struct listener *listener[],
 		 size_t count);
 void free_groups(struct groups *groups);
+
+void put_count(struct samples *samples, const struct family *family,
+	       const struct group *group, long long count);
+void put_fill(struct samples *samples, const struct family *family,
+	      const struct group *group, enum figure queue);
+void put_rule(struct samples *samples, const struct family *family,
+	      const struct group *group);
 
 void metrics_of_unix(struct samples *samples, const struct group *group,
 		     size_t groups);

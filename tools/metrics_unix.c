@@ -5,8 +5,6 @@
  * has to mean something (Prometheus' "Metric and label naming").
  */
 
-#include <string.h>
-
 #include "metrics.h"
 
 static const struct {
@@ -57,40 +55,6 @@ static const struct family rule_active = {
 	GAUGE,
 };
 
-static void put(struct samples *samples, const struct family *family,
-		const struct group *group, long long count)
-{
-	if (count == UNKNOWN)
-		return;
-	sample_begin(samples, family, "");
-	sample_labels(samples, group->labels);
-	sample_count(samples, count);
-}
-
-static void put_fill(struct samples *samples, const struct group *group)
-{
-	double most = -1, fill;
-
-	for (size_t i = 0; i < group->count; i++) {
-		fill = listener_fill(group->listener[i], ACCEPTQ);
-		if (fill > most)
-			most = fill;
-	}
-	if (most < 0)
-		return;
-	sample_begin(samples, &fill_ratio, "");
-	sample_labels(samples, group->labels);
-	sample_ratio(samples, most);
-}
-
-static bool has_rule(const struct group *group)
-{
-	for (size_t i = 0; i < group->count; i++)
-		if (strcmp(group->listener[i]->word[RULE], "-"))
-			return true;
-	return false;
-}
-
 /**
  * metrics_of_unix() - the samples of Unix sockets
  * @samples: where they go
@@ -102,12 +66,12 @@ void metrics_of_unix(struct samples *samples, const struct group *group,
 {
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
 		for (size_t j = 0; j < groups; j++)
-			put(samples, &families[i].family, &group[j],
-			    families[i].most ?
-			    group_most(&group[j], families[i].figure) :
-			    group_sum(&group[j], families[i].figure));
+			put_count(samples, &families[i].family, &group[j],
+				  families[i].most ?
+				  group_most(&group[j], families[i].figure) :
+				  group_sum(&group[j], families[i].figure));
 	for (size_t j = 0; j < groups; j++)
-		put_fill(samples, &group[j]);
+		put_fill(samples, &fill_ratio, &group[j], ACCEPTQ);
 	for (size_t j = 0; j < groups; j++)
-		put(samples, &rule_active, &group[j], has_rule(&group[j]));
+		put_rule(samples, &rule_active, &group[j]);
 }
