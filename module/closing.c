@@ -305,9 +305,7 @@ static bool migrate_end(unsigned long result, void *data)
 		closing_connection(sock_net(migrate->sk), migrate->sk,
 				   migrate->migrating, !sk);
 	if (!sk) {
-		if (migrate->is_request)
-			return true;
-		if (moves(migrate->sk))
+		if (!migrate->is_request && moves(migrate->sk))
 			unaccepted(migrate->sk);
 		return true;
 	}

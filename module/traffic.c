@@ -162,25 +162,25 @@ struct reset_data {
 	bool is_moved;
 };
 
-static void request_add(struct books books, enum traffic_count what, int count)
-{
-	atomic_long_add(count, &books.listener->traffic.counts[what]);
-	books_add(books, what, count);
-}
-
 /* One that has been moved comes and goes at once; first what makes expired lower. */
 static void reset_count(struct books books, const struct reset_data *reset)
 {
-	request_add(books, TRAFFIC_RESET, 1);
+	books_count(books, TRAFFIC_RESET);
 	if (unlikely(reset->is_moved))
-		request_add(books, TRAFFIC_CARRIED_REQUESTS, 1);
+		books_count(books, TRAFFIC_CARRIED_REQUESTS);
+}
+
+static void take_back(struct books books, enum traffic_count what)
+{
+	atomic_long_dec(&books.listener->traffic.counts[what]);
+	books_add(books, what, -1);
 }
 
 static void reset_take_back(struct books books, const struct reset_data *reset)
 {
 	if (unlikely(reset->is_moved))
-		request_add(books, TRAFFIC_CARRIED_REQUESTS, -1);
-	request_add(books, TRAFFIC_RESET, -1);
+		take_back(books, TRAFFIC_CARRIED_REQUESTS);
+	take_back(books, TRAFFIC_RESET);
 }
 
 /*
