@@ -126,6 +126,11 @@ taken()
 	echo "$sum"
 }
 
+# Another run waits until this process ends: a job's own lock would end with the job,
+# before the image is booted. In one order, or two runs could wait for each other.
+for name in $(tr ' ' '\n' <<<"$names" | sort); do
+	lock "$name-check"
+done
 first=1000000 id=0
 for name in $names; do
 	echo "$first prepare $name" >>"$results/todo"

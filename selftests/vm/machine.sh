@@ -37,11 +37,10 @@ machine()
 }
 
 # make_image MODE PROGRAM...: makes the machine's folder where it isn't there, builds
-# the module and these test programs in it, and leaves what the VM boots in $out.
-# Others who want $out wait until this process ends.
+# the module and these test programs in it, and leaves what the VM boots in $out,
+# which the caller has locked.
 make_image()
 {
-	lock "$name-$1"
 	lock "$folder"
 	make_folder "$folder"
 	make_ksft

@@ -14,6 +14,8 @@
 
 mode=$1
 machine "${2:-$default_kernel}" "$mode"
+# Another run with the same image waits until this process ends.
+lock "$name-$mode"
 
 # piped: what is piped into make shell, from the moment there is someone to
 # read it; then the shell is left.
