@@ -14,36 +14,6 @@
 #include "terminal.h"
 #include "tool.h"
 
-/* The line of the output that has @what; "" where there is none. */
-static const char *line_with(const char *what)
-{
-	static char line[4096];
-	size_t length;
-
-	for (const char *at = output; *at; at += length + (at[length] == '\n')) {
-		length = strcspn(at, "\n");
-		snprintf(line, sizeof(line), "%.*s", (int)length, at);
-		if (strstr(line, what))
-			return line;
-	}
-	return "";
-}
-
-/* Whether @line has that; if not, it is shown. */
-static bool has(const char *line, const char *format, ...)
-{
-	char text[256];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	if (strstr(line, text))
-		return true;
-	printf("# no '%s' in '%s'\n", text, line);
-	return false;
-}
-
 /* ---- a directory that looks like /proc ---- */
 
 /* Process @pid, a child of @parent, has the sockets of these inodes open. */

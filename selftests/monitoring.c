@@ -184,12 +184,12 @@ TEST_F_TIMEOUT(monitoring, service, SLOW_TIMEOUT)
 	EXPECT_RUN(0, start_service());
 	EXPECT_TRUE(written("listenq_up 1\n"));
 	snprintf(line, sizeof(line),
-		 "listenq_backlog_limit{netns=\"%d\",proto=\"tcp\",address=\"127.0.0.1\",port=\"%d\"} 7\n",
-		 other, port);
+		 "listenq_backlog_limit{netns=\"selftests.service\",proto=\"tcp\",address=\"127.0.0.1\",port=\"%d\",unit=\"selftests.service\"} 7\n",
+		 port);
 	EXPECT_TRUE(written(line)) {
 		TH_LOG("no %s", line);
 	}
-	EXPECT_TRUE(written("process=\"holder\"} 5\n"));
+	EXPECT_TRUE(written("process=\"holder\",unit=\"selftests.service\"} 5\n"));
 	EXPECT_EQ(0, run("ls " TEXTFILES));
 	EXPECT_STREQ("listenq.prom\n", output);
 	end(other);

@@ -93,6 +93,37 @@ static inline bool says(const char *text)
 	return false;
 }
 
+/* The line of the output that has @what; "" where there is none. */
+static inline const char *line_with(const char *what)
+{
+	static char line[4096];
+	size_t length;
+
+	for (const char *at = output; *at; at += length + (at[length] == '\n')) {
+		length = strcspn(at, "\n");
+		snprintf(line, sizeof(line), "%.*s", (int)length, at);
+		if (strstr(line, what))
+			return line;
+	}
+	return "";
+}
+
+/* Whether @line has that; if not, it is shown. */
+__attribute__((format(printf, 2, 3)))
+static inline bool has(const char *line, const char *format, ...)
+{
+	char text[256];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (strstr(line, text))
+		return true;
+	printf("# no '%s' in '%.1000s'\n", text, line);
+	return false;
+}
+
 static inline int lines(const char *text)
 {
 	int count = 0;

@@ -7,6 +7,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "cgroup.h"
 #include "choose.h"
 
 const char * const sort_names[SORT_KEYS] = {
@@ -154,6 +155,7 @@ static bool has_text(const struct listener *listener, const char *text)
 	return strcasestr(listener->word[LOCAL], text) ||
 	       has_name(listener, text) ||
 	       strcasestr(listener_comm(listener), text) ||
+	       membership_is(listener->holder.membership, text) ||
 	       strcasestr(listener->word[PROTO], text) ||
 	       (listener->netns && strcasestr(listener->netns, text));
 }
@@ -170,6 +172,12 @@ static bool at_port(const struct listener *listener,
 	return !filter->port_ranges;
 }
 
+/* Whether it takes a search for processes to say what is wanted. */
+bool filter_is_about_holder(const struct filter *filter)
+{
+	return filter->process || filter->unit;
+}
+
 bool is_wanted(const struct listener *listener, const struct filter *filter)
 {
 	if (!at_port(listener, filter))
@@ -181,6 +189,8 @@ bool is_wanted(const struct listener *listener, const struct filter *filter)
 	if (filter->name && strcmp(listener->word[LOCAL], filter->name))
 		return false;
 	if (filter->process && !is_process(listener, filter->process))
+		return false;
+	if (filter->unit && !membership_is(listener->holder.membership, filter->unit))
 		return false;
 	return !filter->text || has_text(listener, filter->text);
 }
@@ -296,7 +306,7 @@ struct listener **choose(struct snapshot *snapshot,
 	chosen = allocate(NULL, snapshot->count, sizeof(*chosen));
 	for (i = 0; i < snapshot->count; i++)
 		chosen[i] = &snapshot->listener[i];
-	if (filter->process || filter->text || key == BY_PROCESS)
+	if (filter_is_about_holder(filter) || filter->text || key == BY_PROCESS)
 		process_find(chosen, snapshot->count, true);
 	*count = 0;
 	for (i = 0; i < snapshot->count; i++)

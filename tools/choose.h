@@ -48,6 +48,7 @@ struct filter {
 	const char *name;		/* of a Unix socket; NULL without -A of one */
 	bool unix_alone;		/* no TCP listeners */
 	const char *process;		/* NULL without -P */
+	const char *unit;		/* NULL without -U */
 	const char *text;		/* NULL, or what / was given */
 };
 
@@ -64,6 +65,7 @@ const char *filter_address(struct filter *filter, const char *text);
 struct listener **choose(struct snapshot *snapshot,
 			 const struct filter *filter, enum sort_key key,
 			 bool reverse, size_t *count);
+bool filter_is_about_holder(const struct filter *filter);
 bool is_wanted(const struct listener *listener, const struct filter *filter);
 void sort_listeners(struct listener *listener[], size_t count,
 		    enum sort_key key, bool reverse);

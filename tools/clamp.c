@@ -43,7 +43,13 @@ static bool is_plain(const char *text, size_t length)
 	return !length || text[length - 1] == '\n';
 }
 
-static const char *read_rules(char **text)
+/**
+ * clamp_read() - read the rules of the namespace that the tool is in
+ * @text: these, as the module prints them, for the caller to free
+ *
+ * Return: NULL or a reason.
+ */
+const char *clamp_read(char **text)
 {
 	const char *why;
 	size_t length;
@@ -63,7 +69,7 @@ static char *last_error(void)
 {
 	char *text, *line, *found = NULL;
 
-	if (read_rules(&text))
+	if (clamp_read(&text))
 		return NULL;
 	line = strstr(text, LAST_ERROR);
 	if (line) {
@@ -101,12 +107,18 @@ static const char *write_refusal(int error)
 	return why;
 }
 
-/*
+/**
+ * clamp_write() - write rules
+ * @text: lines of the grammar
+ * @length: of all of them
+ *
  * All rules in one write, so that all of them take effect or none. The module may
  * go and another one come meanwhile, which knows nothing of them: what was opened
  * can't be read any more then.
+ *
+ * Return: NULL or a reason.
  */
-static const char *write_rules(const char *text, size_t length)
+const char *clamp_write(const char *text, size_t length)
 {
 	const char *path = procfile_path("clamp"), *why = NULL;
 	ssize_t written;
@@ -154,7 +166,15 @@ static char *join(int argc, char **argv, size_t *length)
 	return text;
 }
 
-static const char *read_file(const char *path, char **text, size_t *length)
+/**
+ * clamp_read_file() - read rules from a file
+ * @path: which; "-" for standard input
+ * @text: these, for the caller to free, with room for a NUL
+ * @length: how long that is
+ *
+ * Return: NULL or a reason.
+ */
+const char *clamp_read_file(const char *path, char **text, size_t *length)
 {
 	int fd = strcmp(path, "-") ? open(path, O_RDONLY | O_CLOEXEC) :
 				     STDIN_FILENO;
@@ -184,7 +204,7 @@ static const char *foresee(struct rules *rules, const char *text, size_t length)
 	char *now;
 	int error;
 
-	why = read_rules(&now);
+	why = clamp_read(&now);
 	if (why)
 		return why;
 	*rules = (struct rules) { };
@@ -210,7 +230,7 @@ static const char *change(int argc, char **argv, const char *file, bool dry_run,
 	char *text;
 
 	if (file)
-		why = read_file(file, &text, &length);
+		why = clamp_read_file(file, &text, &length);
 	else
 		text = join(argc, argv, &length);
 	if (!why && dry_run)
@@ -220,7 +240,7 @@ static const char *change(int argc, char **argv, const char *file, bool dry_run,
 	foreseen = !why && (dry_run ||
 			    (snapshot && !foresee(&rules, text, length)));
 	if (!why && !dry_run)
-		why = write_rules(text, length);
+		why = clamp_write(text, length);
 	/* Whoever writes a file writes it before there are servers, too. */
 	if (!why && foreseen)
 		effect_tell(&rules, snapshot, !file);
@@ -233,7 +253,7 @@ static const char *print_rules(void)
 	const char *why;
 	char *text;
 
-	why = read_rules(&text);
+	why = clamp_read(&text);
 	if (!why)
 		fputs(text, stdout);
 	free(text);
@@ -243,7 +263,7 @@ static const char *print_rules(void)
 /**
  * clamp_main() - print rules, or write some
  * @argc: how many words
- * @argv: "clamp", then "-f FILE" or the words of a rule
+ * @argv: "clamp", then options, "-f FILE" or the words of a rule
  * @scope: in which namespace
  *
  * Return: an exit code.
@@ -253,13 +273,15 @@ int clamp_main(int argc, char **argv, const struct scope *scope)
 	static const struct option options[] = {
 		{ "file", required_argument, NULL, 'f' },
 		{ "dry-run", no_argument, NULL, 'n' },
+		{ "save", no_argument, NULL, 's' },
+		{ "restore", no_argument, NULL, 'r' },
 		{ }
 	};
 	struct scope all = *scope;
 	struct snapshot snapshot = { };
 	const char *file = NULL, *why = NULL;
 	struct netns_list list = { };
-	bool dry_run = false, is_read;
+	bool dry_run = false, save = false, restore = false, is_read;
 	int option;
 
 	optind = 0;	/* once more from the start */
@@ -271,8 +293,14 @@ int clamp_main(int argc, char **argv, const struct scope *scope)
 		case 'n':
 			dry_run = true;
 			break;
+		case 's':
+			save = true;
+			break;
+		case 'r':
+			restore = true;
+			break;
 		default:
-			die("clamp: %s: the options here are -f FILE and --dry-run",
+			die("clamp: %s: the options here are -f FILE, --dry-run, --save and --restore",
 			    argv[optind - 1]);
 		}
 	}
@@ -282,9 +310,19 @@ int clamp_main(int argc, char **argv, const struct scope *scope)
 		die("clamp: -f and a rule as well: name one of them");
 	if (dry_run && !file && !argc)
 		die("clamp: --dry-run: of which rules? name some, or -f FILE");
+	if ((save || restore) && (file || argc || dry_run || save == restore))
+		die("clamp: --save and --restore take nothing else");
+	if (restore && scope->netns)
+		die("clamp: --restore: it is for all namespaces, without -N");
 	if (scope->all)
 		die("clamp: -a: rules are for one namespace: name it with -N");
 
+	if (save || restore) {
+		why = save ? saved_write(scope) : saved_restore();
+		if (why)
+			die("%s", why);
+		return DONE;
+	}
 	all.unix_too = true;
 	/* Before the rules act. Without it they are written, and no more is said. */
 	if (argc || file)

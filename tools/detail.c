@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cgroup.h"
 #include "live.h"
 #include "log.h"
 #include "output.h"
@@ -41,6 +42,29 @@ static void put_process(const struct listener *listener,
 		sink_print(sink, DIM, ", %s (%lld) called listen()",
 			   listener_caller(listener), caller);
 	sink_end_line(sink);
+}
+
+/* Where that process belongs to. Return: how many lines. */
+static unsigned int put_unit(const struct listener *listener,
+			     const struct sink *sink)
+{
+	const struct membership *membership = listener->holder.membership;
+	bool unit = membership && *membership->unit;
+
+	if (!membership)
+		return 0;
+	sink_label(sink, unit ? "unit" : "container");
+	if (unit)
+		sink_print(sink, PLAIN, "%s", membership->unit);
+	if (*membership->container)
+		sink_print(sink, PLAIN, "%s%.*s", unit ? ", container " : "",
+			   SHORT_ID, membership->container);
+	if (*membership->engine)
+		sink_print(sink, DIM, "  %s", membership->engine);
+	if (*membership->pod)
+		sink_print(sink, PLAIN, "  pod %s", membership->pod);
+	sink_end_line(sink);
+	return 1;
 }
 
 /* Who else can accept, as far as a line has room. Return: how many lines. */
@@ -452,6 +476,7 @@ void detail_print(const struct listener *listener,
 			   listener->figure[GROUP]);
 	sink_end_line(sink);
 	put_process(listener, sink);
+	lines += put_unit(listener, sink);
 	lines += put_others(listener, width, sink);
 	put_socket(listener, sink);
 	put_limit(listener, sink);

@@ -2,7 +2,7 @@
 /*
  * Which listeners belong together: those that have something in common.
  *
- * Which of them have samples, and under which labels. Each set of labels is
+ * Which of them have samples; labels.c says under which labels. Each set of labels is
  * some fifty series, which Prometheus keeps for hours, and a container chooses
  * how many listeners it has, where, and how often others take their place. So
  * each namespace has a quota, in which the older ones come first, and where a
@@ -21,30 +21,6 @@
 /* How old one in a crowd has to be, for each that there is: 1,200 in an hour. */
 #define SETTLED_MS	3000
 
-/* "-" is what the kernel writes where it has nothing to say. */
-static const char *known(const char *word)
-{
-	return strcmp(word, "-") ? word : "";
-}
-
-static bool has_process(const struct metrics *metrics,
-			const struct listener *listener)
-{
-	return metrics->names == NAMES_ALL ||
-	       (metrics->names == NAMES_OWN && listener->in->own);
-}
-
-static const char *process_of(const struct metrics *metrics,
-			      const struct listener *listener)
-{
-	const char *comm;
-
-	if (!has_process(metrics, listener))
-		return "";
-	comm = listener_caller(listener);
-	return strcmp(comm, NOT_SEARCHED) ? known(comm) : "";
-}
-
 /* Where they listen, namespace by namespace in the order of these. */
 int by_place(const void *x, const void *y, void *unused)
 {
@@ -57,70 +33,6 @@ int by_place(const void *x, const void *y, void *unused)
 	       a->local.port - b->local.port ?:
 	       strcmp(a->word[LOCAL], b->word[LOCAL]) ?:
 	       strcmp(a->word[PROTO], b->word[PROTO]);
-}
-
-/*
- * By all that is a label, namespace by namespace in the order of these, and by
- * nothing else.
- */
-static int by_labels(const void *x, const void *y, void *metrics)
-{
-	const struct listener *a = *(struct listener *const *)x;
-	const struct listener *b = *(struct listener *const *)y;
-
-	return by_place(x, y, NULL) ?:
-	       strcmp(process_of(metrics, a), process_of(metrics, b));
-}
-
-/*
- * Written once for some sixty samples. An IPv6 address stands without the
- * brackets that its port needs.
- */
-static char *make_labels(const struct metrics *metrics,
-			 const struct listener *listener)
-{
-	const char *local = known(listener->word[LOCAL]);
-	const char *colon = strrchr(local, ':') ?: local;
-	char address[128], *bracket, *text = NULL;
-	struct samples labels = { };
-	size_t size;
-
-	snprintf(address, sizeof(address), "%.*s", (int)(colon - local), local);
-	bracket = strchr(address, ']');
-	if (*address == '[' && bracket) {
-		memmove(bracket, bracket + 1, strlen(bracket));
-		memmove(address, address + 1, strlen(address));
-	}
-	labels.to = open_memstream(&text, &size);
-	if (!labels.to)
-		die("not enough memory");
-	sample_label(&labels, "netns", listener->netns);
-	if (is_unix(listener)) {
-		sample_label(&labels, "path", local);
-	} else {
-		sample_label(&labels, "proto", known(listener->word[PROTO]));
-		sample_label(&labels, "address", address);
-		sample_label(&labels, "port", *colon ? colon + 1 : colon);
-	}
-	sample_label(&labels, "process", process_of(metrics, listener));
-	if (fclose(labels.to))
-		die("not enough memory");
-	return text;
-}
-
-/* Searches for processes where their names are labels, and callers unknown. */
-static void find_names(const struct metrics *metrics,
-		       struct listener *const listener[], size_t count)
-{
-	struct listener **named = allocate(NULL, count, sizeof(*named));
-	size_t number = 0, i;
-
-	for (i = 0; i < count; i++)
-		if (has_process(metrics, listener[i]) &&
-		    listener[i]->figure[PID] == UNKNOWN)
-			named[number++] = listener[i];
-	process_find(named, number, false);
-	free(named);
 }
 
 /* A module that doesn't say how old they are makes no difference between them. */
@@ -319,7 +231,7 @@ void make_groups(struct groups *groups, const struct metrics *metrics,
 	struct crowd *crowd;
 	size_t all, from, to = 0;
 
-	find_names(metrics, listener, count);
+	find_names(metrics, snapshot, listener, count);
 	group = allocate(NULL, count, sizeof(*group));
 	all = group_listeners(group, listener, count, by_labels,
 			      (void *)metrics);

@@ -65,6 +65,7 @@ static void name_them(struct holder *holder, const struct hold *hold,
 {
 	holder->pid = hold->process->pid;
 	strcpy(holder->comm, hold->process->comm);
+	holder->membership = membership_share(hold->process->membership);
 	holder->others = count - 1;
 	if (!holder->others)
 		return;
@@ -110,5 +111,6 @@ void name_holders(struct listener *const listener[], struct hold *hold,
 void holder_free(struct holder *holder)
 {
 	free(holder->other);
+	membership_release(holder->membership);
 	*holder = (struct holder) { };
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cgroup.h"
 #include "log.h"
 #include "output.h"
 
@@ -110,7 +111,8 @@ static void put_name(const char *name, bool first)
 
 /* Names that an object of a listener has beside the columns of its row. */
 static const char * const besides[] = {
-	"netns", "holder", "holder_searched", "holders", "waits", "handshakes",
+	"netns", "holder", "holder_searched", "holders", "unit", "container",
+	"engine", "pod_uid", "waits", "handshakes",
 };
 
 static bool is_besides(const char *name)
@@ -154,12 +156,35 @@ static void put_process(int pid, const char *comm)
 	quote_json(stdout, comm);
 }
 
+static void put_text(const char *name, const char *text)
+{
+	put_name(name, false);
+	if (*text)
+		quote_json(stdout, text);
+	else
+		fputs_unlocked("null", stdout);
+}
+
+/* What the first of those who have it open belongs to. */
+static void put_membership(const struct membership *membership)
+{
+	static const struct membership none;
+
+	if (!membership)
+		membership = &none;
+	put_text("unit", membership->unit);
+	put_text("container", membership->container);
+	put_text("engine", membership->engine);
+	put_text("pod_uid", membership->pod);
+}
+
 /*
  * Who has the socket open, the first of them and a list, and whether all processes
  * were looked at.
  */
 static void put_holder(const struct holder *holder)
 {
+	put_membership(holder->membership);
 	put_name("holder_searched", false);
 	fputs_unlocked(holder->searched ? "true" :
 		       holder->found_ms || holder->unsearched ? "false" :

@@ -79,12 +79,13 @@ _listenq_rules()
 
 _listenq()
 {
-	local options=(--all --netns --tcp --unix --port --address --process --sort --reverse
+	local options=(--all --netns --tcp --unix --port --address --process --unit --sort --reverse
 		--watch --groups --json --totals --metrics --output --max --names
+		--no-histogram --http
 		--check --within --allow-none --proc --help --version)
-	local explain_options=(--all --netns --port --address --process --verbose
+	local explain_options=(--all --netns --port --address --process --unit --verbose
 		--interval --json --proc)
-	local log_options=(--all --netns --port --address --process --follow --top
+	local log_options=(--all --netns --port --address --process --unit --follow --top
 		--json --proc)
 	local prev=${COMP_WORDS[COMP_CWORD - 1]} command='' names=() netns=() word
 
@@ -114,13 +115,13 @@ _listenq()
 		compopt -o dirnames
 		return
 		;;
-	*:-p|*:--port|*:-P|*:--process|*:-A|*:--address|*:--max|*:-i|*:--interval|*:--within)
+	*:-p|*:--port|*:-P|*:--process|*:-U|*:--unit|*:-A|*:--address|*:--max|*:-i|*:--interval|*:--within)
 		return
 		;;
 	clamp:clamp|clamp:--dry-run)
 		# What has a rule may be cleared or changed.
 		_listenq_rules "${netns[@]}"
-		names+=(flush -f --dry-run)
+		names+=(flush -f --dry-run --save --restore)
 		;;
 	clamp:*)
 		names=(somaxconn floor force clear)

@@ -8,13 +8,14 @@
 #include <string.h>
 
 #include "explain.h"
+#include "http.h"
 #include "output.h"
 #include "sink.h"
 
 enum {
 	CHECK_OPTION = 256, MAX_OPTION, PROC_OPTION, TOP_OPTION,
 	NAMES_OPTION, WITHIN_OPTION, ALLOW_NONE_OPTION,
-	TCP_OPTION, UNIX_OPTION,
+	TCP_OPTION, UNIX_OPTION, NO_HISTOGRAM_OPTION, HTTP_OPTION,
 };
 
 /* So many sets of labels has a machine that has nothing unusual. */
@@ -28,6 +29,7 @@ static const struct option options[] = {
 	{ "port",	required_argument,	NULL, 'p' },
 	{ "address",	required_argument,	NULL, 'A' },
 	{ "process",	required_argument,	NULL, 'P' },
+	{ "unit",	required_argument,	NULL, 'U' },
 	{ "sort",	required_argument,	NULL, 's' },
 	{ "reverse",	no_argument,		NULL, 'r' },
 	{ "watch",	no_argument,		NULL, 'w' },
@@ -38,6 +40,8 @@ static const struct option options[] = {
 	{ "output",	required_argument,	NULL, 'o' },
 	{ "max",	required_argument,	NULL, MAX_OPTION },
 	{ "names",	required_argument,	NULL, NAMES_OPTION },
+	{ "no-histogram", no_argument,		NULL, NO_HISTOGRAM_OPTION },
+	{ "http",	no_argument,		NULL, HTTP_OPTION },
 	{ "check",	no_argument,		NULL, CHECK_OPTION },
 	{ "within",	required_argument,	NULL, WITHIN_OPTION },
 	{ "allow-none",	no_argument,		NULL, ALLOW_NONE_OPTION },
@@ -54,12 +58,15 @@ static const struct option options[] = {
 static const char usage[] =
 "usage: listenq [-a | -N NETNS] [FILTER] [-s KEY] [-r] [-g] [-j | -w [SECONDS]]\n"
 "       listenq [-a | -N NETNS] -t [-j]\n"
-"       listenq [-a | -N NETNS] [FILTER] -m [-o FILE] [--max COUNT]\n"
+"       listenq [-a | -N NETNS] [FILTER] -m [-o FILE | --http] [--max COUNT]\n"
+"               [--names WHOSE] [--no-histogram]\n"
 "       listenq [-a | -N NETNS] [FILTER] --check [PERCENT] [--within SECONDS]\n"
 "               [--allow-none]\n"
 "       listenq [-a | -N NETNS] [FILTER] explain [-v] [-i SECONDS] [-j]\n"
 "       listenq [-a | -N NETNS] [FILTER] log [-f | --top] [-j]\n"
 "       listenq [-N NETNS] clamp [--dry-run] [-f FILE | RULE[, RULE]...]\n"
+"       listenq [-N NETNS] clamp --save\n"
+"       listenq clamp --restore\n"
 "       listenq [-N NETNS] record DIR\n"
 "\n"
 "Shows the accept queue and the SYN queue of each TCP listener, fullest first,\n"
@@ -76,6 +83,9 @@ static const char usage[] =
 "                         (1000)\n"
 "      --names WHOSE      with -m: name the processes of listeners in the own\n"
 "                         namespace (own), of all, or none\n"
+"      --no-histogram     with -m: without the histograms, half of all samples\n"
+"      --http             with -m: as the answer to a request of HTTP on standard\n"
+"                         input; listenq-http.socket has the rest\n"
 "      --check [PERCENT]  for monitoring: exit code 1 (warning) if a queue is\n"
 "                         fuller than that (80), or was in the last minute, or\n"
 "                         somebody was turned away; 2 (critical) if no listener\n"
@@ -92,6 +102,8 @@ static const char usage[] =
 "  -A, --address ADDRESS  FILTER: address, prefix such as 10.0.0.0/8, or a Unix\n"
 "                         socket: its path, or @ and its name\n"
 "  -P, --process PROCESS  FILTER: number of a process, or part of its name\n"
+"  -U, --unit UNIT        FILTER: part of a systemd unit's name, or the beginning\n"
+"                         of the id of a container or pod\n"
 "  -s, --sort KEY         fill, overflows, oldest, synq, syns, local, process\n"
 "  -r, --reverse          the other way round\n"
 "      --proc DIR         read DIR/net/listenq instead of /proc/net/listenq\n"
@@ -113,6 +125,8 @@ static const char usage[] =
 "  listenq clamp 8080 floor 1024\n"
 "  listenq clamp 8080 clear\n"
 "  listenq clamp --dry-run 8080 floor 1024    which limits would that change?\n"
+"  listenq clamp --save      keep them in /etc, where listenq-clamp.service and\n"
+"  listenq clamp --restore   have them from after the next load\n"
 "\n"
 "record copies what listenq reads into a new directory, for --proc: a bug report.\n"
 "listenq(8) has the details.\n";
@@ -169,7 +183,7 @@ static int show(const struct scope *scope, const struct filter *filter,
 	size_t count;
 
 	why = snapshot_take(scope, &snapshot);
-	if (why && output == METRICS && metrics->file)
+	if (why && output == METRICS && (metrics->file || metrics->http))
 		why = metrics_print(metrics, NULL, NULL, 0) ?: why;
 	if (why)
 		die("%s", why);
@@ -242,7 +256,7 @@ static void die_of_option(int option, char **argv)
 /* Of log and explain, options may stand on both sides. */
 static int next_option(int argc, char **argv, const char **command)
 {
-	static const char letters[] = "+:aN:p:A:P:s:rgwjtmo:fi:vhV";
+	static const char letters[] = "+:aN:p:A:P:U:s:rgwjtmo:fi:vhV";
 	int option = getopt_long(argc, argv, letters, options, NULL);
 
 	if (option != -1 || *command || optind >= argc ||
@@ -299,6 +313,7 @@ int main(int argc, char **argv)
 	struct check check = { .percent = 80, .within = 300 };
 	bool reverse = false, max = false, totals = false, log, explains;
 	struct explain_form explanation = { };
+	struct http http = { };
 	bool groups = false, lately = false, tcp = false;
 	struct log_form form = { };
 	const char *command = NULL;
@@ -326,6 +341,9 @@ int main(int argc, char **argv)
 			break;
 		case 'P':
 			filter.process = optarg;
+			break;
+		case 'U':
+			filter.unit = optarg;
 			break;
 		case 's':
 			key = sort_key(optarg);
@@ -368,6 +386,14 @@ int main(int argc, char **argv)
 			break;
 		case NAMES_OPTION:
 			metrics.names = names_of(optarg);
+			max = true;
+			break;
+		case NO_HISTOGRAM_OPTION:
+			metrics.no_histograms = true;
+			max = true;
+			break;
+		case HTTP_OPTION:
+			metrics.http = &http;
 			max = true;
 			break;
 		case TCP_OPTION:
@@ -432,7 +458,9 @@ int main(int argc, char **argv)
 	if ((scope.all || scope.netns) && strcmp(proc_dir, "/proc"))
 		die("--proc reads one namespace's files: leave out -a and -N");
 	if ((metrics.file || max) && output != METRICS)
-		die("-o, --max and --names: they go with -m");
+		die("-o, --http, --max, --names and --no-histogram: they go with -m");
+	if (metrics.file && metrics.http)
+		die("-o and --http: name one of them");
 	if (groups && (output == METRICS || output == CHECK || totals ||
 		       command))
 		die("-g: it goes with the table, -w and -j");
@@ -490,6 +518,8 @@ int main(int argc, char **argv)
 		status = show_totals(&scope, output);
 	} else if (output == LIVE) {
 		live(&scope, &filter, key, reverse, groups, seconds);
+		status = DONE;
+	} else if (metrics.http && !http_receive(&http)) {
 		status = DONE;
 	} else {
 		status = show(&scope, &filter, key, reverse, groups, output,

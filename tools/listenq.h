@@ -158,6 +158,8 @@ long long rows_count(const struct rows *rows, size_t row, int column);
  * @named: it has a name in /run/netns
  * @owner: who has made it, as far as that took no privileges; 0: that did
  * @turn: how many of @owner's come before it
+ * @label: of metrics: a name that lasts where there is one; NULL where @name is it
+ * @membership: what its first process belongs to, where that matters for metrics
  */
 struct netns {
 	char *name;
@@ -169,6 +171,8 @@ struct netns {
 	bool named;
 	unsigned long long owner;
 	size_t turn;
+	char *label;
+	struct membership *membership;
 };
 
 /**
@@ -182,6 +186,11 @@ struct netns_list {
 	size_t count;
 	size_t hidden;
 };
+
+static inline const char *netns_label(const struct netns *netns)
+{
+	return netns->label ?: netns->name;
+}
 
 int open_namespace(const char *path);
 const char *netns_open(const char *name, struct netns_list *list);
@@ -266,6 +275,7 @@ struct process_name {
  * @found_ms: when that was; 0 where nobody has looked
  * @searched: all processes were looked at, so nobody else has
  * @unsearched: there was not the time to find one, so there may be one
+ * @membership: the unit or container of the first of them; NULL where none is known
  */
 struct holder {
 	int pid;
@@ -275,6 +285,7 @@ struct holder {
 	long long found_ms;
 	bool searched;
 	bool unsearched;
+	struct membership *membership;
 };
 
 /* What stands for a name, where no process has the socket open. */

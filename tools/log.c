@@ -325,7 +325,8 @@ void log_print(const struct scope *scope, const struct filter *filter,
 	const struct scope refused = {
 		.netns = scope->netns,
 		.all = scope->all,
-		.refused = filter->process ? REFUSED_NEEDED : REFUSED_ALONE,
+		.refused = filter_is_about_holder(filter) ?
+			   REFUSED_NEEDED : REFUSED_ALONE,
 	};
 	struct log log = {
 		.scope = &refused,

@@ -16,8 +16,6 @@
 
 #include "metrics.h"
 
-/* ---- groups ---- */
-
 /* ---- what groups have ---- */
 
 /**
@@ -297,6 +295,15 @@ static void put_sum(struct samples *samples, const struct metric *metric,
 	put_count(samples, &metric->family, group, sum);
 }
 
+static void put_histograms(struct samples *samples, const struct group *group,
+			   size_t groups)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(histograms); i++)
+		for (size_t j = 0; j < groups; j++)
+			put_histogram(samples, &histograms[i].family,
+				      &group[j], histograms[i].file);
+}
+
 static void put_groups(struct samples *samples, const struct group *group,
 		       size_t groups, long long taken_ms)
 {
@@ -339,10 +346,6 @@ static void put_groups(struct samples *samples, const struct group *group,
 			  ago == UNKNOWN || ago > taken ? UNKNOWN :
 			  (taken - ago) / 1000);
 	}
-	for (i = 0; i < ARRAY_SIZE(histograms); i++)
-		for (j = 0; j < groups; j++)
-			put_histogram(samples, &histograms[i].family,
-				      &group[j], histograms[i].file);
 }
 
 /* ---- all of it ---- */
@@ -395,12 +398,14 @@ static void put_all(struct samples *samples, const struct metrics *metrics,
 	metrics_of_module(samples, snapshot, &groups, metrics->max);
 	tcp = part_groups(&groups);
 	put_groups(samples, groups.group, tcp, snapshot->taken_ms);
+	if (!metrics->no_histograms)
+		put_histograms(samples, groups.group, tcp);
 	metrics_of_unix(samples, groups.group + tcp, groups.count - tcp);
 	free_groups(&groups);
 }
 
 /**
- * metrics_print() - print metrics, to a file as a whole or not at all
+ * metrics_print() - print metrics, to a file or a client as a whole or not at all
  * @metrics: how
  * @snapshot: of which all is told but listeners; NULL where there is nothing
  *	to tell, which the file says then instead of what was true once
@@ -415,6 +420,7 @@ const char *metrics_print(const struct metrics *metrics,
 {
 	struct samples samples = {
 		.path = metrics->file,
+		.http = metrics->http,
 		.openmetrics = metrics->openmetrics,
 	};
 	const char *why = samples_open(&samples);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the rooms of metrics share: groups.c decides which listeners have samples,
- * metrics.c has the samples of these, metrics_unix.c those of Unix sockets by the same
+ * What the rooms of metrics share: labels.c names listeners and namespaces, groups.c
+ * decides which listeners have samples, metrics.c has the samples of these, metrics_unix.c those of Unix sockets by the same
  * means, and totals.c those of namespaces and of the module.
  */
 #ifndef LISTENQ_TOOL_METRICS_H
@@ -41,6 +41,11 @@ struct groups {
 	} *in;
 	struct left_out all;
 };
+
+int by_labels(const void *x, const void *y, void *metrics);
+char *make_labels(const struct metrics *metrics, const struct listener *listener);
+void find_names(const struct metrics *metrics, const struct snapshot *snapshot,
+		struct listener *const listener[], size_t count);
 
 void make_groups(struct groups *groups, const struct metrics *metrics,
 		 const struct snapshot *snapshot, struct listener *listener[],

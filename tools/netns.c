@@ -16,7 +16,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "listenq.h"
+#include "cgroup.h"
+#include "procdir.h"
 
 /* No process has a larger number (PID_MAX_LIMIT), and no namespace a smaller one. */
 #define PIDS_MAX	(4 << 20)
@@ -124,8 +125,8 @@ static const char *list_add(struct netns_list *list, const char *path,
 	netns.ino = stat.st_ino;
 	netns.own = netns_self(&own) && own.dev == netns.dev &&
 		    own.ino == netns.ino;
-	netns_append(list, &netns, path,
-		     find_name(&stat, known) ? known : name);
+	netns.named = find_name(&stat, known);
+	netns_append(list, &netns, path, netns.named ? known : name);
 	return NULL;
 }
 
@@ -169,10 +170,53 @@ static const char *open_by_inode(const char *name, long long inode,
 	return why;
 }
 
+/*
+ * By what lives there: the namespace of the oldest process of a unit, a container or a
+ * pod, those that the system has named before those that a user has. NULL where there
+ * is none.
+ */
+static const char *open_by_member(const char *name, struct netns_list *list,
+				  bool *found)
+{
+	/* Of the system's, and of users'. */
+	long long oldest_ms[2] = { LLONG_MAX, LLONG_MAX }, pid, ms;
+	DIR *proc = opendir("/proc");
+	int oldest[2] = { };
+	struct dirent *entry;
+	char path[PATH_MAX];
+
+	while (proc && (entry = readdir(proc))) {
+		struct membership *membership;
+
+		if (!parse_number(entry->d_name, 1, INT_MAX, &pid))
+			continue;
+		membership = membership_of(pid);
+		if (membership && membership_named(membership, name)) {
+			bool users = *membership->user;
+
+			ms = proc_started_ms(pid);
+			if (ms != UNKNOWN && ms < oldest_ms[users]) {
+				oldest_ms[users] = ms;
+				oldest[users] = pid;
+			}
+		}
+		membership_release(membership);
+	}
+	if (proc)
+		closedir(proc);
+	pid = oldest[0] ?: oldest[1];
+	*found = pid;
+	if (!pid)
+		return NULL;
+	snprintf(path, sizeof(path), "/proc/%lld/ns/net", pid);
+	return list_add(list, path, name);
+}
+
 /**
  * netns_open() - find one namespace
- * @name: a path, a name in /run/netns, the number of a process in it, or that of
- *	its inode, in this order; NULL for the tool's own
+ * @name: a path, a name in /run/netns, the number of a process in it, that of its
+ *	inode, or the unit, container or pod whose processes are in it, in this order;
+ *	NULL for the tool's own
  * @list: has it afterwards; for netns_close()
  *
  * Return: NULL or a reason.
@@ -181,6 +225,8 @@ const char *netns_open(const char *name, struct netns_list *list)
 {
 	char path[PATH_MAX];
 	long long pid, inode;
+	const char *why;
+	bool found;
 
 	*list = (struct netns_list) { };
 	if (!name) {
@@ -193,13 +239,20 @@ const char *netns_open(const char *name, struct netns_list *list)
 	if (strchr(name, '/'))
 		return list_add(list, name, name);
 	snprintf(path, sizeof(path), NETNS_NAMES "/%s", name);
-	if (access(path, F_OK) && parse_inode(name, &inode))
+	/* A container's id may have no letters; inodes are shorter. */
+	if (access(path, F_OK) &&
+	    strspn(name, "0123456789abcdef") < SHORT_ID &&
+	    parse_inode(name, &inode))
 		return open_by_inode(name, inode, list);
 	if (access(path, F_OK) && parse_number(name, 1, INT_MAX, &pid)) {
 		snprintf(path, sizeof(path), "/proc/%lld/ns/net", pid);
 		if (access(path, F_OK) && errno == ENOENT)
 			return trouble("network namespace %s: no such name and no such process",
 				       name);
+	} else if (access(path, F_OK)) {
+		why = open_by_member(name, list, &found);
+		if (found)
+			return why;
 	}
 	return list_add(list, path, name);
 }
@@ -242,6 +295,8 @@ void netns_free(struct netns *netns)
 	netns_let_go(netns);
 	free(netns->name);
 	free(netns->path);
+	free(netns->label);
+	membership_release(netns->membership);
 }
 
 void netns_close(struct netns_list *list)

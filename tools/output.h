@@ -5,17 +5,23 @@
 
 #include "choose.h"
 
+struct http;
+
 /**
  * struct metrics - how they are wanted
  * @openmetrics: in this format, not in Prometheus' own
  * @max: for at most so many sets of labels of a namespace
  * @names: whose processes' names are labels
+ * @no_histograms: leave these out
+ * @http: as the answer to this request; NULL where there is none
  * @file: here; NULL for standard output
  */
 struct metrics {
 	bool openmetrics;
 	long long max;
 	enum names { NAMES_OWN, NAMES_ALL, NAMES_NONE } names;
+	bool no_histograms;
+	const struct http *http;
 	const char *file;
 };
 

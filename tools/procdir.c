@@ -141,6 +141,26 @@ long long proc_uptime_ms(void)
 	return uptime >= 0 && uptime < 1e12 ? uptime * 1000 : UNKNOWN;
 }
 
+/*
+ * When a process began, by the clock of proc_uptime_ms(); UNKNOWN. In its stat, a name
+ * may have anything in it, what follows has not.
+ */
+long long proc_started_ms(int pid)
+{
+	enum { STATE, STARTTIME = 19 };
+	char *text = proc_text(1024, "%d/stat", pid), *value, *rest;
+	long long ticks, ms = UNKNOWN;
+
+	value = text ? strrchr(text, ')') : NULL;
+	value = value ? strtok_r(value + 1, "\n ", &rest) : NULL;
+	for (int i = STATE; value && i < STARTTIME; i++)
+		value = strtok_r(NULL, "\n ", &rest);
+	if (value && parse_number(value, 0, LLONG_MAX / 1000, &ticks))
+		ms = ticks * 1000 / sysconf(_SC_CLK_TCK);
+	free(text);
+	return ms;
+}
+
 /* Whether the files change: those that were saved are looked at once. */
 bool proc_is_live(void)
 {

@@ -17,6 +17,7 @@ bool proc_link(char target[PATH_MAX], const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 long long proc_number(const char *name);
 long long proc_uptime_ms(void);
+long long proc_started_ms(int pid);
 bool proc_is_live(void);
 bool proc_before(char dir[PATH_MAX]);
 

@@ -95,6 +95,7 @@ static void identify(struct process *process)
 {
 	proc_comm(process->pid, process->comm, sizeof(process->comm));
 	process->parent = read_parent(process->pid);
+	process->membership = membership_of(process->pid);
 }
 
 static int by_inode(const void *a, const void *b)
@@ -345,6 +346,8 @@ static void search_for(struct search *search, bool others)
 		holder->searched = searched;
 		holder->unsearched = !in_time && !holder->pid;
 	}
+	for (size_t i = 0; i < search->processes; i++)
+		membership_release(search->process[i].membership);
 	free(search->last);
 	free(search->hold);
 	free(search->process);

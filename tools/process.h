@@ -6,6 +6,7 @@
 #ifndef LISTENQ_TOOL_PROCESS_H
 #define LISTENQ_TOOL_PROCESS_H
 
+#include "cgroup.h"
 #include "procdir.h"
 
 /**
@@ -17,6 +18,7 @@
  * @comm: its name, escaped as the kernel's files are; empty until it is seen to
  *	hold something
  * @parent: the number of its parent, from then on
+ * @membership: the unit or container that it belongs to, from then on
  */
 struct process {
 	int pid;
@@ -25,6 +27,7 @@ struct process {
 	bool done;
 	char comm[64];
 	int parent;
+	struct membership *membership;
 };
 
 /**

@@ -112,7 +112,7 @@ size_t choose_refusals(struct snapshot *snapshot, const struct filter *filter,
 {
 	size_t chosen = 0;
 
-	if (filter->process && count)
+	if (filter_is_about_holder(filter) && count)
 		snapshot_callers(snapshot);
 	for (size_t i = 0; i < count; i++)
 		if (is_wanted(&refusal[i]->listener, filter))

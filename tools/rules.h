@@ -53,6 +53,17 @@ long long rule_limit(const struct rule *rule, const struct listener *listener);
 void rule_ports(char text[TEXT_SIZE], const struct rule *rule);
 void rule_text(char text[TEXT_SIZE], const struct rule *rule);
 
+/* ---- clamp.c ---- */
+
+const char *clamp_read(char **text);
+const char *clamp_read_file(const char *path, char **text, size_t *length);
+const char *clamp_write(const char *text, size_t length);
+
+/* ---- saved.c: rules that stay ---- */
+
+const char *saved_write(const struct scope *scope);
+const char *saved_restore(void);
+
 /* ---- effect.c ---- */
 
 void effect_print(const struct rules *rules, const struct snapshot *snapshot);

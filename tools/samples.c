@@ -12,12 +12,13 @@
 /* Return: NULL or a reason. */
 const char *samples_open(struct samples *samples)
 {
-	const char *why;
+	const char *why = NULL;
 
 	samples->to = stdout;
-	if (!samples->path)
+	if (!samples->path && !samples->http)
 		return NULL;
-	why = file_open(&samples->file, samples->path);
+	if (samples->path)
+		why = file_open(&samples->file, samples->path);
 	if (why)
 		return why;
 	samples->to = open_memstream(&samples->text, &samples->size);
@@ -34,15 +35,19 @@ const char *samples_open(struct samples *samples)
  */
 const char *samples_close(struct samples *samples)
 {
-	const char *why;
+	const char *why = NULL;
 
 	if (samples->openmetrics)
 		fputs("# EOF\n", samples->to);
-	if (!samples->path)
+	if (samples->to == stdout)
 		return NULL;
 	if (fclose(samples->to))
 		die("not enough memory");
-	why = file_write(&samples->file, samples->text, samples->size);
+	if (samples->path)
+		why = file_write(&samples->file, samples->text, samples->size);
+	else
+		http_send(samples->http, samples->openmetrics, samples->text,
+			  samples->size);
 	free(samples->text);
 	return why;
 }

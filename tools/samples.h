@@ -3,7 +3,7 @@
 #ifndef LISTENQ_TOOL_SAMPLES_H
 #define LISTENQ_TOOL_SAMPLES_H
 
-#include "listenq.h"
+#include "http.h"
 
 /* ---- file.c: a file that is written whole or not at all ---- */
 
@@ -45,8 +45,9 @@ struct family {
  * struct samples - a text in Prometheus' own format, or in that of OpenMetrics
  * @to: where it goes
  * @path: of the file that it becomes; NULL for standard output
+ * @http: the request that it answers; NULL where there is none
  * @file: that file
- * @text: the text so far, for a file; valid once @to is closed
+ * @text: the text so far, where it goes out as a whole; valid once @to is closed
  * @size: its length
  * @openmetrics: in this format
  * @family: of the latest sample; those of a family stand together
@@ -55,6 +56,7 @@ struct family {
 struct samples {
 	FILE *to;
 	const char *path;
+	const struct http *http;
 	struct output_file file;
 	char *text;
 	size_t size;

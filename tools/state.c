@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "explain.h"
 
 /* So many threads of a process, and processes of a listener, are looked at. */
@@ -195,45 +196,20 @@ static void read_tracer(struct acceptor *process)
 	free(text);
 }
 
-/* Whether all that @path goes through, up to @end, are slices. */
-static bool is_in_slices(const char *path, const char *end)
-{
-	static const char slice[] = ".slice/";
-	const char *slash;
-
-	for (; path < end; path = slash + 1) {
-		slash = memchr(path, '/', end - path);
-		if (!slash || slash - path < (ptrdiff_t)strlen(slice) ||
-		    strncmp(slash + 1 - strlen(slice), slice, strlen(slice)))
-			return false;
-	}
-	return true;
-}
-
 /*
- * "0::/system.slice/nginx.service": a unit that the system's own systemd has. What a
- * login or a container has below that is not its, whatever it is called.
+ * A service that the system's own systemd has: what a login or a container has below
+ * that is not its, whatever it is called.
  */
 static void read_unit(struct acceptor *process)
 {
-	char *text = proc_text(4096, "%d/cgroup", process->pid), *end, *name, *path;
+	struct membership *membership = membership_of(process->pid);
+	size_t length = membership ? strlen(membership->unit) : 0;
 
-	end = text ? strstr(text, ".service\n") : NULL;
-	if (end) {
-		end[strlen(".service")] = '\0';
-		for (path = end; path > text && path[-1] != '\n'; path--)
-			;
-		path = strchr(path, '/');
-		name = strrchr(text, '/');
-		if (path && isalnum((unsigned char)name[1]) &&
-		    is_in_slices(path + 1, name + 1))
-			copy_name(process->unit, sizeof(process->unit), name + 1,
-				  "_.@:-");
-		/* What a login has started is not the login's own service. */
-		if (!strncmp(process->unit, "user@", 5))
-			*process->unit = '\0';
-	}
-	free(text);
+	if (length > strlen(".service") && length < sizeof(process->unit) &&
+	    !*membership->user && !*membership->container && !membership->nested &&
+	    !strcmp(membership->unit + length - strlen(".service"), ".service"))
+		strcpy(process->unit, membership->unit);
+	membership_release(membership);
 }
 
 /*

@@ -9,10 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cgroup.h"
 #include "sink.h"
 
 enum kind {
-	WORD_CELL, PROCESS_CELL, PID_CELL, NETNS_CELL, SETTER_CELL, LIMIT_CELL,
+	WORD_CELL, PROCESS_CELL, PID_CELL, UNIT_CELL, NETNS_CELL, SETTER_CELL, LIMIT_CELL,
 	COUNT_CELL, TIME_CELL, RATE_CELL, BAR_CELL, FULLEST_CELL, SHARE_CELL,
 };
 
@@ -62,6 +63,8 @@ static const struct column columns[] = {
 	{ .title = "PROCESS", .kind = PROCESS_CELL, .rank = 90, .min = 8,
 	  .left = true, .sort = BY_PROCESS + 1 },
 	{ .title = "PID", .kind = PID_CELL, .rank = 36 },
+	{ .title = "UNIT", .kind = UNIT_CELL, .rank = 38, .min = 8,
+	  .left = true },
 	{ .title = "SOCKET", .kind = WORD_CELL, .word = COOKIE, .rank = 92,
 	  .left = true, .flag = TABLE_SOCKETS },
 	{ .title = "GROUP", .kind = COUNT_CELL, .figure = GROUP, .rank = 28 },
@@ -243,6 +246,9 @@ static enum style format(const struct column *column, unsigned int width,
 		break;
 	case PID_CELL:
 		pid_text(listener, text);
+		break;
+	case UNIT_CELL:
+		membership_text(listener->holder.membership, text);
 		break;
 	case NETNS_CELL:
 		snprintf(text, TEXT_SIZE, "%s", listener->netns ?: "-");

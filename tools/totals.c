@@ -151,7 +151,7 @@ static bool is_of_crowd(const struct groups *groups, size_t netns)
 static void put_up(struct samples *samples, const struct netns *netns, bool up)
 {
 	sample_begin(samples, &namespace_up, "");
-	sample_label(samples, "netns", netns->name);
+	sample_label(samples, "netns", netns_label(netns));
 	sample_count(samples, up);
 }
 
@@ -177,7 +177,7 @@ static void put_namespaces(struct samples *samples,
 			in = &groups->in[netns[j]];
 			sample_begin(samples, &listeners[i], "");
 			sample_label(samples, "netns",
-				     snapshot->list.netns[netns[j]].name);
+				     netns_label(&snapshot->list.netns[netns[j]]));
 			sample_count(samples, !i ? (long long)in->listeners :
 				     i == 1 ? in->left_out.omitted :
 				     in->left_out.young);
@@ -196,7 +196,7 @@ static void put_totals(struct samples *samples, const struct snapshot *snapshot,
 				continue;
 			sample_begin(samples, &totals[i].family, "");
 			sample_label(samples, "netns",
-				     snapshot->list.netns[netns[j]].name);
+				     netns_label(&snapshot->list.netns[netns[j]]));
 			sample_count(samples, count);
 		}
 }

@@ -54,8 +54,8 @@ runs()
 
 # listenq(8), where someone uses it; its libraries are in some folders only.
 tool=''
-if { [ "$mode" = shell ] || runs tool holders verdict effect views log explain explain_saved \
-			hostile metrics neighbours budgets servers php_fpm monitoring unix_tool; } && [ -z "$cross" ] &&
+if { [ "$mode" = shell ] || runs tool units holders verdict effect views log explain explain_saved \
+			saved scrape hostile metrics neighbours budgets servers php_fpm monitoring unix_tool; } && [ -z "$cross" ] &&
 	pkg-config --exists ncursesw jansson 2>/dev/null; then
 	tool=y
 fi

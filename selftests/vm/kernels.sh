@@ -46,10 +46,11 @@ describe()
 	experimental) suite=sid release=$1 ;;
 	servers)
 		suite=trixie systemd=y
-		cmdline=systemd.unit=basic.target	# tests start the servers
+		# Tests start the servers, and udev need not look at what has been there.
+		cmdline="systemd.unit=basic.target systemd.mask=systemd-udev-trigger.service"
 		extra="squashfs-tools systemd-sysv dbus $tool_libraries nginx wrk redis-server haproxy"
 		extra+=' nfs-kernel-server default-jre-headless nodejs xz-utils'
-		extra+=' prometheus prometheus-node-exporter bpftrace php-fpm curl'
+		extra+=' prometheus prometheus-node-exporter bpftrace php-fpm curl podman crun udev'
 		;;
 	arm64) suite=trixie arch=arm64 image=linux-image-arm64 ;;
 	debug | debug-rt)

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The systemd unit, the pod and the container that a process belongs to. Its cgroup
+ * tells: engines and systemd name their cgroups after what they run, in ways that
+ * other programs rely on (cAdvisor, systemd's sd_pid_get_unit(3)), so nothing has
+ * to be asked of a daemon.
+ *
+ * A path is read from the root on, and the first name counts. What is below a unit or
+ * a container is named by whoever runs there, and could have any other's name.
+ */
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cgroup.h"
+#include "procdir.h"
+
+/* Digits of an id, as docker, containerd, CRI-O and podman make them. */
+#define ID_LENGTH	64
+#define UID_LENGTH	36
+
+/* podman, where it runs as a part of a unit, and the unit is made for the container. */
+#define PAYLOAD	"libpod-payload-"
+
+/* What engines put before the id: "docker-ID.scope". */
+static const struct {
+	const char *prefix, *engine;
+} engines[] = {
+	{ "docker-", "docker" },
+	{ "cri-containerd-", "containerd" },
+	{ "cri-containerd:", "containerd" },
+	{ "nerdctl-", "containerd" },
+	{ "crio-", "cri-o" },
+	{ PAYLOAD, "podman" },
+	{ "libpod-", "podman" },
+	{ "", "" },
+};
+
+/* Kinds of units that have processes. */
+static const char * const unit_types[] = {
+	".service", ".scope", ".socket", ".mount", ".swap",
+};
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t length = strlen(text), wanted = strlen(end);
+
+	return length > wanted && !strcmp(text + length - wanted, end);
+}
+
+static bool is_unit(const char *name)
+{
+	if (!isalnum((unsigned char)*name) ||
+	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			 "0123456789:_.@\\-") != strlen(name))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(unit_types); i++)
+		if (ends_with(name, unit_types[i]))
+			return true;
+	return false;
+}
+
+/* ---- one name of a path ---- */
+
+/*
+ * "docker-ID.scope", "cri-containerd-ID.scope", "kubepods...slice:cri-containerd:ID";
+ * with cgroupfs for a driver, "ID" below "docker" or below a pod, whose engine is not
+ * said. "libpod-conmon-ID.scope" has podman's monitor, which is not in the container.
+ */
+static bool read_container(struct membership *membership, const char *name)
+{
+	size_t length = strlen(name), i;
+	const char *id, *start;
+
+	if (ends_with(name, ".scope"))
+		length -= strlen(".scope");
+	if (length < ID_LENGTH)
+		return false;
+	id = name + length - ID_LENGTH;
+	if (strspn(id, "0123456789abcdef") < ID_LENGTH)
+		return false;
+	for (i = 0; i < ARRAY_SIZE(engines); i++) {
+		start = id - strlen(engines[i].prefix);
+		if (start < name ||
+		    strncmp(start, engines[i].prefix, id - start))
+			continue;
+		/* Behind a colon, or from the beginning. */
+		if (start > name && start[-1] != ':')
+			continue;
+		memcpy(membership->container, id, ID_LENGTH);
+		membership->container[ID_LENGTH] = '\0';
+		strcpy(membership->engine, engines[i].engine);
+		membership->payload = *membership->unit &&
+				      !strcmp(engines[i].prefix, PAYLOAD);
+		return true;
+	}
+	return false;
+}
+
+/*
+ * "pod0d1e...", "kubepods-burstable-pod0d1e_....slice": systemd's slices have "_"
+ * where the UID has "-", since that divides them.
+ */
+static void read_pod(struct membership *membership, const char *name)
+{
+	const char *pod = strstr(name, "pod"), *next;
+	size_t i;
+
+	/* "kubepods" has one, too. */
+	while (pod && (next = strstr(pod + 1, "pod")))
+		pod = next;
+	if (!pod || (pod > name && pod[-1] != '-'))
+		return;
+	pod += strlen("pod");
+	/* A static pod's UID is a hash, without dashes. */
+	for (i = 0; i < UID_LENGTH && (isxdigit((unsigned char)pod[i]) ||
+				      pod[i] == '_' || pod[i] == '-'); i++)
+		membership->pod[i] = pod[i] == '_' ? '-' : pod[i];
+	if (i < 32 || isalnum((unsigned char)pod[i]))
+		i = 0;
+	membership->pod[i] = '\0';
+}
+
+/* ---- a path ---- */
+
+/**
+ * struct walk - a path that is being read
+ * @in_slices: all so far were slices, so a unit's name is systemd's
+ * @manager: what comes is named by a user's systemd; of whom
+ * @pods: it is a place where the kubelet has its pods
+ */
+struct walk {
+	bool in_slices;
+	char manager[16];
+	bool pods;
+};
+
+/* "user@1000.service": what is below belongs to the user's own systemd. */
+static bool is_manager(struct walk *walk, const char *name)
+{
+	size_t digits;
+
+	if (strncmp(name, "user@", 5))
+		return false;
+	digits = strspn(name + 5, "0123456789");
+	if (!digits || digits >= sizeof(walk->manager) ||
+	    strcmp(name + 5 + digits, ".service"))
+		return false;
+	snprintf(walk->manager, sizeof(walk->manager), "%.*s", (int)digits,
+		 name + 5);
+	return true;
+}
+
+/* Takes in the next name; true where nothing below it counts. */
+static bool step(struct walk *walk, struct membership *membership,
+		 const char *name)
+{
+	bool slice = ends_with(name, ".slice");
+
+	if (!*membership->unit && !*membership->user &&
+	    !strncmp(name, "user-", 5) && slice && walk->in_slices &&
+	    strlen(name) < sizeof(membership->user))
+		strcpy(membership->user, name);
+	if (!strncmp(name, "kubepods", 8) || strstr(name, "-kubepods"))
+		walk->pods = true;
+	if (walk->pods && !*membership->pod)
+		read_pod(membership, name);
+	if (read_container(membership, name))
+		return true;
+	if (*membership->unit && !*walk->manager) {
+		membership->nested = true;
+		return false;
+	}
+	if (walk->in_slices && !walk->pods && is_unit(name)) {
+		if (*walk->manager) {
+			snprintf(membership->unit, sizeof(membership->unit),
+				 "user@%s/%.90s", walk->manager, name);
+			*walk->manager = '\0';
+		} else if (strlen(name) < sizeof(membership->unit)) {
+			strcpy(membership->unit, name);
+			if (*membership->user && is_manager(walk, name))
+				return false;
+		}
+	}
+	walk->in_slices = walk->in_slices && slice;
+	return false;
+}
+
+static void read_path(struct membership *membership, char *path)
+{
+	struct walk walk = { .in_slices = true };
+	char *name, *rest;
+
+	for (name = strtok_r(path, "/", &rest); name;
+	     name = strtok_r(NULL, "/", &rest))
+		if (step(&walk, membership, name))
+			return;
+}
+
+/* How much a line tells: version 1 has one for each of its hierarchies. */
+static int worth(const struct membership *membership, const char *controllers)
+{
+	if (*membership->container)
+		return 4;
+	if (!*membership->pod && !*membership->unit)
+		return 0;
+	return !strcmp(controllers, "name=systemd") ? 3 :
+	       !*controllers ? 2 : 1;
+}
+
+/**
+ * membership_parse() - what /proc/PID/cgroup tells of a process
+ * @membership: filled
+ * @text: the file, lines "HIERARCHY:CONTROLLERS:PATH"
+ *
+ * Of version 1, or both at once, the line counts that has a container, else
+ * systemd's own, else that of version 2.
+ *
+ * Return: whether there is anything to tell.
+ */
+bool membership_parse(struct membership *membership, const char *text)
+{
+	char *lines = strdup(text), *line, *rest, *controllers, *path;
+	struct membership read;
+	int best = 0, is;
+
+	if (!lines)
+		die("not enough memory");
+	*membership = (struct membership) { };
+	for (line = strtok_r(lines, "\n", &rest); line;
+	     line = strtok_r(NULL, "\n", &rest)) {
+		controllers = strchr(line, ':');
+		path = controllers ? strchr(controllers + 1, ':') : NULL;
+		if (!path)
+			continue;
+		controllers++;
+		*path++ = '\0';
+		read = (struct membership) { };
+		read_path(&read, path);
+		is = worth(&read, controllers);
+		if (is > best) {
+			best = is;
+			*membership = read;
+		}
+	}
+	free(lines);
+	return best;
+}
+
+/* ---- a process ---- */
+
+/* What a process belongs to, for membership_release(); NULL where that is nothing. */
+struct membership *membership_of(int pid)
+{
+	char *text = proc_text(16384, "%d/cgroup", pid);
+	struct membership read, *membership = NULL;
+
+	if (text && membership_parse(&read, text)) {
+		membership = allocate(NULL, 1, sizeof(*membership));
+		*membership = read;
+		membership->references = 1;
+	}
+	free(text);
+	return membership;
+}
+
+struct membership *membership_share(struct membership *membership)
+{
+	if (membership)
+		membership->references++;
+	return membership;
+}
+
+void membership_release(struct membership *membership)
+{
+	if (membership && !--membership->references)
+		free(membership);
+}
+
+/* ---- names ---- */
+
+/* The unit, and not a container that somebody runs in it. */
+static bool is_of_unit(const struct membership *membership)
+{
+	return *membership->unit &&
+	       (!*membership->container || membership->payload);
+}
+
+/*
+ * In one word, for people: the unit, or else the container as its engine lists it, or
+ * the pod.
+ */
+const char *membership_text(const struct membership *membership,
+			    char text[TEXT_SIZE])
+{
+	if (!membership)
+		strcpy(text, "-");
+	else if (is_of_unit(membership))
+		strcpy(text, membership->unit);
+	else if (*membership->container)
+		snprintf(text, TEXT_SIZE, "%s%s%.*s", membership->engine,
+			 *membership->engine ? ":" : "", SHORT_ID,
+			 membership->container);
+	else
+		snprintf(text, TEXT_SIZE, "pod:%s", membership->pod);
+	return text;
+}
+
+/*
+ * Whether @name is what is meant by this: a part of the unit's name, or the beginning of
+ * the id of its container or pod.
+ */
+bool membership_is(const struct membership *membership, const char *name)
+{
+	size_t length = strlen(name);
+
+	return membership &&
+	       (strcasestr(membership->unit, name) ||
+		!strncmp(membership->container, name, length) ||
+		!strncmp(membership->pod, name, length));
+}
+
+/* Whether it is called that: the unit's whole name, or the id, of a container 12 digits. */
+bool membership_named(const struct membership *membership, const char *name)
+{
+	return !strcmp(membership->unit, name) || !strcmp(membership->pod, name) ||
+	       (strlen(name) >= SHORT_ID &&
+		!strncmp(membership->container, name, strlen(name)));
+}
+
+/**
+ * membership_lasting() - the name that is still the same after a restart
+ * @membership: of a process; may be NULL
+ * @trusted: names that users have given count, too
+ * @what: whether it is a "unit", a "pod_uid" or a "container"
+ *
+ * A unit is always called the same, a pod for as long as it is there, and a container
+ * until it is made anew; those that podman makes for a unit are, each time. A user who
+ * is not trusted could have new names at will, and is one unit with all he has.
+ *
+ * Return: text of @membership's; "" where there is none.
+ */
+const char *membership_lasting(const struct membership *membership,
+			       bool trusted, const char **what)
+{
+	*what = "unit";
+	if (!membership)
+		return "";
+	if (*membership->user && !trusted)
+		return membership->user;
+	/* Below a unit, too, a container has the name that the unit gives it. */
+	if (is_of_unit(membership) || (*membership->unit && !trusted))
+		return membership->unit;
+	*what = *membership->pod ? "pod_uid" : "container";
+	return *membership->pod ? membership->pod : membership->container;
+}

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * listenq clamp --save and --restore: the rules of a namespace in a file, and from there
+ * into a module that was loaded anew. The file is where ip-netns(8) has what programs are
+ * configured with: in /etc for the host's own namespace, below /etc/netns for one with
+ * a name. One without a name has nothing that would be the same after a restart.
+ */
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "output.h"
+#include "procdir.h"
+#include "rules.h"
+#include "samples.h"
+
+#define NETNS_DIR	"/etc/netns"
+
+/* Until a module that is being loaded is ready, where processors are slow. */
+#define LOAD_MS		30000
+/* ip-netns(8) makes the file of a name first, and then has the namespace there. */
+#define NAME_MS		1000
+#define STEP_SECONDS	0.05
+
+static void file_of(char path[PATH_MAX], const char *name)
+{
+	if (*name)
+		snprintf(path, PATH_MAX, NETNS_DIR "/%s/listenq/clamp", name);
+	else
+		strcpy(path, "/etc/listenq/clamp");
+}
+
+/* ---- save ---- */
+
+/* Its name in /run/netns; "" of the host's own, which the first process is in. */
+static const char *name_of(const struct netns *netns, char name[NAME_MAX + 1])
+{
+	struct netns_list first;
+	const char *why;
+
+	*name = '\0';
+	/* One that was escaped is not the name of a folder any more. */
+	if (netns->named && !strchr(netns->name, '\\')) {
+		snprintf(name, NAME_MAX + 1, "%s", netns->name);
+		return NULL;
+	}
+	why = netns_open("/proc/1/ns/net", &first);
+	if (!why && (netns->named || first.netns[0].ino != netns->ino ||
+		     first.netns[0].dev != netns->dev))
+		why = trouble("clamp: --save is for the host's own namespace and for those with a name: ip netns attach NAME PID");
+	netns_close(&first);
+	return why;
+}
+
+/* The folders that lead to @path, as far as they are not there. */
+static const char *make_folders(const char *path)
+{
+	char folder[PATH_MAX];
+
+	for (const char *slash = strchr(path + 1, '/'); slash;
+	     slash = strchr(slash + 1, '/')) {
+		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path),
+			 path);
+		if (mkdir(folder, 0755) && errno != EEXIST)
+			return trouble("%s: %s", folder, strerror(errno));
+	}
+	return NULL;
+}
+
+/* What the module says, without its comments. */
+static char *without_comments(const char *text, size_t *rules)
+{
+	char *kept = allocate(NULL, strlen(text) + 1, 1), *to = kept;
+	size_t length;
+
+	for (*rules = 0; *text; text += length) {
+		length = strcspn(text, "\n");
+		length += text[length] == '\n';
+		if (*text == '#')
+			continue;
+		to = mempcpy(to, text, length);
+		++*rules;
+	}
+	*to = '\0';
+	return kept;
+}
+
+/**
+ * saved_write() - write the rules of a namespace into its file
+ * @scope: which namespace
+ *
+ * The file is written whole or not at all: after a failure it is as it was.
+ *
+ * Return: NULL or a reason.
+ */
+const char *saved_write(const struct scope *scope)
+{
+	char name[NAME_MAX + 1], path[PATH_MAX], *text = NULL, *kept;
+	struct output_file file;
+	struct netns_list list;
+	const char *why;
+	size_t rules;
+
+	why = netns_open(scope->netns ?: "/proc/self/ns/net", &list);
+	if (!why)
+		why = name_of(&list.netns[0], name);
+	if (!why)
+		why = netns_enter(&list.netns[0]);
+	if (!why)
+		why = clamp_read(&text);
+	if (!why)
+		why = netns_leave();
+	netns_close(&list);
+	if (why)
+		goto out;
+	kept = without_comments(text, &rules);
+	file_of(path, name);
+	why = make_folders(path);
+	if (!why)
+		why = file_open(&file, path);
+	if (!why)
+		why = file_write(&file, kept, strlen(kept));
+	if (!why)
+		printf("%s: %zu rule%s\n", path, rules, rules == 1 ? "" : "s");
+	free(kept);
+out:
+	free(text);
+	return why;
+}
+
+/* ---- restore ---- */
+
+/* Waits where the module is being loaded. NULL or a reason. */
+static const char *wait_for_module(void)
+{
+	static const char state[] = "/sys/module/listenq/initstate";
+	long long until_ms = now_ms() + LOAD_MS;
+	char text[16];
+	FILE *file;
+
+	while (access(procfile_path("clamp"), F_OK)) {
+		*text = '\0';
+		file = fopen(state, "r");
+		if (file && !fgets(text, sizeof(text), file))
+			*text = '\0';
+		if (file)
+			fclose(file);
+		if (strncmp(text, "coming", strlen("coming")) &&
+		    access(procfile_path("clamp"), F_OK))
+			return procfile_trouble(procfile_path("clamp"), ENOENT);
+		if (now_ms() > until_ms)
+			return trouble("the module is not ready after %d s",
+				       LOAD_MS / 1000);
+		pause_for(STEP_SECONDS);
+	}
+	return NULL;
+}
+
+/* Whether all there is are rules that the module's parameter has made. */
+static bool is_as_loaded(const char *rules)
+{
+	char made[64] = "";
+	long long somaxconn = 0;
+	char text[32] = "";
+	FILE *file = fopen("/sys/module/listenq/parameters/somaxconn", "r");
+
+	if (file && fgets(text, sizeof(text), file))
+		text[strcspn(text, "\n")] = '\0';
+	if (file)
+		fclose(file);
+	if (parse_number(text, 1, INT_MAX, &somaxconn))
+		snprintf(made, sizeof(made), "* somaxconn %lld\n", somaxconn);
+	return !*rules || !strcmp(rules, made);
+}
+
+/* Into the namespace that was entered. @what: it, for people. */
+static const char *put_rules(const char *path, const char *what)
+{
+	char *text = NULL, *rules = NULL, *saved = NULL, *kept = NULL;
+	size_t count, length;
+	const char *why;
+
+	why = clamp_read(&text);
+	if (!why)
+		why = clamp_read_file(path, &saved, &length);
+	if (why)
+		goto out;
+	rules = without_comments(text, &count);
+	if (!is_as_loaded(rules)) {
+		printf("%s: has %zu rule%s, left as %s\n", what, count,
+		       count == 1 ? "" : "s", count == 1 ? "it is" : "they are");
+		goto out;
+	}
+	saved[length] = '\0';
+	kept = without_comments(saved, &count);
+	if (count)
+		why = clamp_write(saved, length);
+	if (!why)
+		printf("%s: %zu rule%s\n", what, count, count == 1 ? "" : "s");
+out:
+	free(text);
+	free(rules);
+	free(saved);
+	free(kept);
+	return why;
+}
+
+static const char *restore(const char *netns, const char *path, const char *what)
+{
+	struct netns_list list;
+	const char *why;
+
+	why = netns_open(netns, &list);
+	if (!why)
+		why = netns_enter(&list.netns[0]);
+	if (!why) {
+		why = put_rules(path, what);
+		if (why)
+			netns_leave();
+		else
+			why = netns_leave();
+	}
+	netns_close(&list);
+	return why;
+}
+
+/* Reads the name first: it may be there before the namespace is. */
+static const char *restore_named(const char *name, const char *path)
+{
+	long long until_ms = now_ms() + NAME_MS;
+	char netns[PATH_MAX];
+	int fd;
+
+	snprintf(netns, sizeof(netns), NETNS_NAMES "/%s", name);
+	if (access(netns, F_OK))
+		return NULL;
+	while ((fd = open_namespace(netns)) < 0 && errno == EINVAL &&
+	       now_ms() < until_ms)
+		pause_for(STEP_SECONDS);
+	if (fd >= 0)
+		close(fd);
+	return restore(netns, path, name);
+}
+
+static bool tell_failure(const char *what, const char *why)
+{
+	if (why)
+		tell("%s: %s", what, why);
+	return why;
+}
+
+/**
+ * saved_restore() - put saved rules in force, of all namespaces that are there
+ *
+ * A namespace that has rules keeps these: somebody has written them since the load.
+ * One that fails is no reason to leave the others out.
+ *
+ * Return: NULL or a reason.
+ */
+const char *saved_restore(void)
+{
+	const char *why = wait_for_module();
+	char path[PATH_MAX];
+	bool failed = false;
+	struct dirent **entry;
+	int count;
+
+	if (why)
+		return why;
+	file_of(path, "");
+	if (!access(path, F_OK))
+		failed = tell_failure(path, restore("/proc/1/ns/net", path,
+						    "the host"));
+	count = scandir(NETNS_DIR, &entry, NULL, alphasort);
+	for (int i = 0; i < count; i++) {
+		file_of(path, entry[i]->d_name);
+		if (*entry[i]->d_name != '.' && !access(path, F_OK) &&
+		    tell_failure(path, restore_named(entry[i]->d_name, path)))
+			failed = true;
+		free(entry[i]);
+	}
+	if (count >= 0)
+		free(entry);
+	return failed ? trouble("clamp: not all saved rules are in force") : NULL;
+}
