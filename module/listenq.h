@@ -2,8 +2,8 @@
 /*
  * listenq: what the queues of every TCP listener hold.
  *
- * What all rooms of the module share, and those that have no header of their
- * own. Documentation/design.rst says which rooms there are, and who calls whom.
+ * What all source files of the module share, and the declarations of those without a
+ * header of their own. Documentation/design.rst lists the files and their callers.
  */
 #ifndef LISTENQ_H
 #define LISTENQ_H
@@ -17,22 +17,22 @@
 #define LISTENQ_VERSION "0.2.0"
 
 /**
- * net_generic_atomic() - net_generic() where preemption is off
+ * net_generic_atomic() - net_generic() with preemption off
  * @net: the namespace
- * @id: of the room's pernet_operations
+ * @id: a file's pernet_operations.id
  *
- * Preemption that is off makes an RCU reader, so that the calls are saved by
- * which net_generic() becomes one (include/net/netns/generic.h).
+ * With preemption off the caller is an RCU reader, which saves the calls that
+ * net_generic() makes (include/net/netns/generic.h).
  *
  * Context: any, preemption off.
- * Return: the room's part of the namespace; NULL while that is being made.
+ * Return: that file's data of the namespace; NULL while the namespace is being made.
  */
 static inline void *net_generic_atomic(const struct net *net, unsigned int id)
 {
 	return rcu_dereference_sched(net->gen)->ptr[id];
 }
 
-/* ---- the rooms that have no header of their own ---- */
+/* ---- declarations of files without a header ---- */
 
 extern const struct hook listen_hooks[];
 

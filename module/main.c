@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Init, exit, network namespaces: the order of things.
+ * Init and exit of the module and of network namespaces.
  *
- * Exit is init backwards: first the rules act no more and each limit is the
- * kernel's own again, then no hook fires, then nobody reads or writes, then
- * what they used goes.
+ * Exit undoes init in the reverse order: restore the kernel's limits, remove the
+ * hooks, remove the files, free what hooks and files have used.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -34,7 +33,7 @@ static unsigned int log_interval = 60;
 module_param(log_interval, uint, 0644);
 MODULE_PARM_DESC(log_interval, "seconds between two kernel log lines about one listener whose accept queue overflows (default 60; 0: no lines)");
 
-/* A listener that was seen to start misses none of its traffic. */
+/* In this order, no traffic of a listener that was seen to start is missed. */
 static const struct hook *const hook_tables[] = {
 	traffic_hooks,
 	closing_hooks,
@@ -42,7 +41,7 @@ static const struct hook *const hook_tables[] = {
 	listen_hooks,
 };
 
-/* Set when no more files are to be made. */
+/* Set by remove_files(): namespaces made from then on get no files. */
 static bool leaving;
 
 static int namespace_init(struct net *net)
@@ -56,16 +55,16 @@ static struct pernet_operations namespaces = {
 };
 
 /*
- * Who reads a file may take forever, into a page that never comes, and it
- * takes as long to remove that file. Then we wait alone: whoever waits inside
- * unregister_pernet_subsys() lets nobody make a namespace.
+ * Remove the files before unregister_pernet_subsys(). Removing one waits for its
+ * readers, which a page fault can keep inside read() forever, and waiting inside
+ * unregister_pernet_subsys() would block the making of namespaces.
  */
 static void remove_files(void)
 {
 	struct net *net = NULL;
 
 	WRITE_ONCE(leaving, true);
-	/* Whoever has not seen that is in the list behind this. */
+	/* A namespace whose init has not seen @leaving is in the list after this. */
 	net_ns_barrier();
 	while ((net = namespace_behind(net)))
 		listenq_proc_exit(net);
@@ -117,7 +116,7 @@ exit_namespaces:
 	remove_files();
 	unregister_pernet_subsys(&namespaces);
 exit_sweep:
-	/* Who has found a file has written rules, perhaps. */
+	/* A process may have written rules by now, which begins sweeps. */
 	sweep_exit();
 	hook_free();
 	outcome_exit();

@@ -11,25 +11,25 @@
 
 /**
  * struct unix_name - what an AF_UNIX socket is bound to
- * @bytes: a path as the program has passed it, or an abstract name, which begins with
- *	a NUL; not terminated
- * @length: how many; 0: nothing
+ * @bytes: the path as the program passed it, or an abstract name, which begins with
+ *	a NUL; not NUL-terminated
+ * @length: number of @bytes; 0: not bound
  */
 struct unix_name {
 	const char *bytes;
 	unsigned int length;
 };
 
-/* The longest path; an abstract name with its NUL has as many bytes. */
+/* The longest path; an abstract name may have as many bytes, its NUL included. */
 #define UNIX_NAME_MAX	UNIX_PATH_MAX
 
 /**
- * unix_name_of() - what a socket is bound to
+ * unix_name_of() - get the name that a socket is bound to
  * @sk: the socket
  *
- * A socket gets one name in its life, and keeps it.
+ * A socket gets at most one name and keeps it.
  *
- * Context: any in which the socket is there; so long is the name.
+ * Context: any. The name is valid as long as the socket is.
  * Return: the name.
  */
 static inline struct unix_name unix_name_of(const struct sock *sk)
@@ -39,7 +39,7 @@ static inline struct unix_name unix_name_of(const struct sock *sk)
 	struct unix_name name = { };
 	int length;
 
-	/* And what is in it: bind() has stored that before. */
+	/* Pairs with bind(), which stores what @addr points to first. */
 	addr = smp_load_acquire(&u->addr);
 	if (!addr)
 		return name;
@@ -48,9 +48,9 @@ static inline struct unix_name unix_name_of(const struct sock *sk)
 		return name;
 	name.bytes = addr->name->sun_path;
 	/*
-	 * The kernel counts the one NUL behind a path. It is not looked for: the longest
-	 * path fills sun_path, and to read the NUL behind that is a bug by
-	 * CONFIG_FORTIFY_SOURCE (net/unix/af_unix.c, unix_mkname_bsd()).
+	 * The kernel's length includes one NUL after a path. Don't look for it: the
+	 * longest path fills sun_path, and CONFIG_FORTIFY_SOURCE takes a read beyond
+	 * that for a bug (net/unix/af_unix.c, unix_mkname_bsd()).
 	 */
 	if (*name.bytes)
 		length--;
