@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Pools of records that are not in use.
+ * Pools of unused records.
  *
- * Handlers of hooks can't allocate. listen() takes records from its CPU's own
- * pool, which an interrupt refills, so that calls on different CPUs don't meet
- * and a task that lets nobody else run does not empty it. Walks take them from a
- * common one, which is there for listen() too where no memory is to be had at
- * once, and on PREEMPT_RT, where a thread refills the own ones.
+ * Handlers can't allocate. listen() takes records from a pool of its CPU, so that
+ * calls on different CPUs share no lock; an interrupt refills that pool, so that a
+ * task which never yields can't empty it. Walks take records from a common pool.
+ * listen() falls back to that where the CPU's pool is empty: when GFP_NOWAIT fails,
+ * and on PREEMPT_RT, where a thread does the refilling.
  */
 #include <linux/irq_work.h>
 #include <linux/llist.h>
@@ -18,14 +18,14 @@
 #include "pool.h"
 #include "record.h"
 
-/* The common pool is refilled when POOL_STEP records are missing. */
+/* The common pool is refilled when it lacks POOL_STEP records. */
 #define POOL_STEP 64
 #define POOL_SIZE (1024 + POOL_STEP)
 
-/* A CPU's own is refilled when it is half empty. */
+/* A CPU's pool is refilled when it is half empty, ... */
 #define OWN_SIZE 64
 
-/* With more records than this that are out of use in their buckets, it is not. */
+/* ... unless so many retired records are still in their buckets. */
 #define RETIRED_MAX 4096
 
 static struct kmem_cache *cache;
@@ -39,14 +39,14 @@ static struct {
 };
 
 /**
- * struct own_pool - a CPU's own pool
+ * struct own_pool - the pool of one CPU
  * @records: the records
- * @count: how many there are
- * @refill: allocates others: in an interrupt, which comes as soon as interrupts
- *	are on again, whatever runs on that CPU (at the next tick where there is
- *	no such interrupt); on PREEMPT_RT in a thread of the CPU's
+ * @count: number of @records
+ * @refill: allocates more, in an interrupt that comes as soon as interrupts are on
+ *	again (at the next tick where the architecture has no such interrupt); on
+ *	PREEMPT_RT in a thread of that CPU
  *
- * Its CPU alone uses it, with interrupts off.
+ * Used by its CPU alone, with interrupts off.
  */
 struct own_pool {
 	struct llist_node *records;
@@ -77,8 +77,7 @@ static void pool_put(struct listener *listener)
  * pool_get() - take a record from the common pool
  *
  * Context: any but an NMI.
- * Return: the record, all zero but for its place in the pool; NULL where the pool
- * is empty.
+ * Return: the record, all zero but for @idle; NULL if the pool is empty.
  */
 struct listener *pool_get(void)
 {
@@ -103,10 +102,10 @@ struct listener *pool_get(void)
 /**
  * pool_fill() - allocate the records that the common pool lacks
  *
- * A pool that can't be filled is tried again later.
+ * Gives up when there is no memory; the next call tries again.
  *
  * Context: process context, may sleep.
- * Return: whether the pool holds any.
+ * Return: whether the pool holds any record.
  */
 bool pool_fill(void)
 {
@@ -123,12 +122,12 @@ bool pool_fill(void)
 }
 
 /**
- * pool_get_own() - take a record from the CPU's own pool
+ * pool_get_own() - take a record from this CPU's pool
  *
- * No lock is shared with other CPUs, unless the CPU's own pool is empty.
+ * Takes a lock shared with other CPUs only if this CPU's pool is empty.
  *
  * Context: interrupts off, not in an NMI.
- * Return: as pool_get(); NULL where the common pool is empty too.
+ * Return: as pool_get(); NULL if the common pool is empty too.
  */
 struct listener *pool_get_own(void)
 {
@@ -145,9 +144,9 @@ struct listener *pool_get_own(void)
 }
 
 /*
- * Where there is no memory at once, the common pool is there meanwhile; and where
- * somebody retires records faster than a work item takes them out of their
- * buckets, since all of one socket's are in one.
+ * Stop when GFP_NOWAIT fails: the common pool has to do meanwhile. Stop also while
+ * upkeep() lags behind: a program that restarts listen() on one socket retires
+ * records faster than upkeep() can unlink them from the one bucket they share.
  */
 static void own_refill(struct irq_work *work)
 {
@@ -182,7 +181,7 @@ static void fill(struct work_struct *work)
 	pool_fill();
 }
 
-/* A work item can't be queued from a handler of a hook, an irq_work can. */
+/* A handler can't queue a work item, but it can queue an irq_work. */
 static void fill_soon(struct irq_work *work)
 {
 	queue_work(record_workqueue, &fill_work);
@@ -200,7 +199,7 @@ void pool_free(struct listener *listener)
 }
 
 /**
- * pool_init() - fill the common pool, as far as there is memory
+ * pool_init() - make the cache, and fill the common pool as far as memory allows
  *
  * Context: process context, before the first hook is placed.
  * Return: 0 or -ENOMEM.
@@ -221,10 +220,10 @@ int pool_init(void)
 }
 
 /**
- * pool_stop() - refill no more
+ * pool_stop() - stop refilling
  *
- * Context: process context, when nobody takes records any more, and
- * record_workqueue is there.
+ * Context: process context, when nothing takes records any more, before
+ * record_workqueue is destroyed.
  */
 void pool_stop(void)
 {
@@ -237,9 +236,9 @@ void pool_stop(void)
 }
 
 /**
- * pool_exit() - free all records that are in no use
+ * pool_exit() - free the pools' records
  *
- * Context: process context, after pool_stop(), when all others are freed.
+ * Context: process context, after pool_stop(), when all other records are freed.
  */
 void pool_exit(void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Records that are not in use. */
+/* Pools of unused records. */
 #ifndef LISTENQ_POOL_H
 #define LISTENQ_POOL_H
 

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Records: what is noted of a listener beside the kernel's own, in a hash by
- * the socket's address.
+ * Records: what the module notes about listeners, in a hash by the socket's address.
  *
  * A record's life:
  *
  *	allocated -> a pool -> a bucket -> retired -> (grace period) -> freed
  *
- * Handlers of hooks take records from the pools (pool.c) and retire them, and
- * free none; upkeep_work does, from process context. A record is retired once,
- * by whoever sets its @retired first: the listener's stop, a new start on the
- * same socket, or a sweep that met no such listener.
+ * Handlers take records from the pools (pool.c) and retire them. They free none:
+ * upkeep_work does, in process context. A record is retired once, by whichever sets
+ * @retired first: the listener's stop, a new start on the same socket, or a sweep
+ *	that did not meet the listener.
  *
- * The hooks of listen() begin and end records, everybody looks them up. Locks,
- * innermost last, raw and with interrupts off: a bucket's, the pool's.
+ * The hooks of listen() begin and end records; handlers, readers and sweeps look
+ * them up. Locks, innermost last, raw and with interrupts off: a bucket's, the
+ * pool's.
  */
 #include <linux/err.h>
 #include <linux/hash.h>
@@ -31,26 +31,25 @@
 #include "socket.h"
 
 /*
- * As many buckets as the machine's memory has room for listeners, more or
- * less, as with the kernel's own tables: one for 32 kB of it. A bucket is 16
- * bytes.
+ * One bucket, of 16 bytes, for each 32 kB of memory: about as many as there is
+ * memory for listeners, as in the kernel's own tables.
  */
 #define BUCKET_BITS_MIN 10
 #define BUCKET_BITS_MAX 16
 #define BUCKET_SHARE_SHIFT 15
 
-/* How many retired records are worth a work item. */
+/* Queue upkeep_work once this many records are retired. */
 #define RETIRED_STEP 64
 
 /* Set before the first hook is placed. */
 struct record_hash record_hash __read_mostly;
 static unsigned int buckets_count;
 
-/* Out of use, perhaps still in their buckets. Any context adds. */
+/* Retired records, perhaps still in their buckets. Any context adds. */
 static LLIST_HEAD(retired);
 static atomic_t retired_count;
 
-/* The number of the latest sweep; changed by one at a time. */
+/* Number of the latest sweep; written under sweep_mutex (sweep.c). */
 static unsigned int sweeps;
 
 static void upkeep(struct work_struct *work);
@@ -64,8 +63,8 @@ static struct irq_work upkeep_irq_work;
 /* ---- records ---- */
 
 /*
- * A record in which nothing is known yet, from what pool_get() or pool_get_own()
- * has given, all zero; NULL for NULL. The bucket is locked.
+ * Put an all-zero record from pool_get() or pool_get_own() into its bucket; NULL
+ * gives NULL. The caller holds @bucket's lock.
  */
 static struct listener *record_add(struct record_bucket *bucket,
 				   struct listener *listener,
@@ -79,24 +78,23 @@ static struct listener *record_add(struct record_bucket *bucket,
 	listener_endpoint(sk, &listener->place);
 	listener->seen = READ_ONCE(sweeps);
 	listener->since = get_jiffies_64();
-	/* The first who looks finds a window that has ended. */
+	/* Makes the first look at the peaks begin a window. */
 	listener->peaks_until = (u32)jiffies;
 	hlist_add_head_rcu(&listener->node, &bucket->records);
 	return listener;
 }
 
 /**
- * record_begin() - begin a record of a socket that begins to listen
+ * record_begin() - begin the record of a socket that begins to listen
  * @bucket: the socket's
- * @sk: the socket, in the listening hash since a moment ago, locked by the
- *	caller of the function that is hooked
+ * @sk: the socket, just put into the listening hash, locked by the caller of the
+ *	hooked function
  * @cookie: the socket's cookie
  *
- * One that it has from before it listened the last time ends.
+ * Retires the record that the socket may have from an earlier listen().
  *
  * Context: @bucket's lock held, preemption off, not in an NMI.
- * Return: the record, in which nothing is known yet; NULL where the pools are
- * empty.
+ * Return: the record, all unknown; NULL if the pools are empty.
  */
 struct listener *record_begin(struct record_bucket *bucket,
 			      const struct sock *sk, u64 cookie)
@@ -114,15 +112,15 @@ struct listener *record_begin(struct record_bucket *bucket,
 /**
  * record_annotate() - begin a record of a listener that may stop at any moment
  * @bucket: the socket's
- * @sk: a listener, which has none
+ * @sk: a listener without a record
  * @cookie: the socket's cookie
  *
- * The end of a listener looks for its record without a lock: it may have done so
- * before there was one, which would be kept until a sweep then.
+ * record_end() looks for the record without a lock. Where it looked before this put
+ * one there, this retires it, or it would stay until a sweep.
  *
  * Context: @bucket's lock held, an RCU reader.
- * Return: the record, in which nothing is known yet; NULL where the pool is
- * empty; ERR_PTR(-ENOTCONN) where @sk has stopped.
+ * Return: the record, all unknown; NULL if the pool is empty; ERR_PTR(-ENOTCONN) if
+ * @sk has stopped.
  */
 struct listener *record_annotate(struct record_bucket *bucket,
 				 const struct sock *sk, u64 cookie)
@@ -134,7 +132,7 @@ struct listener *record_annotate(struct record_bucket *bucket,
 	if (record_is_unix(listener))
 		listener->unix_traffic.carried =
 			skb_queue_len_lockless(&sk->sk_receive_queue);
-	/* With that of record_end(): one of the two sees what the other does. */
+	/* Pairs with record_end(): one of the two sees what the other did. */
 	smp_mb();
 	if (listener_is_there(sk))
 		return listener;
@@ -143,9 +141,9 @@ struct listener *record_annotate(struct record_bucket *bucket,
 }
 
 /**
- * record_set_call() - note a listen(), on whose limit nobody has decided
+ * record_set_call() - note a listen() whose limit no rule has been applied to yet
  * @listener: the record
- * @call: the listen(); the limit is what it was granted
+ * @call: the listen(); what it was granted becomes the limit
  *
  * Context: the bucket's lock held.
  */
@@ -160,8 +158,8 @@ void record_set_call(struct listener *listener, const struct listen_call *call)
  * record_retire() - take a record out of use
  * @listener: the record; the caller is an RCU reader
  *
- * It leaves its bucket when upkeep() gets to it, and until then nobody finds
- * it. One record is not worth a work item.
+ * Nothing finds the record any more, but it stays in its bucket until upkeep()
+ * unlinks it. upkeep() is queued for RETIRED_STEP records at a time.
  *
  * Context: any, an NMI too: takes no lock.
  */
@@ -175,13 +173,13 @@ void record_retire(struct listener *listener)
 }
 
 /**
- * record_has_ended() - whether a socket has a record that is out of use
+ * record_has_ended() - whether a socket has a retired record
  * @bucket: the socket's
  * @sk: the socket's address, which is not followed
  * @cookie: the socket's cookie
  *
  * Context: @bucket's lock held.
- * Return: whether there is one; none when upkeep() has been there.
+ * Return: whether one is in the bucket; upkeep() removes them.
  */
 bool record_has_ended(const struct record_bucket *bucket,
 		      const struct sock *sk, u64 cookie)
@@ -196,7 +194,7 @@ bool record_has_ended(const struct record_bucket *bucket,
 }
 
 /**
- * record_retired() - how many records are out of use and in their buckets yet
+ * record_retired() - how many retired records upkeep() has not unlinked yet
  *
  * Context: any.
  */
@@ -220,7 +218,7 @@ static void record_free(struct rcu_head *rcu)
 	pool_free(container_of(rcu, struct listener, rcu));
 }
 
-/* Process context: free the retired. */
+/* Unlink and free the retired records, in process context. */
 static void upkeep(struct work_struct *work)
 {
 	struct llist_node *batch = llist_del_all(&retired);
@@ -235,16 +233,16 @@ static void upkeep(struct work_struct *work)
 	atomic_sub(count, &retired_count);
 }
 
-/* A work item can't be queued from a probe handler, an irq_work can. */
+/* A handler can't queue a work item, but it can queue an irq_work. */
 static void upkeep_soon(struct irq_work *work)
 {
 	queue_work(record_workqueue, &upkeep_work);
 }
 
-/* ---- lookups, and what the hooks of listen() tell ---- */
+/* ---- lookups, and the end of a listener ---- */
 
 /**
- * record_copy_call() - the latest listen() on a listener
+ * record_copy_call() - copy the latest listen() on a listener
  * @listener: its record; the caller is an RCU reader
  * @call: where to write it
  *
@@ -261,7 +259,7 @@ void record_copy_call(struct listener *listener, struct listen_call *call)
 }
 
 /**
- * record_end() - a socket has ceased to listen
+ * record_end() - retire the record of a socket that has stopped listening
  * @sk: the socket, out of the listening hash already
  *
  * Context: any, an NMI too: takes no lock. Preemption off.
@@ -270,7 +268,7 @@ void record_end(const struct sock *sk)
 {
 	struct listener *listener;
 
-	/* Out of the hash before we look: who adds a record looks there next. */
+	/* The socket has left the hash before this: pairs with record_annotate(). */
 	smp_mb();
 	listener = record_find(record_bucket(sk), sk, socket_cookie(sk));
 	if (listener)
@@ -284,7 +282,7 @@ static unsigned int whose_record(const struct listener *listener)
 	return record_is_unix(listener) ? RECORDS_OF_UNIX : RECORDS_OF_TCP;
 }
 
-/* Do @what to each record of these, under the lock of its bucket. */
+/* Call @what for each record of @whose, with its bucket locked. */
 static void records_each(void (*what)(struct listener *listener),
 			 unsigned int whose)
 {
@@ -316,7 +314,7 @@ void record_sweep_begin(void)
 }
 
 /**
- * record_met() - somebody has met the listener of a record
+ * record_met() - note that a walk has met the listener of a record
  * @listener: the record
  *
  * Context: any.
@@ -337,10 +335,10 @@ static void retire_unmet(struct listener *listener)
 }
 
 /**
- * record_sweep_end() - retire the records that the sweep has not met
+ * record_sweep_end() - retire the records that neither this sweep nor the last met
  *
- * One that only the sweep before has met is spared: it may be that of a
- * listener which entered its bucket behind the walk.
+ * One sweep alone may miss a listener that entered its bucket after the walk had
+ * passed it.
  *
  * Context: process context, may sleep.
  */
@@ -349,7 +347,7 @@ void record_sweep_end(void)
 	records_each(retire_unmet, RECORDS_OF_ALL);
 }
 
-/* ---- what silenced hooks have missed ---- */
+/* ---- calls that silenced hooks have missed ---- */
 
 static void forget_call(struct listener *listener)
 {
@@ -362,8 +360,9 @@ static void doubt_traffic(struct listener *listener)
 }
 
 /**
- * record_doubt_calls() - a listen() may have been missed on any listener
- * @whose: on any of these
+ * record_doubt_calls() - forget what was asked, since hooks may have missed a
+ *	listen()
+ * @whose: of which records, by RECORDS_OF_*
  *
  * Context: process context, may sleep.
  */
@@ -373,8 +372,8 @@ void record_doubt_calls(unsigned int whose)
 }
 
 /**
- * record_doubt_traffic() - what came to any listener may have been missed
- * @whose: to any of these
+ * record_doubt_traffic() - doubt the counters, since hooks may have missed traffic
+ * @whose: of which records, by RECORDS_OF_*
  *
  * Context: process context, may sleep.
  */
@@ -386,7 +385,7 @@ void record_doubt_traffic(unsigned int whose)
 /* ---- init and exit ---- */
 
 /**
- * record_init() - make room for records
+ * record_init() - allocate the hash, the workqueue and the pools
  *
  * Context: process context, before the first hook is placed.
  * Return: 0 or -ENOMEM.
@@ -425,7 +424,7 @@ free_buckets:
 /**
  * record_exit() - free all records
  *
- * Context: process context, when nobody can call in any more.
+ * Context: process context, after all hooks, files and sweeps are gone.
  */
 void record_exit(void)
 {
@@ -438,7 +437,7 @@ void record_exit(void)
 	destroy_workqueue(record_workqueue);
 	rcu_barrier();
 
-	/* The retired that upkeep() has not got to are in their buckets too. */
+	/* Includes the retired records that upkeep() has not unlinked. */
 	for (i = 0; i < buckets_count; i++)
 		hlist_for_each_entry_safe(listener, next,
 					  &record_hash.buckets[i].records, node)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Records: what is noted of a listener. */
+/* Records: what the module notes about a listener. */
 #ifndef LISTENQ_RECORD_H
 #define LISTENQ_RECORD_H
 
@@ -23,18 +23,17 @@
 #include "totals.h"
 
 /**
- * enum record_proof - what shows that functions of the kernel's were called
- * @PROOF_STARTED: a listener has appeared that was not seen to start
- * @PROOF_CONNECTED: one that was seen to start has connections
- * @PROOF_ACCEPTED: one that was seen to start had more of them
- * @PROOF_REPEATED: the limit of one that was seen to start has changed unseen
- * @PROOF_STOPPED: one that was seen to start is gone, and that was not seen
- * @PROOF_UNIX_LISTENED: the same two as PROOF_STARTED and PROOF_REPEATED of an
- *	AF_UNIX listener
- * @PROOF_UNIX_CONNECTED: one has connections
- * @PROOF_UNIX_ACCEPTED: one had more of them
- * @PROOF_UNIX_WAITED: somebody waits in connect() to one
- * @PROOF_UNIX_STOPPED: one is gone, and that was not seen
+ * enum record_proof - facts that show that a hooked function was called
+ * @PROOF_STARTED: a walk met a listener whose start no hook has seen
+ * @PROOF_CONNECTED: a listener that was seen to start has connections
+ * @PROOF_ACCEPTED: a listener that was seen to start had more connections than now
+ * @PROOF_REPEATED: the limit of a listener that was seen to start has changed unseen
+ * @PROOF_STOPPED: a listener that was seen to start is gone, and no hook saw it stop
+ * @PROOF_UNIX_LISTENED: PROOF_STARTED or PROOF_REPEATED of an AF_UNIX listener
+ * @PROOF_UNIX_CONNECTED: PROOF_CONNECTED of an AF_UNIX listener
+ * @PROOF_UNIX_ACCEPTED: PROOF_ACCEPTED of an AF_UNIX listener
+ * @PROOF_UNIX_WAITED: a connect() to an AF_UNIX listener waits for room
+ * @PROOF_UNIX_STOPPED: PROOF_STOPPED of an AF_UNIX listener
  */
 enum record_proof {
 	PROOF_STARTED,
@@ -49,21 +48,22 @@ enum record_proof {
 	PROOF_UNIX_STOPPED,
 };
 
-/* By these, as bits; whoever finds one sets it, in any context. */
+/* Bits numbered by &enum record_proof; record_prove() sets them, in any context. */
 extern unsigned long record_proofs;
 
 /**
  * struct listen_call - one successful listen()
  * @asked: the backlog as the caller passed it
  * @granted: what the kernel stored as the limit
- * @asked_known: whether @asked was seen; it is not where only the kernel's
- *	clamped value was
- * @pid: the caller's thread group, in the initial PID namespace; 0 unknown.
- *	In one word with @asked_known: five cache lines hold a record.
- * @uid: the caller's user where its real, effective and saved ones agree,
- *	INVALID_UID where not: who may know @pid and @comm
- * @started: when that group's leader started, which tells it from a later
- *	one with the same @pid, as call_time() says
+ * @asked_known: whether @asked was seen; false where only the backlog clamped by the
+ *	kernel was
+ * @pid: the caller's thread group, in the initial PID namespace; 0: unknown. In one
+ *	word with @asked_known, so that what is looked up of a record fits two cache
+ *	lines.
+ * @uid: the caller's user, who may be shown @pid and @comm; INVALID_UID where the
+ *	real, effective and saved uids differ
+ * @started: call_time() of the thread group's leader, which tells it from a later
+ *	process with the same @pid
  * @comm: name of the thread group's leader
  */
 struct listen_call {
@@ -76,7 +76,7 @@ struct listen_call {
 	char comm[TASK_COMM_LEN];
 };
 
-/* When a task started, in units of 1.05 ms: 32 bits of them do for a pid. */
+/* When a task started, in units of 1.05 ms; 32 bits tell reused pids apart. */
 static inline u32 call_time(const struct task_struct *task)
 {
 	return task->start_time >> 20;
@@ -84,10 +84,11 @@ static inline u32 call_time(const struct task_struct *task)
 
 /**
  * struct selector - the ports that a rule is for
- * @first: the first one
- * @last: the last one
+ * @first: the first port
+ * @last: the last port
  *
- * All ports are 0 to 65535; nobody listens on port 0, so that 0 to 0 is none.
+ * 0 to 65535 stands for all ports. 0 to 0 stands for none, since no socket listens
+ * on port 0.
  */
 struct selector {
 	u16 first;
@@ -95,8 +96,8 @@ struct selector {
 };
 
 /*
- * Of AF_UNIX listeners, no range: the rule for all names, and that for the listener's
- * own.
+ * Selectors of AF_UNIX rules, which no range of ports can equal: the rule for all
+ * names, and a rule for one name.
  */
 #define SELECTOR_EVERY_NAME	((struct selector) { .first = 1, .last = 0 })
 #define SELECTOR_NAME		((struct selector) { .first = 2, .last = 0 })
@@ -112,10 +113,10 @@ static inline bool selector_is_every_name(struct selector selector)
 }
 
 /**
- * struct listener_decision - what was decided of a listener's limit
- * @serial: number of the set of rules that decided; 0: there are none
- * @limit: the limit, as it was put in force: what is in sk_max_ack_backlog
- *	unless somebody else has stored another one
+ * struct listener_decision - the limit decided on for a listener
+ * @serial: number of the set of rules that decided; 0: there are no rules
+ * @limit: the limit put in force, which is in sk_max_ack_backlog unless another
+ *	writer has replaced it
  * @rule: the rule that acts on the listener
  */
 struct listener_decision {
@@ -124,13 +125,13 @@ struct listener_decision {
 	struct selector rule;
 };
 
-/* Columns of a histogram: up to some time, twice that, and so on, and more. */
+/* Each column ends at twice the end of the one before; the last has no end. */
 #define HISTOGRAM_COLUMNS 16
 
 /**
- * struct histogram - how long something has taken
- * @sum: of all, in the histogram's unit
- * @counts: how many, by how long
+ * struct histogram - a distribution of times
+ * @sum: sum of the times, in the histogram's unit
+ * @counts: number of times in each column
  */
 struct histogram {
 	atomic_long_t sum;
@@ -138,18 +139,17 @@ struct histogram {
 };
 
 /**
- * struct listener_traffic - what has happened to a listener
- * @counts: by &enum traffic_count; only ever grow
+ * struct listener_traffic - what the hooks have counted for a TCP listener
+ * @counts: by &enum traffic_count; never fall, but for what reset_end() takes back
  * @overflowed: when the latest overflow was, in jiffies; 0: there was none
  * @acceptq: the most connections in the accept queue
  * @synq: the most requests in the SYN queue
- * @handshakes: of the requests that became connections, in us from the first
- *	SYN-ACK to the final ACK; the first column is up to 256
- * @waits: of the connections handed to accept(), in ms from the final ACK; the
- *	first column is up to 4
+ * @handshakes: times from a request's first SYN-ACK to its final ACK, in us; the
+ *	first column is up to 256
+ * @waits: times from the final ACK to accept(), in ms; the first column is up to 4
  *
- * Handlers change these in whatever context the connection path runs, without
- * a lock, as RCU readers of the record.
+ * Handlers change these without a lock, as RCU readers of the record, in whatever
+ * context the connection path runs.
  */
 struct listener_traffic {
 	atomic_long_t counts[TRAFFIC_RECORDED];
@@ -161,18 +161,18 @@ struct listener_traffic {
 };
 
 /**
- * struct unix_traffic - what has happened to an AF_UNIX listener
- * @connects: connections that have entered its queue; follows from others, and is
- *	what somebody was shown last
+ * struct unix_traffic - what the hooks have counted for an AF_UNIX listener
+ * @connects: connections that have entered the queue; derived (unix.c), the highest
+ *	value that a reader was shown
  * @accepts: connections handed to accept()
  * @waits: connect() calls that had to wait for room
- * @eagains: those that got EAGAIN in place of room
+ * @eagains: connect() calls that got EAGAIN for want of room
  * @carried: connections that were in the queue when the counting began
  * @acceptq: the most connections in the queue
- * @raised: a limit was put in force that is above the one before, while somebody
- *	waited for room, and nobody has been woken since; under the bucket's lock
+ * @raised: a rule has raised the limit while a connect() waited for room, and
+ *	nothing has woken it since; under the lock of the record's bucket
  *
- * Changed as struct listener_traffic is, but for @raised.
+ * All but @raised change as &struct listener_traffic does.
  */
 struct unix_traffic {
 	atomic_long_t connects;
@@ -185,12 +185,12 @@ struct unix_traffic {
 };
 
 /**
- * struct listener_end - what the totals have of a listener that has ended
- * @moved: connections of its accept queue of each of which is told what becomes
- * @waiting: those of which that is not told, at most
- * @unaccepted: these and all that have come too late, in the totals by now
- * @abandoned: requests, in the totals by now
- * @is_known: whether the others are set
+ * struct listener_end - what a listener that has ended has added to the totals
+ * @moved: connections of its accept queue that migrate_end() counts one by one
+ * @waiting: connections of its accept queue, at most; 0 where @moved has them
+ * @unaccepted: connections counted as TRAFFIC_UNACCEPTED by now, late ones included
+ * @abandoned: requests counted as TRAFFIC_ABANDONED by now
+ * @is_known: whether @moved and @waiting are set; see books_close()
  */
 struct listener_end {
 	u32 moved;
@@ -201,38 +201,39 @@ struct listener_end {
 };
 
 /**
- * struct listener - what is noted of a listener beside the kernel's own
+ * struct listener - a record: what the module notes about a listener
  * @node: in its bucket; changed under the bucket's lock, read under RCU
- * @idle: in the pool, or among the retired
- * @rcu: for its end, when it was retired and is out of its bucket
+ * @idle: in a pool, or in the list of retired records
+ * @rcu: frees the record once it is retired and out of its bucket
  * @sk: the listening socket's address. It is compared, never followed.
- * @cookie: the socket's cookie; cookies are never used twice, so @sk and
- *	@cookie together name one socket even when the address is reused
- * @retired: set once, by whoever takes the record out of use
- * @seen: number of the latest sweep that met the socket (16 bits)
+ * @cookie: the socket's cookie, which is never used again: together with @sk it
+ *	names one socket, even if the address is reused
+ * @retired: set once, by the first that takes the record out of use
+ * @seen: number of the latest sweep when a walk last met the socket (16 bits)
  * @started: whether the socket was seen to start listening
  * @traffic_doubted: whether some of @traffic may have been missed; under the
  *	bucket's lock
- * @totals: its namespace's, which may be gone before it: see totals_add()
+ * @totals: the totals of its namespace, which may be freed first: see totals_add()
  * @since: when the counting began, in jiffies (64 bits)
  * @call: the latest listen(); under the bucket's lock
  * @decision: the limit in force; under the bucket's lock
  * @peaks_until: when the window of both peaks ends, in jiffies (32 bits)
- * @reported: when an overflow was reported in the log last, in jiffies (32 bits);
- *	0: never
- * @counted: begins a cache line. What is counted by what comes in is in lines of its
- *	own; what the connection path looks through, up to @retired, is in another.
- * @traffic: what has happened to a TCP listener
- * @unix_traffic: the same of an AF_UNIX listener
- * @overflows_reported: how many overflows there had been when one was reported
- *	(32 bits); the reporter's
+ * @reported: when the log last got an overflow of this listener, in jiffies (32
+ *	bits); 0: never
+ * @counted: begins a cache line. Counters are in lines of their own; what the
+ *	connection path looks up, to @retired, is in another.
+ * @traffic: counters of a TCP listener
+ * @unix_traffic: counters of an AF_UNIX listener
+ * @overflows_reported: number of overflows at the latest line in the log (32 bits);
+ *	under print_lock (refused.c)
  * @place: where the socket listens; of AF_UNIX, the family alone
- * @drops: what the kernel has dropped that was for it; counted as @traffic is
- * @end: what a TCP listener has left behind, when it has ended
+ * @drops: segments for this listener that the kernel has dropped; changes as
+ *	@traffic
+ * @end: what a TCP listener has left behind, once it has ended
  *
- * A record: it annotates a socket that the kernel's listening hash holds. It
- * pins nothing. Losing one costs a `-`, keeping one too long costs its bytes
- * until a sweep, which spares it once.
+ * A record annotates a socket in the kernel's listening hash and pins nothing. A
+ * lost record costs a `-`; one kept too long costs its memory until a sweep retires
+ * it, which spares it once (record_sweep_end()).
  */
 struct listener {
 	struct hlist_node node;
@@ -263,13 +264,13 @@ struct listener {
 	struct listener_end end;
 };
 
-/* Ten cache lines of 64 bytes, two of them for what is looked up, beside the drops. */
+/* Ten cache lines of 64 bytes, without the drops; lookups use the first two. */
 static_assert(offsetof(struct listener, drops) <= 640);
 
 /**
  * struct record_bucket - a bucket of the hash of records
- * @lock: guards @records and, but for what &struct listener says otherwise,
- *	what they hold; raw, interrupts off
+ * @lock: guards @records and their fields, except where &struct listener says
+ *	otherwise; raw, interrupts off
  * @records: by &struct listener.node
  */
 struct record_bucket {
@@ -278,9 +279,10 @@ struct record_bucket {
 };
 
 /**
- * struct record_hash - all records, by their sockets' addresses
- * @buckets: they are there as long as any hook is; a power of 2
- * @shift: by how much the product of an address is shifted to be an index of them
+ * struct record_hash - all records, hashed by their sockets' addresses
+ * @buckets: a power of 2 of them; allocated before the first hook, freed after the
+ *	last
+ * @shift: how far record_bucket() shifts the product of an address to get an index
  */
 struct record_hash {
 	struct record_bucket *buckets;
@@ -289,7 +291,7 @@ struct record_hash {
 
 extern struct record_hash record_hash;
 
-/* Unbound; for what other rooms do now and then as well. */
+/* Unbound; runs the work items of other files too. */
 extern struct workqueue_struct *record_workqueue;
 
 int record_init(void);
@@ -313,7 +315,7 @@ unsigned int record_retired(void);
 bool record_has_ended(const struct record_bucket *bucket,
 		      const struct sock *sk, u64 cookie);
 
-/* Whose records, as bits. */
+/* Which records, as bits. */
 #define RECORDS_OF_TCP		1
 #define RECORDS_OF_UNIX		2
 #define RECORDS_OF_ALL		(RECORDS_OF_TCP | RECORDS_OF_UNIX)
@@ -333,10 +335,10 @@ static inline bool record_is_unix(const struct listener *listener)
 }
 
 /**
- * record_is_retired() - whether a listener has ceased to listen, or begun anew
+ * record_is_retired() - whether a listener has stopped, or started again since
  * @listener: its record
  *
- * Context: any, the RCU reader that has looked the record up.
+ * Context: any, as the RCU reader that has looked the record up.
  */
 static inline bool record_is_retired(const struct listener *listener)
 {
@@ -344,7 +346,7 @@ static inline bool record_is_retired(const struct listener *listener)
 }
 
 /**
- * record_bucket() - where a socket's record is, if it has one
+ * record_bucket() - the bucket that a socket's record belongs in
  * @sk: the socket's address, which is not followed
  *
  * Context: any.
@@ -352,18 +354,18 @@ static inline bool record_is_retired(const struct listener *listener)
  */
 static inline struct record_bucket *record_bucket(const struct sock *sk)
 {
-	/* hash_ptr(), without what does not matter on this path. */
+	/* hash_ptr(), without the parts that this path does not need. */
 	return &record_hash.buckets[(unsigned long)sk * GOLDEN_RATIO_PRIME >>
 				    record_hash.shift];
 }
 
 /**
- * record_find() - a socket's record in its bucket
+ * record_find() - find a socket's record in its bucket
  * @bucket: the bucket
  * @sk: the socket's address, which is not followed
  * @cookie: the socket's cookie
  *
- * Context: an RCU reader, or the bucket is locked.
+ * Context: an RCU reader, or @bucket's lock held.
  * Return: the record, or NULL.
  */
 static inline struct listener *record_find(struct record_bucket *bucket,
@@ -379,12 +381,12 @@ static inline struct listener *record_find(struct record_bucket *bucket,
 }
 
 /**
- * record_find_ended() - the record of what was a listener, be it retired or not
+ * record_find_ended() - find a socket's record, retired or not
  * @sk: the socket's address, which is not followed
  * @cookie: the socket's cookie
  *
  * Context: any, as an RCU reader: takes no lock.
- * Return: the record; NULL where there is none any more.
+ * Return: the record; NULL if there is none, or none any more.
  */
 static inline struct listener *record_find_ended(const struct sock *sk,
 						 u64 cookie)
@@ -398,14 +400,14 @@ static inline struct listener *record_find_ended(const struct sock *sk,
 }
 
 /**
- * record_at() - the record of what may be a listener, by nothing but its address
+ * record_at() - find a socket's record by its address alone
  * @sk: the address, which is not followed
  *
- * A socket whose end was not seen, and whose address another one has now, is taken for
- * that one until the next sweep.
+ * If the hooks missed a socket's end and another socket has its address now, this
+ * returns the old record until a sweep retires it.
  *
  * Context: any, as an RCU reader: takes no lock.
- * Return: the record, to be used as long as the caller is a reader, or NULL.
+ * Return: the record, valid as long as the caller is an RCU reader, or NULL.
  */
 static inline struct listener *record_at(const struct sock *sk)
 {
@@ -418,14 +420,14 @@ static inline struct listener *record_at(const struct sock *sk)
 }
 
 /**
- * record_lookup() - the record of what may be a listener
+ * record_lookup() - find a socket's record
  * @sk: the socket's address, which is not followed
  * @cookie: the socket's cookie
  *
- * Inline: the connection path looks records up.
+ * Inline, for the connection path.
  *
  * Context: any, as an RCU reader: takes no lock.
- * Return: the record, to be used as long as the caller is a reader, or NULL.
+ * Return: the record, valid as long as the caller is an RCU reader, or NULL.
  */
 static inline struct listener *record_lookup(const struct sock *sk, u64 cookie)
 {
@@ -433,11 +435,11 @@ static inline struct listener *record_lookup(const struct sock *sk, u64 cookie)
 }
 
 /**
- * record_of() - the record of a listener
+ * record_of() - find a listener's record
  * @sk: the listener
  *
- * Context: any, preemption off, which makes an RCU reader.
- * Return: the record, to be used as long as preemption is off, or NULL.
+ * Context: any, preemption off, which makes the caller an RCU reader.
+ * Return: the record, valid as long as preemption is off, or NULL.
  */
 static inline struct listener *record_of(const struct sock *sk)
 {
@@ -445,8 +447,8 @@ static inline struct listener *record_of(const struct sock *sk)
 }
 
 /**
- * record_prove() - note that functions were called
- * @proof: by what that is shown
+ * record_prove() - note that a hooked function must have been called
+ * @proof: what shows it
  *
  * Context: any.
  */
@@ -457,9 +459,9 @@ static inline void record_prove(enum record_proof proof)
 }
 
 /**
- * listen_call_forget() - what is known of a listen() that was not seen
+ * listen_call_forget() - describe a listen() that was not seen
  * @call: where to write it
- * @granted: the limit that it left, which is all there is to know
+ * @granted: the limit that the call has left, which is all that is known
  *
  * Context: any.
  */
