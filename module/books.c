@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The books: what is counted in a namespace, and what follows from what is counted
- * and from what the two queues hold.
+ * The books: what is derived from counters and from the lengths of the two queues.
  *
- * A figure that follows is kept in the record by the highest that it has been: it
- * is read while the kernel goes on, and what is under way makes it too low for a
- * moment and never too high, by the order in which its terms are read.
+ * The kernel goes on while the terms are read. They are read in an order that makes
+ * a derived figure too low for a moment and never too high, and the record keeps the
+ * highest value so far.
  */
 #include <linux/atomic.h>
 #include <linux/kernel.h>
@@ -27,7 +26,7 @@ static unsigned long counted(const struct listener *listener,
 }
 
 /**
- * books_sum() - how many a histogram has
+ * books_sum() - how many times a histogram holds
  * @histogram: the histogram
  *
  * Context: any.
@@ -37,14 +36,14 @@ unsigned long books_sum(const struct histogram *histogram)
 	unsigned long sum = 0;
 	unsigned int i;
 
-	/* Readers of many listeners notice. */
+	/* Unrolled: a reader of many listeners sums many histograms. */
 	unroll_loop(HISTOGRAM_COLUMNS)
 	for (i = 0; i < HISTOGRAM_COLUMNS; i++)
 		sum += atomic_long_read(&histogram->counts[i]);
 	return sum;
 }
 
-/* A figure that follows from others is at least so much. */
+/* Raise a derived figure to @value, if that is higher. */
 static void derived(struct books books, enum traffic_count what,
 		    unsigned long value)
 {
@@ -60,8 +59,8 @@ static void derived(struct books books, enum traffic_count what,
 }
 
 /*
- * What is known of requests and connections. The order in which these and the
- * queues are read keeps what follows too low.
+ * Terms of derived figures. books_carry() and books_derive() read these and the
+ * queues in the order that keeps the results too low.
  */
 static long requests_begun(const struct listener *listener)
 {
@@ -101,7 +100,7 @@ static unsigned long acceptq_length(const struct sock *sk)
 }
 
 /**
- * books_turn() - the window of a listener's peaks has ended
+ * books_turn() - begin a new window of a listener's peaks
  * @listener: the record
  * @sk: the listener
  * @acceptq: connections in its accept queue, now or until now
@@ -117,19 +116,19 @@ void books_turn(struct listener *listener, const struct sock *sk,
 	peak_turn(&traffic->synq);
 	peak_raise(&traffic->acceptq, acceptq);
 	peak_raise(&traffic->synq, synq_length(sk));
-	/* Who sees this has to raise the peaks of this window. */
+	/* A handler that sees the new end raises the peaks of the new window. */
 	smp_wmb();
 	WRITE_ONCE(listener->peaks_until, peak_window_end());
 }
 
 /**
- * books_carry() - what the queues hold when the counting begins
+ * books_carry() - count what the queues hold when counting begins
  * @books: the listener's, with a record that handlers see already
  * @sk: the listener
  *
- * A request that comes meanwhile may be counted twice, and will be taken for one
- * that was given up. A connection must not be: where it can be told later whether
- * there were any, books_derive() does.
+ * A request that comes meanwhile may be counted twice; it ends as an expired one. A
+ * connection must not be counted twice: where the hooks see accept(), books_derive()
+ * derives later how many there were.
  *
  * Context: preemption off.
  */
@@ -139,10 +138,10 @@ void books_carry(struct books books, const struct sock *sk)
 	unsigned long counted_already = counted(listener, TRAFFIC_REQUESTS);
 	unsigned long requests;
 
-	/* Those before the queue, or one that comes in between would be missing. */
+	/* The count before the queue: a request in between must not be missing. */
 	smp_rmb();
 	requests = synq_length(sk);
-	/* What leaves it from here on may be counted twice. */
+	/* A request that leaves the queue from here on may be counted twice. */
 	smp_rmb();
 	derived(books, TRAFFIC_CARRIED_REQUESTS,
 		requests + requests_ended(listener) - counted_already);
@@ -153,12 +152,12 @@ void books_carry(struct books books, const struct sock *sk)
 }
 
 /**
- * books_derive() - bring up to date what follows from other figures
+ * books_derive() - bring a listener's derived figures up to date
  * @books: the listener's, with a record
  * @sk: the listener
  *
- * The connections that there were when the counting began follow as well, where it
- * is seen which are accepted: what is neither new nor gone was there.
+ * Where the hooks see accept(), carried connections are derived too: those in the
+ * queue or accepted that were not made since counting began.
  *
  * Context: preemption off, an NMI too.
  */
@@ -171,7 +170,7 @@ void books_derive(struct books books, const struct sock *sk)
 	long expired, other;
 
 	expired = begun - now - requests_ended(listener);
-	/* Once more: what has just left the queue is counted by now. */
+	/* Again: a request that had left the queue uncounted is counted by now. */
 	begun = requests_begun(listener);
 	now = synq_length(sk);
 	expired = min(expired, begun - now - requests_ended(listener));
@@ -187,7 +186,7 @@ void books_derive(struct books books, const struct sock *sk)
 		other = begun - acceptq_length(sk);
 	}
 
-	/* Of a listener that has ended, the kernel empties the queues behind that. */
+	/* The kernel empties the queues of a listener only after it is retired. */
 	smp_rmb();
 	if (record_is_retired(listener))
 		return;
@@ -195,7 +194,7 @@ void books_derive(struct books books, const struct sock *sk)
 	derived(books, what, other);
 }
 
-/* Whether nothing but what was turned away has ever come. */
+/* Whether no request and no connection has ever been in the queues. */
 static bool are_empty(const struct listener *listener, const struct sock *sk)
 {
 	unsigned long any = requests_begun(listener);
@@ -221,10 +220,10 @@ static long connections_left(const struct listener *listener)
 
 /**
  * struct left - what a listener leaves behind
- * @what: where it is counted
- * @carried: where it is counted if it was told too early
- * @known: of how many refused has rows
- * @count: how many there are
+ * @what: the total to count it in
+ * @carried: the total that takes back what was counted in @what too early
+ * @known: how many of them refused accounts for already (closing.c)
+ * @count: counts them by the books
  */
 struct left {
 	enum traffic_count what;
@@ -239,8 +238,8 @@ static u32 unknown(const struct left *left, u32 told)
 }
 
 /*
- * Whoever sees the latest of what was counted is the last to change @told. The totals
- * only ever grow: what was told too early goes on as one that is carried.
+ * The last to change @told is one that saw the latest counts. No total is lowered
+ * here: what was counted in @what too early is counted in @carried as well.
  */
 static void tell_left(struct books books, const struct left *left, u32 *told)
 {
@@ -248,7 +247,7 @@ static void tell_left(struct books books, const struct left *left, u32 *told)
 
 	for (;;) {
 		was = READ_ONCE(*told);
-		/* Who counts behind this comes here, too: see books_add(). */
+		/* A handler that counts later comes here too: see books_add(). */
 		smp_mb();
 		now = max(left->count(books.listener), 0L);
 		if (now == was)
@@ -265,11 +264,12 @@ static void tell_left(struct books books, const struct left *left, u32 *told)
 }
 
 /**
- * books_late() - something was counted of a listener that may have ended meanwhile
+ * books_late() - count what came to a listener after it had ended
  * @books: the listener's, with a record, which is retired
  *
- * A handler that has found the record before it was retired may count behind
- * books_tell(). Of a connection that has come too late, nobody tells whose it is.
+ * A handler that looked up the record before it was retired may count after
+ * books_tell(). Of connections that come so late, no row of refused says whose they
+ * are.
  *
  * Context: preemption off since the record was looked up, an NMI too.
  */
@@ -288,7 +288,7 @@ void __cold books_late(struct books books)
 		.count		= connections_left,
 	};
 
-	/* It may have been retired without an end that was seen (books_close()). */
+	/* A sweep or a new start may have retired it without books_close(). */
 	if (!smp_load_acquire(&end->is_known))
 		return;
 	connections.known = end->waiting;
@@ -297,10 +297,10 @@ void __cold books_late(struct books books)
 }
 
 /**
- * books_close() - a listener ends, and with it what its queues hold
- * @books: the listener's, with a record, which is to be retired next
- * @sk: the listener, whose queues are not empty yet
- * @moved: whether it is told of each connection what becomes of it
+ * books_close() - note what the queues of an ending listener hold
+ * @books: the listener's, with a record, which the caller retires next
+ * @sk: the listener, whose queues are not emptied yet
+ * @moved: whether migrate_end() counts what becomes of each connection
  *
  * Context: preemption off, an NMI too.
  */
@@ -311,21 +311,21 @@ void books_close(struct books books, const struct sock *sk, bool moved)
 
 	if (!are_empty(books.listener, sk)) {
 		books_derive(books, sk);
-		/* Where accept() is not seen, some may have been accepted. */
+		/* Without a hook on accept(), some may have been accepted. */
 		if (!accepts_are_seen(sk))
 			waiting = outcome_queued(sk);
 		waiting += acceptq_length(sk);
 	}
 	end->moved = moved ? acceptq_length(sk) : 0;
 	end->waiting = moved ? 0 : waiting;
-	/* Whoever finds it set finds the rest: pairs with books_late(). */
+	/* Pairs with books_late(), which reads the rest once this is set. */
 	smp_store_release(&end->is_known, true);
 }
 
 /**
- * books_tell() - tell what a listener has left behind
- * @books: the listener's, with a record, which books_close() has seen and is retired
- * @sk: the listener, whose queues are not empty yet
+ * books_tell() - add what a listener leaves behind to the totals
+ * @books: the listener's, with a record, after books_close() and record_end()
+ * @sk: the listener, whose queues are not emptied yet
  *
  * Context: as books_close().
  */

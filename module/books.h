@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The books: each SYN, each request and each connection of each listener ends in
- * one column.
+ * The books: each SYN, each request and each connection of a listener is counted in
+ * exactly one column in the end.
  *
- *	syns = what became of them
+ *	syns = the sum of the SYNs' outcomes
  *	requests + carried_requests =
  *		finished + expired + reset + joined + the SYN queue
  *	finished + cookies_finished + fastopens + carried_connections =
@@ -22,9 +22,9 @@
 #include "record.h"
 
 /**
- * struct books - where something of a listener's is counted
- * @listener: its record; NULL: it has none, and nothing is counted, since no sum
- *	would be right that has it
+ * struct books - where events of a listener are counted
+ * @listener: its record; NULL: it has none, and nothing is counted: an equation
+ *	above holds only if all its terms are counted
  * @net: its namespace
  */
 struct books {
@@ -41,18 +41,18 @@ void books_close(struct books books, const struct sock *sk, bool moved);
 void books_tell(struct books books, const struct sock *sk);
 void books_late(struct books books);
 
-/* Whether it is seen which connections of a listener are handed to accept(). */
+/* Whether the hooks see which connections of a listener accept() takes. */
 static __always_inline bool accepts_are_seen(const struct sock *sk)
 {
 	return KERNEL_HAS(__inet_accept) && !sk_is_mptcp(sk);
 }
 
 /**
- * books_of() - where what happens to a listener is counted
+ * books_of() - look up where events of a listener are counted
  * @sk: the listener
  *
  * Context: any, preemption off.
- * Return: its books, to be used as long as preemption is off.
+ * Return: the books, valid as long as preemption is off.
  */
 static __always_inline struct books books_of(const struct sock *sk)
 {
@@ -62,7 +62,7 @@ static __always_inline struct books books_of(const struct sock *sk)
 	};
 }
 
-/* The same, where the record is known already. */
+/* The same for a record that the caller has looked up. */
 static inline struct books books_with(struct listener *listener,
 				      const struct sock *sk)
 {
@@ -73,8 +73,8 @@ static inline struct books books_with(struct listener *listener,
 }
 
 /*
- * In the totals alone; the record has it already. Where the listener has ended
- * meanwhile, it is among what that has left behind.
+ * Count in the totals what the caller has counted in the record. If the listener has
+ * ended meanwhile, books_late() adds the change in what it leaves behind.
  */
 static __always_inline void books_add(struct books books,
 				      enum traffic_count what,
@@ -82,8 +82,9 @@ static __always_inline void books_add(struct books books,
 {
 	totals_add(books.net, books.listener->totals, what, count);
 	/*
-	 * Behind what the caller has done to the record, which is atomic; and with
-	 * record_retire() and books_tell(): one of the two sees what the other does.
+	 * Orders the caller's atomic update of the record before this test. Pairs
+	 * with record_retire() and books_tell(): one of the two sees what the other
+	 * did.
 	 */
 	smp_mb__after_atomic();
 	if (unlikely(record_is_retired(books.listener)))
@@ -91,9 +92,9 @@ static __always_inline void books_add(struct books books,
 }
 
 /**
- * books_count() - something has happened to a listener
+ * books_count() - count an event of a listener
  * @books: the listener's, with a record
- * @what: what, of those that a record has by this number
+ * @what: below TRAFFIC_RECORDED
  *
  * Context: any, preemption off.
  */
@@ -105,10 +106,10 @@ static __always_inline void books_count(struct books books,
 }
 
 /**
- * books_carry_in() - a listener gets a connection from another one that ends
+ * books_carry_in() - count a connection moved here from a listener that ends
  * @books: the listener's, with a record
  *
- * In the totals it has never been away.
+ * Adds nothing to the totals, which the connection has never left.
  *
  * Context: any, preemption off.
  */
@@ -119,13 +120,13 @@ static inline void books_carry_in(struct books books)
 }
 
 /**
- * books_look() - look whether the window of a listener's peaks has ended
+ * books_look() - begin a new window of a listener's peaks if the last has ended
  * @listener: the record
  * @sk: the listener
  * @acceptq: connections in its accept queue, now or until now
  *
- * So what a queue has held for a while is a value of the window in which the first
- * thing happens that may change it.
+ * Called before anything changes a queue, so that the length a queue has kept since
+ * the last window counts for the new one too.
  *
  * Context: any, preemption off.
  */
@@ -138,10 +139,10 @@ static __always_inline void books_look(struct listener *listener,
 }
 
 /**
- * books_time() - something has taken so long
- * @histogram: where it is counted
- * @time: how long, in the histogram's unit
- * @first: binary logarithm of the first column's end
+ * books_time() - count a time in a histogram
+ * @histogram: the histogram
+ * @time: the time, in the histogram's unit
+ * @first: binary logarithm of the first column's upper end
  *
  * Context: any.
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Which figures are known: those whose hooks are all there and see. */
+/* Which figures are known: those whose hooks are all on. */
 #ifndef LISTENQ_KNOWN_H
 #define LISTENQ_KNOWN_H
 
@@ -10,14 +10,14 @@
 #include "record.h"
 
 /**
- * struct known - which figures have all the hooks that they need
+ * struct known - which figures are known
  * @counts: by &enum traffic_count
- * @derived_accepts: accepts where they follow from other figures
+ * @derived_accepts: accepts, for listeners where they are derived
  * @waits: how long connections waited for accept()
- * @acceptq_peak: the accept queue's
- * @synq_peak: the SYN queue's
- * @drops: what the kernel drops, by its reasons
- * @refusals: everybody who is turned away
+ * @acceptq_peak: the peak of the accept queue
+ * @synq_peak: the peak of the SYN queue
+ * @drops: what the kernel drops, by reason
+ * @refusals: the file refused is complete
  */
 struct known {
 	bool counts[TRAFFIC_COUNTS];
@@ -31,7 +31,7 @@ struct known {
 
 struct known known_now(int family);
 
-/* Whether it is known how many connections of a listener were accepted. */
+/* Whether the number of a listener's accepted connections is known. */
 static inline bool accepts_are_known(const struct known *known,
 				     const struct sock *sk)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What has been counted in a network namespace, by all CPUs. */
+/* Totals: the counts of a network namespace. */
 #include <linux/percpu.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
@@ -22,12 +22,12 @@ static unsigned long total_of(const struct totals_net *totals,
 }
 
 /**
- * totals_read() - what has happened to all listeners of a namespace
+ * totals_read() - get a total of a namespace
  * @net: the namespace
- * @what: what
+ * @what: which one
  *
  * Context: process context.
- * Return: how often since the load, or since the namespace was made.
+ * Return: the count since the module was loaded or the namespace was made.
  */
 unsigned long totals_read(struct net *net, enum traffic_count what)
 {
@@ -84,9 +84,9 @@ int totals_init(void)
 }
 
 /**
- * totals_exit() - free what totals_init() made
+ * totals_exit() - free what totals_init() has made
  *
- * Context: process context, when no hook and no file can call in any more.
+ * Context: process context, after all hooks and files are gone.
  */
 void totals_exit(void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What is counted, and what has been in a network namespace. */
+/* Totals: the counts of a network namespace; and what is counted. */
 #ifndef LISTENQ_TOTALS_H
 #define LISTENQ_TOTALS_H
 
@@ -10,44 +10,43 @@
 #include "listenq.h"
 
 /**
- * enum traffic_count - what is counted, of a listener and of a namespace
+ * enum traffic_count - what is counted, for a listener and for a namespace
  * @TRAFFIC_REQUESTS: SYNs that entered the SYN queue
  * @TRAFFIC_SYNCOOKIES: SYNs that the kernel chose to answer with a cookie
- * @TRAFFIC_FASTOPENS: SYNs that made a child at once
- * @TRAFFIC_OVERFLOWS_SYN: SYNs that the full accept queue turned away
- * @TRAFFIC_SYNQ_DROPS: SYNs dropped since the SYN queue was full
- * @TRAFFIC_SYNQ_RESERVED: SYNs dropped since the last quarter of the SYN queue
- *	is kept for peers that are proven to be alive
+ * @TRAFFIC_FASTOPENS: SYNs that made a connection at once
+ * @TRAFFIC_OVERFLOWS_SYN: SYNs refused because the accept queue was full
+ * @TRAFFIC_SYNQ_DROPS: SYNs dropped because the SYN queue was full
+ * @TRAFFIC_SYNQ_RESERVED: SYNs dropped because the last quarter of the SYN queue is
+ *	kept for peers known to be alive
  * @TRAFFIC_FAILED: SYNs lost for any other reason
- * @TRAFFIC_SYN_ENDS: the first of what is not an end of a SYN
- * @TRAFFIC_OVERFLOWS_ACK: final ACKs that the full accept queue turned away
+ * @TRAFFIC_SYN_ENDS: number of counts above, one of which each SYN is counted in
+ *	once its outcome is known
+ * @TRAFFIC_OVERFLOWS_ACK: final ACKs refused because the accept queue was full
  * @TRAFFIC_RESET: requests that were reset
  * @TRAFFIC_JOINED: requests that became a subflow of an MPTCP connection
  * @TRAFFIC_EXPIRED: requests that were given up; derived (books.c)
  * @TRAFFIC_RESENT: SYN-ACKs sent again
  * @TRAFFIC_COOKIES_FINISHED: connections made from a cookie
  * @TRAFFIC_COOKIES_FAILED: ACKs whose cookie was not valid
- * @TRAFFIC_FASTOPEN_OVERFLOWS: SYNs that Fast Open's own limit refused; they
- *	become requests
- * @TRAFFIC_CARRIED_REQUESTS: requests that were in the SYN queue when the counting
+ * @TRAFFIC_FASTOPEN_OVERFLOWS: SYNs that exceeded Fast Open's own limit; they become
+ *	requests
+ * @TRAFFIC_CARRIED_REQUESTS: requests that were in the SYN queue when counting
  *	began, or came from another listener; in the totals also those that were
- *	taken for abandoned too early
- * @TRAFFIC_CARRIED_CONNECTIONS: the same of connections and the accept queue
- * @TRAFFIC_ACCEPTS: connections handed to accept(); in a record, those of which
- *	it is not known how long they waited
- * @TRAFFIC_RECORDED: how many of these a record has by this number
- * @TRAFFIC_FINISHED: requests that became connections; a record has them by the
- *	time that they took
- * @TRAFFIC_UNACCEPTED: connections that were in an accept queue when its listener
- *	ended; of namespaces only, as the next one
- * @TRAFFIC_ABANDONED: requests that were in its SYN queue then
- * @TRAFFIC_COUNTED: how many there are of these
- * @TRAFFIC_SYNS: SYNs; a sum, never counted itself, as the next one
- * @TRAFFIC_OVERFLOWS: SYNs and final ACKs that the full accept queue turned away
- * @TRAFFIC_COUNTS: how many there are
- *
- * The first TRAFFIC_SYN_ENDS are what may become of a SYN: each is counted in one
- * of them, when that is known.
+ *	counted as abandoned too early
+ * @TRAFFIC_CARRIED_CONNECTIONS: the same for connections and the accept queue
+ * @TRAFFIC_ACCEPTS: connections handed to accept(); in a record only those that are
+ *	not in its histogram of waits
+ * @TRAFFIC_RECORDED: number of counts above, which a record has in an array
+ * @TRAFFIC_FINISHED: requests that became connections; a record has them in its
+ *	histogram of handshakes
+ * @TRAFFIC_UNACCEPTED: connections in the accept queue of a listener that ended; in
+ *	the totals only
+ * @TRAFFIC_ABANDONED: requests in the SYN queue of a listener that ended; in the
+ *	totals only
+ * @TRAFFIC_COUNTED: number of counts above
+ * @TRAFFIC_SYNS: SYNs; a sum, as the next one
+ * @TRAFFIC_OVERFLOWS: SYNs and final ACKs refused because the accept queue was full
+ * @TRAFFIC_COUNTS: number of all counts
  */
 enum traffic_count {
 	TRAFFIC_REQUESTS,
@@ -80,7 +79,7 @@ enum traffic_count {
 };
 
 /**
- * struct totals - what has been counted in a namespace, on a CPU
+ * struct totals - the totals of a namespace on one CPU
  * @counts: by &enum traffic_count
  */
 struct totals {
@@ -88,9 +87,9 @@ struct totals {
 };
 
 /**
- * struct totals_net - what a network namespace has
- * @totals: there from before its first listener until nobody has a reference to
- *	it, and a grace period longer
+ * struct totals_net - data of a network namespace
+ * @totals: allocated before its first listener, freed at least a grace period after
+ *	its last reference
  */
 struct totals_net {
 	struct totals __percpu *totals;
@@ -104,16 +103,16 @@ void totals_exit(void);
 unsigned long totals_read(struct net *net, enum traffic_count what);
 
 /**
- * totals_add() - something has happened in a namespace
+ * totals_add() - add to a total of a namespace
  * @net: the namespace
  * @totals: its totals
- * @what: what
- * @count: how often
+ * @what: which one
+ * @count: how much
  *
- * A listener of the kernel's own may outlive its namespace by a moment, and the
- * totals. When these go, nobody has had a reference to the namespace for a grace
- * period at least (net/core/net_namespace.c, cleanup_net()): an RCU reader who has
- * seen that there is one may write.
+ * A kernel socket may outlive its namespace and the totals by a moment. The totals
+ * are freed at least a grace period after the last reference to the namespace
+ * (net/core/net_namespace.c, cleanup_net()): an RCU reader that has seen a reference
+ * may write.
  *
  * Context: any, preemption off.
  */
@@ -127,8 +126,8 @@ static __always_inline void totals_add(const struct net *net,
 }
 
 /*
- * A namespace's totals; preemption is off. One that is being made has none, and
- * nobody to listen there but what might be the kernel's own.
+ * The totals of a namespace, with preemption off. A namespace that is being made has
+ * none yet, and no listeners but perhaps kernel sockets.
  */
 static inline struct totals __percpu *totals_of(const struct net *net)
 {
