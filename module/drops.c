@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the kernel drops that has reached a listener, by its own reasons.
+ * Segments for a listener that the kernel drops, by the kernel's reasons.
  *
- * Where it gives the socket beside the reason, it may have let go of it already: the
- * record is found by the address alone.
+ * The kernel passes the socket, but may have released its reference by then: so the
+ * record is looked up by address alone.
  */
 #include <linux/kernel.h>
 #include <net/sock.h>
@@ -12,7 +12,7 @@
 #include "drops.h"
 #include "record.h"
 
-/* Those of noise have their places; others take what is free. */
+/* Reasons of noise have fixed entries; others take the first free one. */
 static struct drop *drop_of(struct listener *listener, unsigned int reason)
 {
 	struct drop *drop = listener->drops;
@@ -36,8 +36,8 @@ static struct drop *drop_of(struct listener *listener, unsigned int reason)
 }
 
 /**
- * drops_count() - something was dropped
- * @sk: the address of the socket that was to get it, which is not followed
+ * drops_count() - count a dropped segment
+ * @sk: address of the socket that it was for, which is not followed
  * @reason: the enum skb_drop_reason
  *
  * Context: any, preemption off.

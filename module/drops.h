@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What the kernel drops that has reached a listener, by its own reasons. */
+/* Segments for a listener that the kernel drops, by the kernel's reasons. */
 #ifndef LISTENQ_DROPS_H
 #define LISTENQ_DROPS_H
 
@@ -9,18 +9,18 @@
 #include "compat.h"
 
 /*
- * A listener has counts of the first few reasons that there are, and all others go into
- * the last. Anybody can send what is dropped for the reasons of noise: these have counts
- * of their own, before those.
+ * Each listener counts a few reasons by name, and all others in the last entry.
+ * Anyone can cause the reasons of noise, so these have entries of their own, before
+ * the rest.
  */
 #define DROPS_NAMED	(DROPS_OF_NOISE + 4)
 #define DROPS		(DROPS_ARE_SEEN ? DROPS_NAMED + 1 : 0)
 #define DROPS_OTHER	U32_MAX
 
 /**
- * struct drop - how often something was dropped for a reason
- * @count: how often
- * @reason: an enum skb_drop_reason; 0: none yet. DROPS_OTHER: any that has no count
+ * struct drop - how many segments were dropped for a reason
+ * @count: how many
+ * @reason: an enum skb_drop_reason; 0: unused; DROPS_OTHER: all without an entry
  */
 struct drop {
 	atomic_long_t count;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Addresses and ports: where somebody listens, and who comes. */
+/* Addresses and ports of listeners and clients. */
 #ifndef LISTENQ_ENDPOINT_H
 #define LISTENQ_ENDPOINT_H
 
@@ -16,9 +16,9 @@
 
 /**
  * struct endpoint - an address and a port
- * @address: the address of its family
- * @family: AF_INET or AF_INET6; 0: it is not known
- * @port: in host order
+ * @address: the address, by @family
+ * @family: AF_INET or AF_INET6; 0: not known
+ * @port: in host byte order
  */
 struct endpoint {
 	union {
@@ -30,10 +30,10 @@ struct endpoint {
 };
 
 /**
- * listener_endpoint() - where a socket listens
+ * listener_endpoint() - get the address and port that a socket listens on
  * @sk: the socket
- * @local: where to write it, all of it, so that two can be compared as bytes; of
- *	AF_UNIX, which has no port, the family alone
+ * @local: where to write them, padding included, so that memcmp() works; of AF_UNIX,
+ *	which has no port, the family alone
  *
  * Context: any.
  */
@@ -55,10 +55,11 @@ static inline void listener_endpoint(const struct sock *sk,
 }
 
 /**
- * client_endpoint() - who is at the other end
- * @sk: a connection, or req_to_sk() of a request: they have this in common
- * @client: where to write it. Of IPv4 at a socket of IPv6 the kernel keeps the
- *	mapped address as well (include/net/inet_hashtables.h, sk_daddr_set()).
+ * client_endpoint() - get a client's address and port
+ * @sk: a connection, or req_to_sk() of a request: both have these fields
+ * @client: where to write them. For an IPv4 client of an IPv6 socket the kernel
+ *	keeps the mapped address as well (include/net/inet_hashtables.h,
+ *	sk_daddr_set()).
  *
  * Context: any.
  */
@@ -77,10 +78,10 @@ static inline void client_endpoint(const struct sock *sk,
 }
 
 /**
- * sender_endpoint() - who has sent a segment
- * @sk: the listener that gets it
+ * sender_endpoint() - get the address and port of a segment's sender
+ * @sk: the listener that gets the segment
  * @skb: the segment
- * @client: where to write it, as client_endpoint() does
+ * @client: where to write them, as client_endpoint() does
  *
  * Context: any.
  */
@@ -102,9 +103,9 @@ static inline void sender_endpoint(const struct sock *sk,
 }
 
 /**
- * endpoint_address() - the same as a socket address, as it is printed
+ * endpoint_address() - make a socket address, for printing
  * @endpoint: an address and a port
- * @address: where to write it; in case of IPv4 a struct sockaddr_in
+ * @address: where to write it; a struct sockaddr_in for IPv4
  *
  * Context: any.
  */
@@ -115,7 +116,7 @@ static inline void endpoint_address(const struct endpoint *endpoint,
 
 	memset(address, 0, sizeof(*address));
 	address->sin6_family = endpoint->family;
-	address->sin6_port = htons(endpoint->port);	/* sin_port is there too */
+	address->sin6_port = htons(endpoint->port);	/* same offset as sin_port */
 	if (endpoint->family == AF_INET6)
 		address->sin6_addr = endpoint->address.ip6;
 	else
@@ -123,9 +124,9 @@ static inline void endpoint_address(const struct endpoint *endpoint,
 }
 
 /**
- * endpoint_mapped() - the address in the form of IPv6, whatever its family
+ * endpoint_mapped() - get an address in IPv6 form, whatever its family
  * @endpoint: an address and a port
- * @address: where to write it; one that is not known is ::ffff:0.0.0.0
+ * @address: where to write it; ::ffff:0.0.0.0 if it is not known
  *
  * Context: any.
  */
@@ -139,9 +140,9 @@ static inline void endpoint_mapped(const struct endpoint *endpoint,
 }
 
 /**
- * listener_local() - where a socket listens, as a socket address
+ * listener_local() - get the socket address that a socket listens on
  * @sk: the socket
- * @local: where to write it; in case of IPv4 a struct sockaddr_in
+ * @local: where to write it; a struct sockaddr_in for IPv4
  *
  * Context: any.
  */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Which figures are known: what each is made of, in terms of hooks. */
+/* Which hooks each figure needs. */
 #include <linux/bits.h>
 #include <linux/kconfig.h>
 #include <linux/socket.h>
@@ -23,7 +23,7 @@
 #define REFUSED_HOOKS	(SYN_HOOKS | NEEDS_BOTH(ACK) | NEEDS(RESERVED) | \
 			 NEEDS(MIGRATE) | NEEDS(FORGOTTEN))
 
-/* What each figure is made of. */
+/* The hooks that each count needs. */
 static const unsigned long needs[TRAFFIC_COUNTS] = {
 	[TRAFFIC_REQUESTS]		= NEEDS_BOTH(SYNACK),
 	[TRAFFIC_SYNCOOKIES]		= SYN_HOOKS,
@@ -74,7 +74,7 @@ static struct known known_by(bool (*by)(const char *symbol), int family)
 		known.counts[i] = !(needs[i] & ~on);
 	known.waits = KERNEL_HAS(__inet_accept) && on & NEEDS(ACCEPTED);
 	known.derived_accepts = !(ACCEPTQ_HOOKS & ~on);
-	/* Of all listeners, some are MPTCP's. */
+	/* AF_UNSPEC covers MPTCP listeners, whose accepts are derived. */
 	if (!KERNEL_HAS(__inet_accept) || family == AF_UNSPEC)
 		known.counts[TRAFFIC_ACCEPTS] &= known.derived_accepts;
 	known.acceptq_peak = known.derived_accepts;
@@ -85,12 +85,12 @@ static struct known known_by(bool (*by)(const char *symbol), int family)
 }
 
 /**
- * known_now() - which figures have all the hooks that they need
- * @family: AF_INET or AF_INET6 for a listener's; AF_UNSPEC for the totals',
- *	which need hooks that have been on since the load
+ * known_now() - find out which figures are known
+ * @family: AF_INET or AF_INET6: figures of a listener; AF_UNSPEC: totals, which need
+ *	hooks that have seen all since the module was loaded
  *
- * Context: process context; waits for those who place or remove hooks.
- * Return: them.
+ * Context: any, before hook_free(): takes no lock.
+ * Return: what is known.
  */
 struct known known_now(int family)
 {
