@@ -3,8 +3,8 @@
  * The rules: which limit a listener gets in place of the kernel's own.
  *
  * Each network namespace has a set of rules. A set never changes once it is
- * published: who writes edits a copy and publishes that, and who decides, in
- * a probe handler perhaps, reads one set under RCU.
+ * published. A writer edits a copy and publishes that; the code that decides on a
+ * limit, perhaps in a handler, reads one set under RCU.
  */
 #include <linux/kernel.h>
 #include <linux/mm.h>
@@ -24,12 +24,11 @@
 #include "sweep.h"
 
 /**
- * struct clamp_net - what a network namespace has
+ * struct clamp_net - the rules of a network namespace
  * @edit: guards the rest; held from clamp_edit() to clamp_publish() or
- *	clamp_refuse(), and never while the memory of a user's is read or
- *	written
- * @rules: read under RCU; NULL where nobody ever wrote one
- * @error: what was refused last; empty since a write was taken
+ *	clamp_refuse(), and never while user memory is accessed
+ * @rules: read under RCU; NULL: the namespace has never had any
+ * @error: why the last write was refused; empty if it was taken
  */
 struct clamp_net {
 	struct mutex edit;	/* one writer at a time */
@@ -39,7 +38,7 @@ struct clamp_net {
 
 static unsigned int clamp_net_id;
 
-/* Of the load: what `* somaxconn` is in each new namespace; 0: no rule. */
+/* Module parameter: N of `* somaxconn N` in each new namespace; 0: no rule. */
 static int somaxconn_everywhere;
 
 static atomic_t serials;
@@ -54,9 +53,9 @@ static const struct selector all_ports = { 0, U16_MAX };
 /* ---- deciding ---- */
 
 /*
- * The first rule in order of precedence that holds the port; the members of
- * an SO_REUSEPORT group, of which there can be thousands, ask for the same.
- * The caller is an RCU reader.
+ * The first rule, in order of precedence, whose range holds the port. The hint is
+ * for SO_REUSEPORT groups: thousands of listeners may ask for one port in a row. The
+ * caller is an RCU reader.
  */
 static const struct clamp_rule *rule_of(struct clamp_rules *rules, u16 port)
 {
@@ -78,8 +77,8 @@ static const struct clamp_rule *rule_of(struct clamp_rules *rules, u16 port)
 }
 
 /*
- * The kernel compares without a sign: -1 asks for all there is. Where it is
- * not known what was asked, what was granted stands for it.
+ * The limit is unsigned, as it is for the kernel: an @asked of -1 is the largest. If
+ * @asked is not known, @granted takes its place.
  */
 static unsigned int rule_limit(const struct clamp_rule *rule,
 			       const struct listen_call *call)
@@ -107,11 +106,12 @@ static bool clamp_decide(const struct sock *sk, const struct listen_call *call,
 	struct clamp_net *clamp;
 
 	/*
-	 * In a namespace that is going, the rules may be gone: between its last
-	 * reference and that is a grace period (net/core/net_namespace.c,
-	 * cleanup_net()). Where the making of one fails there is none
-	 * (setup_net()), so it has rules from when it is listed, which is when
-	 * it was made; the next sweep decides on who listens in it by then.
+	 * A namespace that is being cleaned up may have lost its rules, a grace
+	 * period after its last reference (net/core/net_namespace.c, cleanup_net()).
+	 * One whose setup fails loses them with a reference left (setup_net()), but
+	 * is never listed: so look at the rules of listed namespaces only. A
+	 * listener from before its namespace was listed is decided on by the next
+	 * sweep.
 	 */
 	clamp = check_net(net) && READ_ONCE(net->list.next) ?
 		net_generic_atomic(net, clamp_net_id) : NULL;
@@ -145,7 +145,7 @@ static bool is_same(struct selector a, struct selector b)
 	return a.first == b.first && a.last == b.last;
 }
 
-/* Narrower ones first; the order of those that are apart is for people. */
+/* Narrower ranges come first; that of disjoint ones is for human readers. */
 static bool is_before(struct selector a, struct selector b)
 {
 	return width(a) < width(b) ||
@@ -201,11 +201,11 @@ static struct clamp_rules *rules_alloc(unsigned int capacity,
 }
 
 /**
- * clamp_rules() - the rules of a namespace
+ * clamp_rules() - get the rules of a namespace
  * @net: the namespace
  *
- * Context: an RCU read-side critical section, in which they may be read.
- * Return: the rules, or NULL where there never were any.
+ * Context: an RCU reader, as long as it uses the rules.
+ * Return: the rules, or NULL if the namespace has never had any.
  */
 const struct clamp_rules *clamp_rules(struct net *net)
 {
@@ -213,14 +213,14 @@ const struct clamp_rules *clamp_rules(struct net *net)
 }
 
 /**
- * clamp_edit() - begin to change a namespace's rules
+ * clamp_edit() - copy a namespace's rules in order to change them
  * @net: the namespace
- * @more: how many rules will be added, at most
- * @more_named: how many of them are for listeners of AF_UNIX, at most
+ * @more: for how many more rules to make room
+ * @more_named: for how many more rules for AF_UNIX listeners to make room
  *
- * Context: process context, may sleep; others who edit wait until
- * clamp_publish() or clamp_refuse().
- * Return: a copy to be changed; NULL without memory, and nobody waits.
+ * Context: process context, may sleep. Locks @edit until clamp_publish() or
+ * clamp_refuse().
+ * Return: the copy; NULL, with nothing locked, if there is no memory.
  */
 struct clamp_rules *clamp_edit(struct net *net, unsigned int more,
 			       unsigned int more_named)
@@ -257,12 +257,12 @@ struct clamp_rules *clamp_edit(struct net *net, unsigned int more,
  * clamp_set() - add a rule, or replace the one with the same selector
  * @rules: from clamp_edit()
  * @rule: the rule
- * @name: of AF_UNIX, the name that it is for, not longer than UNIX_NAME_MAX; empty
- *	for all names
+ * @name: of an AF_UNIX rule, its name, at most UNIX_NAME_MAX bytes; empty for all
+ *	names
  *
  * Context: any.
- * Return: 0; -EEXIST: it overlaps another one in part; -ENOSPC: there are
- * CLAMP_RULES_MAX rules, or as many as clamp_edit() made room for.
+ * Return: 0; -EEXIST: its range overlaps another one in part; -ENOSPC: there are
+ * CLAMP_RULES_MAX rules, or clamp_edit() made no room for one more.
  */
 int clamp_set(struct clamp_rules *rules, const struct clamp_rule *rule,
 	      struct unix_name name)
@@ -292,13 +292,13 @@ int clamp_set(struct clamp_rules *rules, const struct clamp_rule *rule,
 }
 
 /**
- * clamp_clear() - take a rule away
+ * clamp_clear() - remove a rule
  * @rules: from clamp_edit()
  * @selector: the rule's
- * @name: as that of clamp_set()
+ * @name: as in clamp_set()
  *
  * Context: any.
- * Return: 0, or -ENOENT if there is none with just this selector.
+ * Return: 0, or -ENOENT if no rule has exactly this selector.
  */
 int clamp_clear(struct clamp_rules *rules, struct selector selector,
 		struct unix_name name)
@@ -319,7 +319,7 @@ int clamp_clear(struct clamp_rules *rules, struct selector selector,
 }
 
 /**
- * clamp_flush() - take all rules away
+ * clamp_flush() - remove all rules
  * @rules: from clamp_edit()
  *
  * Context: any.
@@ -331,13 +331,12 @@ void clamp_flush(struct clamp_rules *rules)
 }
 
 /**
- * clamp_publish() - put changed rules in the place of a namespace's
+ * clamp_publish() - replace a namespace's rules
  * @net: the namespace
- * @rules: from clamp_edit(); not the caller's any more
+ * @rules: from clamp_edit(); must not be used after this
  *
- * Forgets what was refused before. When it returns, the rules act on all
- * listeners of the namespace; on one whose listen() is under way when that
- * returns.
+ * Clears the last error. On return, the rules act on all listeners of the namespace,
+ * except one with a listen() under way: on that they act when the call returns.
  *
  * Context: process context, may sleep.
  */
@@ -356,10 +355,10 @@ void clamp_publish(struct net *net, struct clamp_rules *rules)
 }
 
 /**
- * clamp_refuse() - leave a namespace's rules as they are
+ * clamp_refuse() - keep a namespace's rules, and note why a write was refused
  * @net: the namespace
  * @rules: from clamp_edit(), or NULL if it was not called
- * @error: what was not understood, for people
+ * @error: the reason, for human readers
  *
  * Context: process context, may sleep.
  */
@@ -376,9 +375,9 @@ void clamp_refuse(struct net *net, struct clamp_rules *rules,
 }
 
 /**
- * clamp_error() - what was refused last
+ * clamp_error() - get the reason why the last write was refused
  * @net: the namespace
- * @error: where to write it; empty since a write was taken
+ * @error: where to write it; empty if the write was taken
  *
  * Context: process context, may sleep.
  */
@@ -415,7 +414,7 @@ static int clamp_net_init(struct net *net)
 	return 0;
 }
 
-/* Whoever meets a listener of the kernel's own there does not look any more. */
+/* clamp_decide() no longer looks here: check_net() fails, or it was never listed. */
 static void clamp_net_exit(struct net *net)
 {
 	struct clamp_net *clamp = clamp_net(net);
@@ -434,10 +433,10 @@ static struct pernet_operations clamp_namespaces = {
 };
 
 /**
- * clamp_init() - give each namespace room for rules
- * @somaxconn: N of a rule `* somaxconn N` to begin with; 0: no rule
+ * clamp_init() - make room for the rules of each namespace
+ * @somaxconn: N of a rule `* somaxconn N` in each new namespace; 0: no rule
  *
- * Context: process context, before clamp_start() and anything that edits.
+ * Context: process context, before clamp_start() and the first clamp_edit().
  * Return: 0 or -ENOMEM.
  */
 int clamp_init(int somaxconn)
@@ -449,8 +448,8 @@ int clamp_init(int somaxconn)
 /**
  * clamp_exit() - free all rules
  *
- * Context: process context, after clamp_stop(), when nobody edits any more. They go
- * with the grace period that record_exit() waits for.
+ * Context: process context, after clamp_stop() and the last clamp_edit().
+ * record_exit() waits for the RCU callbacks that free the rules.
  */
 void clamp_exit(void)
 {
@@ -458,7 +457,7 @@ void clamp_exit(void)
 }
 
 /**
- * clamp_start() - let the rules act, on the listeners there are too
+ * clamp_start() - let the rules act, also on listeners that exist already
  *
  * Context: process context, may sleep.
  */
@@ -468,12 +467,12 @@ void clamp_start(void)
 }
 
 /**
- * clamp_stop() - let the rules act no more
+ * clamp_stop() - stop the rules from acting
  *
- * Each listener is given the limit that the kernel alone would have given it,
- * those too whose listen() is under way. Rules can still be written.
+ * Gives each listener the limit that the kernel alone would have given it, also
+ * those with a listen() under way. Rules can still be written.
  *
- * Context: process context, sleeps for a grace period; the hooks are there.
+ * Context: process context, sleeps for a grace period; before hook_exit().
  */
 void clamp_stop(void)
 {

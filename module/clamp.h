@@ -12,16 +12,16 @@
 /* How many rules a namespace may have. */
 #define CLAMP_RULES_MAX 1024
 
-/* Bytes of the text that says what was refused last, its end included. */
+/* Size of the text about the last refused write, its NUL included. */
 #define CLAMP_ERROR_SIZE 192
 
 /**
- * struct clamp_rule - a rule, in its own words
- * @selector: the ports that it is for, or which names of AF_UNIX
- * @somaxconn: takes the place of net.core.somaxconn; these three are -1 where
- *	the rule does not say it
- * @floor: the limit is not below this
- * @force: the limit, whatever was asked for; alone
+ * struct clamp_rule - one rule
+ * @selector: the ports or AF_UNIX names that it is for
+ * @somaxconn: stands in for net.core.somaxconn. This and the next two are -1 if
+ *	absent.
+ * @floor: lower bound of the limit
+ * @force: the limit, whatever listen() asked for; excludes the other two
  */
 struct clamp_rule {
 	struct selector selector;
@@ -33,8 +33,8 @@ struct clamp_rule {
 /**
  * struct clamp_named - a rule for listeners of AF_UNIX
  * @rule: the rule; its selector says whether it is for a name
- * @length: how long the name is; 0: it is for all names
- * @bytes: the name, as struct unix_name has it
+ * @length: length of the name; 0: the rule is for all names
+ * @bytes: the name, as in struct unix_name
  */
 struct clamp_named {
 	struct clamp_rule rule;
@@ -44,19 +44,19 @@ struct clamp_named {
 
 /**
  * struct clamp_rules - the rules of a namespace
- * @rcu: for its end
- * @serial: tells this set from all others there were
- * @hint: the port that was looked up last, and one more than its rule's index
- *	below it, in one word: it is true of this set as long as it lives
- * @count: how many there are
- * @capacity: how many there is room for
- * @named_count: how many there are for listeners of AF_UNIX, beside those
- * @named_capacity: how many of these there is room for
- * @named: these, in order of precedence: longer names first, and those of a length
- *	in order; NULL where there is no room for any
+ * @rcu: frees the set
+ * @serial: tells this set from all earlier ones
+ * @hint: result of the latest lookup: the port in the upper half, its rule's index
+ *	plus one in the lower half; written and read as one word, by RCU readers
+ * @count: number of rules for ports
+ * @capacity: for how many of them there is memory
+ * @named_count: number of rules for AF_UNIX listeners
+ * @named_capacity: for how many of them there is memory
+ * @named: rules for AF_UNIX listeners, in order of precedence: longer names first,
+ *	names of one length in memcmp() order; NULL if @named_capacity is 0
  * @rule: the rules for ports, in order of precedence
  *
- * Changes until it is published, and not after that but for @hint.
+ * Once published, nothing but @hint changes.
  */
 struct clamp_rules {
 	struct rcu_head rcu;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Rules for AF_UNIX listeners, by their names: kept in order, so that there can be many
- * and none costs much to find. clamp.c publishes them, with those for ports.
+ * Rules for AF_UNIX listeners, sorted by name, so that a lookup among many is a
+ * binary search. clamp.c publishes them together with the rules for ports.
  */
 #include <linux/errno.h>
 #include <linux/string.h>
@@ -9,7 +9,7 @@
 #include "clamp.h"
 #include "name.h"
 
-/* Where a name stands among others: below 0, before; 0: it is the same. */
+/* Order of two names: below 0 if @a comes first, 0 if they are equal. */
 static int compare_names(struct unix_name a, struct unix_name b)
 {
 	if (a.length != b.length)
@@ -18,8 +18,8 @@ static int compare_names(struct unix_name a, struct unix_name b)
 }
 
 /*
- * The index of the rule for a name, or for all where its length is 0; where there is
- * none, the index that it would have, and @found is false.
+ * Index of the rule for @name, where length 0 stands for all names. Without such a
+ * rule, @found is false and the result is the index at which to insert it.
  */
 static unsigned int named_index(const struct clamp_rules *rules,
 				struct unix_name name, bool *found)
@@ -49,7 +49,7 @@ static unsigned int named_index(const struct clamp_rules *rules,
  * @name: its name
  *
  * Context: any.
- * Return: that for its name, or that for all names, or NULL.
+ * Return: the rule for its name, else the rule for all names, else NULL.
  */
 const struct clamp_rule *named_rule(const struct clamp_rules *rules,
 				    struct unix_name name)
@@ -68,13 +68,13 @@ const struct clamp_rule *named_rule(const struct clamp_rules *rules,
 }
 
 /**
- * named_set() - add a rule for AF_UNIX listeners, or replace that of the same name
+ * named_set() - add a rule for AF_UNIX listeners, or replace the one with its name
  * @rules: from clamp_edit()
  * @rule: the rule
  * @name: the name; empty for all names
  *
  * Context: any.
- * Return: 0, or -ENOSPC where there is no room.
+ * Return: 0, or -ENOSPC if there is no room.
  */
 int named_set(struct clamp_rules *rules, const struct clamp_rule *rule,
 	      struct unix_name name)
@@ -100,12 +100,12 @@ int named_set(struct clamp_rules *rules, const struct clamp_rule *rule,
 }
 
 /**
- * named_clear() - take a rule for AF_UNIX listeners away
+ * named_clear() - remove a rule for AF_UNIX listeners
  * @rules: from clamp_edit()
  * @name: the name; empty for all names
  *
  * Context: any.
- * Return: 0, or -ENOENT if there is none for just this.
+ * Return: 0, or -ENOENT if no rule has exactly this name.
  */
 int named_clear(struct clamp_rules *rules, struct unix_name name)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The grammar of rules: text to rules and back. Documentation/clamp.rst has
- * it; what a rule does is clamp.c's.
+ * The grammar of rules: parses and prints them. Documentation/clamp.rst describes
+ * them; clamp.c applies them.
  *
  *	SELECTOR somaxconn N [floor M]
  *	SELECTOR floor M
@@ -10,10 +10,10 @@
  *	flush
  *	# a comment
  *
- * SELECTOR is *, PORT or PORT-PORT, or of AF_UNIX unix:*, unix:PATH or unix:@NAME,
- * where \ and three octal digits stand for any byte.
+ * SELECTOR is *, PORT or PORT-PORT; of AF_UNIX it is unix:*, unix:PATH or
+ * unix:@NAME, with \ and three octal digits for any byte.
  *
- * For the file clamp alone, in process context, with no lock held.
+ * For the file clamp, in process context, with no lock held.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -28,7 +28,7 @@
 #include "row.h"
 #include "rules.h"
 
-/* Of the selectors of AF_UNIX. */
+/* Prefix of AF_UNIX selectors. */
 #define PREFIX	"unix:"
 
 /* ---- rules to text ---- */
@@ -40,10 +40,10 @@ static void put_clause(struct seq_file *m, const char *verb, int number)
 }
 
 /**
- * put_rule() - a rule as a line that can be written back
+ * put_rule() - print a rule as a line that can be written back
  * @m: the file
  * @rule: the rule
- * @name: of AF_UNIX, the name that it is for
+ * @name: of an AF_UNIX rule, its name
  *
  * Context: any.
  */
@@ -68,22 +68,21 @@ void put_rule(struct seq_file *m, const struct clamp_rule *rule,
 
 /* ---- text to rules ---- */
 
-/* Part of a text, not terminated: a write can hold any byte. */
+/* Part of the text, not NUL-terminated: a write may hold any byte. */
 struct word {
 	const char *text;
 	size_t length;
 };
 
 /**
- * struct parser - where we are in what was written
+ * struct parser - the place in the text that is parsed
  * @at: the next byte of the line
- * @line_end: its end
- * @line: its number, from 1
- * @word: the word that was looked at last, empty at the end of the line
- * @name: the name that the latest selector of AF_UNIX was for
- * @bytes: its bytes
- * @expected: in case of an error: what should have been there instead, or what
- *	is wrong with it
+ * @line_end: end of the line
+ * @line: number of the line, from 1
+ * @word: the latest word; empty at the end of the line
+ * @name: name in the latest AF_UNIX selector
+ * @bytes: the bytes of @name
+ * @expected: after an error: what was expected, or what is wrong with @word
  */
 struct parser {
 	const char *at;
@@ -128,8 +127,8 @@ static int parse_end(struct parser *parser)
 }
 
 /*
- * The number that a word is, decimal and from @min to @max. What is a number,
- * but not one of these, is out of range, however long it is.
+ * Parse a decimal number from @min to @max. Any other number is -ERANGE, however
+ * many digits it has.
  */
 static int parse_number(struct word word, int min, int max, int *number)
 {
@@ -159,7 +158,7 @@ static int parse_limit(struct parser *parser, int *limit)
 
 static int parse_port(struct parser *parser, struct word word, int *port)
 {
-	/* A selector has no sign: what stands before the dash is missing. */
+	/* A leading dash is no sign: the first port is missing. */
 	int err = word.length && *word.text == '-' ? -EINVAL :
 		  parse_number(word, 1, U16_MAX, port);
 
@@ -167,7 +166,7 @@ static int parse_port(struct parser *parser, struct word word, int *port)
 		      "expected *, a port or PORT-PORT, 1 to 65535");
 }
 
-/* A byte at @at, before @end: itself, or in octal. Where it ends, NULL: it is none. */
+/* Parse a byte before @end, plain or in octal. Returns NULL if malformed. */
 static const char *parse_byte(const char *at, const char *end, char *byte)
 {
 	unsigned int value = 0;
@@ -188,7 +187,7 @@ static const char *parse_byte(const char *at, const char *end, char *byte)
 	return value <= U8_MAX ? at + 4 : NULL;
 }
 
-/* unix:*  unix:PATH  unix:@NAME */
+/* unix:*, unix:PATH or unix:@NAME */
 static int parse_name(struct parser *parser, struct selector *selector)
 {
 	const char *at = parser->word.text + strlen(PREFIX);
@@ -229,7 +228,7 @@ static bool is_of_unix(struct word word)
 	       !memcmp(word.text, PREFIX, strlen(PREFIX));
 }
 
-/* *  PORT  PORT-PORT, or one of AF_UNIX */
+/* *, PORT, PORT-PORT or an AF_UNIX selector */
 static int parse_selector(struct parser *parser, struct selector *selector)
 {
 	struct word first = parser->word, last = parser->word;
@@ -261,7 +260,7 @@ static int parse_selector(struct parser *parser, struct selector *selector)
 	return 0;
 }
 
-/* somaxconn N [floor M]  floor M  force N; the first word was read. */
+/* somaxconn N [floor M], floor M or force N; the first word has been read */
 static int parse_rule(struct parser *parser, struct clamp_rule *rule)
 {
 	int err;
@@ -291,7 +290,7 @@ static int parse_rule(struct parser *parser, struct clamp_rule *rule)
 	return err ?: parse_end(parser);
 }
 
-/* One line: take it into @rules. */
+/* Parse one line, and apply it to @rules. */
 static int parse_line(struct parser *parser, struct clamp_rules *rules)
 {
 	struct clamp_rule rule;
@@ -325,7 +324,7 @@ static int parse_line(struct parser *parser, struct clamp_rules *rules)
 			"overlaps the range of another rule in part" :
 			"one rule too many, 1024 are the limit";
 	}
-	/* What is wrong now is wrong with the selector. */
+	/* Any error from here on is about the selector. */
 	parser->word = selector;
 	return err;
 }
@@ -346,10 +345,10 @@ static int parse_rules(struct parser *parser, const char *text, size_t length,
 	return err;
 }
 
-/* So much of a word that was not understood is shown. */
+/* How many bytes of the word to show in an error. */
 #define WORD_SHOWN 24
 
-/* "line 3: 'foo': expected ..."; the word may hold anything. */
+/* "line 3: 'foo': expected ..."; the word may hold any bytes. */
 static void describe_error(const struct parser *parser,
 			   char error[CLAMP_ERROR_SIZE])
 {
@@ -373,13 +372,13 @@ static void describe_error(const struct parser *parser,
 }
 
 /**
- * rules_refuse() - leave a namespace's rules as they are, and say why
+ * rules_refuse() - keep a namespace's rules, and report why a write was refused
  * @net: the namespace
  * @rules: from clamp_edit(), or NULL if it was not called
- * @error: what is wrong, for people
+ * @error: the reason, for human readers
  *
- * Context: process context, may sleep; on behalf of the privileged alone,
- * since the kernel log gets a line.
+ * Context: process context, may sleep; for privileged writers only, since it prints
+ * a line in the kernel log.
  */
 void rules_refuse(struct net *net, struct clamp_rules *rules, const char *error)
 {
@@ -396,7 +395,7 @@ static unsigned int count_lines(const char *text, size_t length)
 	return count;
 }
 
-/* How many rules of AF_UNIX it has, at most. */
+/* Upper bound of the number of AF_UNIX rules in a text. */
 static unsigned int count_names(const char *text, size_t length)
 {
 	const char *end = text + length;
@@ -408,14 +407,14 @@ static unsigned int count_names(const char *text, size_t length)
 }
 
 /**
- * rules_take() - change a namespace's rules as a text says, all of it or none
+ * rules_take() - change a namespace's rules by a text, all of it or nothing
  * @net: the namespace
- * @text: lines; may hold any byte
- * @length: how many
+ * @text: lines of any bytes
+ * @length: number of bytes
  *
  * Context: process context, may sleep.
- * Return: 0; -ENOMEM; else the text was refused: -EINVAL, -ERANGE, -EEXIST,
- * -ENOENT, -ENOSPC.
+ * Return: 0; -ENOMEM; or, if the text was refused, -EINVAL, -ERANGE, -EEXIST,
+ * -ENOENT or -ENOSPC.
  */
 int rules_take(struct net *net, const char *text, size_t length)
 {
