@@ -2,13 +2,13 @@
 /*
  * Puts limits in force and takes them back.
  *
- * A limit is changed by compare-and-swap on the socket's sk_max_ack_backlog,
- * which the kernel reads and writes without knowing of us, and only under the
- * lock of the record's bucket: from the value that is known to be there to
- * what is decided for the listener. Who decides is told by limit_decide_by().
+ * The kernel reads and writes sk_max_ack_backlog without knowing of this module, so
+ * it is changed by compare-and-swap only, from the value known to be there to the
+ * decided one, and only under the lock of the record's bucket. limit_decide_by()
+ * sets the function that decides.
  *
- * The hooks of listen() tell which calls are under way; walks call
- * limit_decide() for what they meet.
+ * The hooks of listen() say which calls are under way; walks call limit_decide() for
+ * each listener that they meet.
  */
 #include <linux/err.h>
 #include <linux/hash.h>
@@ -24,26 +24,25 @@
 #include "socket.h"
 
 /*
- * Calls of listen() between entry and return. A slot is claimed on entry,
- * without a lock, and freed under the lock of the record's bucket: on return, or
- * where the call is seen to start a listener.
+ * A listen() between entry and return. A slot is claimed on entry, without a lock,
+ * and freed under the lock of the record's bucket: on return, or by limit_start().
  */
 struct limit_change {
-	const struct sock *sk;	/* NULL where the slot is free */
-	unsigned int granted;	/* what the kernel stores, or has stored */
-	const struct task_struct *task;	/* who is in the call; NULL: it is over */
-	bool overtaken;		/* a rule has put the same number there meanwhile */
-	bool replaced;		/* a rule has replaced the same number meanwhile */
+	const struct sock *sk;	/* NULL: the slot is free */
+	unsigned int granted;	/* the limit that the kernel stores */
+	const struct task_struct *task;	/* the caller; NULL: the call is over */
+	bool overtaken;		/* a rule has lowered the limit to this number */
+	bool replaced;		/* a rule has lowered the limit from this number */
 };
 
 #define CHANGE_BITS 11
 static struct limit_change changes[1 << CHANGE_BITS];
 static atomic_t changes_count;
 
-/* Read with preemption off; a grace period ends the use of an earlier one. */
+/* Read with preemption off: limit_decide_by() waits for a grace period. */
 static limit_decide_t *decide;
 
-/* The call under way on @sk behind @change, or the first one for NULL. */
+/* The next listen() under way on @sk after @change; NULL: the first one. */
 static struct limit_change *change_next(const struct sock *sk,
 					struct limit_change *change)
 {
@@ -57,8 +56,9 @@ static struct limit_change *change_next(const struct sock *sk,
 }
 
 /*
- * Whether a listen() is under way that stores @granted, or has just done so. One
- * that current is in has: whoever asks from inside of it comes behind its store.
+ * Whether a listen() under way may be about to store @granted, or may just have
+ * stored it. A call of current itself has stored it: the hooks inside it come after
+ * that.
  */
 static bool is_changing(const struct sock *sk, unsigned int granted)
 {
@@ -72,8 +72,8 @@ static bool is_changing(const struct sock *sk, unsigned int granted)
 }
 
 /**
- * limit_is_changing() - whether a listen() is under way
- * @sk: on this socket
+ * limit_is_changing() - whether a listen() is under way on a socket
+ * @sk: the socket
  *
  * Context: any.
  */
@@ -82,7 +82,7 @@ bool limit_is_changing(const struct sock *sk)
 	return change_next(sk, NULL);
 }
 
-/* A rule has lowered a limit from or to the number that these calls store. */
+/* Tell the calls that store @from or @to that a rule has lowered the limit. */
 static void changes_lowered(const struct sock *sk, unsigned int from,
 			    unsigned int to)
 {
@@ -98,7 +98,7 @@ static void changes_lowered(const struct sock *sk, unsigned int from,
 	}
 }
 
-/* A call counts that has stored its limit behind those of these. */
+/* A call has been adopted: what the others stored before it no longer counts. */
 static void changes_are_older(const struct sock *sk)
 {
 	struct limit_change *change = NULL;
@@ -108,9 +108,8 @@ static void changes_are_older(const struct sock *sk)
 }
 
 /*
- * What the call stores is known. Frees the slot, with the bucket locked: before
- * it, nobody may take what this call has stored for something older; behind it,
- * this call is known.
+ * Free the slot, with the record's bucket locked. A reader of the bucket sees either
+ * the slot, and takes no stored limit for an older one, or this call in the record.
  */
 static void change_end(struct limit_change *change)
 {
@@ -118,11 +117,11 @@ static void change_end(struct limit_change *change)
 	WRITE_ONCE(change->overtaken, false);
 	WRITE_ONCE(change->replaced, false);
 	WRITE_ONCE(change->task, NULL);
-	/* Who claims it next writes behind all of this. */
+	/* The next claim of the slot comes after all of this. */
 	smp_store_release(&change->sk, NULL);
 }
 
-/* The call that current is in, on @sk. Where it began there is a slot for it. */
+/* The slot of the call on @sk that current is in; NULL if it got none. */
 static struct limit_change *change_of_current(const struct sock *sk)
 {
 	unsigned int start = hash_ptr((void *)sk, CHANGE_BITS);
@@ -140,7 +139,7 @@ static struct limit_change *change_of_current(const struct sock *sk)
 	return NULL;
 }
 
-/* Nobody decides: the kernel does. */
+/* Decide as the kernel does, without rules. */
 static bool decide_granted(const struct listen_call *call,
 			   struct listener_decision *decision)
 {
@@ -152,8 +151,8 @@ static bool decide_granted(const struct listen_call *call,
 }
 
 /*
- * A limit that is not the one which was decided on last is that of a listen()
- * which was not seen: it is what was granted, and nobody has decided on it yet.
+ * The limit is not the one last decided on: a listen() that was not seen has stored
+ * it. So it is what that call was granted, and no rule has been applied to it yet.
  */
 static noinline void limit_replace(struct listener *listener,
 				   unsigned int limit)
@@ -178,20 +177,20 @@ static void limit_notice(struct listener *listener, const struct sock *sk)
 /*
  * Ask for a decision and put it in force.
  *
- * The value that is to be replaced, where it is not what the kernel granted, may
- * be one that a listen() under way has just stored, for the kernel to keep; and a
- * limit that is put there could be taken for the number which such a call stores.
- * Then the limit stays as it is, no rule is shown as acting, and it is decided on
- * when that call returns, or somebody meets the listener behind that. Should we
- * be gone by then, it stays as it should.
+ * Put off: a listen() under way complicates both numbers. The limit in place, if it
+ * is not the granted one, may be what such a call has just stored for good; and a
+ * new limit may be the number that such a call stores. Then the limit stays, no rule
+ * is shown as acting, and the decision is made when that call returns or a walk
+ * meets the listener after that. If the module is unloaded before, the limit is
+ * right as it is.
  *
- * But a rule that lowers the limit does so at once: before 6.6, whoever makes
- * calls wait could else keep a limit above what a rule allows. The calls that
- * store either number are told, for change_adopt(): where one stores the very
- * number that the limit was lowered to, that is taken for the rule's.
+ * A rule that lowers the limit does not wait: before 6.6 a program that keeps calls
+ * waiting for the socket's lock could keep a limit above what a rule allows. The
+ * calls that store either number are told, for change_adopt(): if one stores the
+ * number to which the rule lowered the limit, that counts as the rule's.
  *
- * Looking again behind the swap is for a call that has come since the first
- * look: its store comes after the claim of its slot.
+ * The second look, after the swap, is for calls that came after the first one: they
+ * claim a slot before they store.
  */
 static void limit_swap(struct listener *listener, struct sock *sk)
 {
@@ -213,7 +212,7 @@ static void limit_swap(struct listener *listener, struct sock *sk)
 	     (decision.limit != granted && is_changing(sk, decision.limit))))
 		goto put_off;
 	if (cmpxchg(&sk->sk_max_ack_backlog, limit, decision.limit) != limit) {
-		/* Decided on when the listener is met next. */
+		/* The next walk that meets the listener decides. */
 		limit_notice(listener, sk);
 		return;
 	}
@@ -223,7 +222,7 @@ static void limit_swap(struct listener *listener, struct sock *sk)
 		cmpxchg(&sk->sk_max_ack_backlog, decision.limit, limit);
 		goto put_off;
 	}
-	/* The swap is a barrier: who begins to wait behind it sees the new limit. */
+	/* The swap is a barrier: a connect() that waits later sees the new limit. */
 	if (record_is_unix(listener) && decision.limit > limit &&
 	    listener_is_waited_for(sk))
 		listener->unix_traffic.raised = true;
@@ -235,7 +234,7 @@ put_off:
 }
 
 /**
- * limit_decide() - put in force what is decided of a listener's limit
+ * limit_decide() - decide on a listener's limit and put it in force
  * @listener: the listener's record
  * @sk: the listener
  *
@@ -248,18 +247,18 @@ void limit_decide(struct listener *listener, struct sock *sk)
 }
 
 /**
- * limit_start() - a socket has begun to listen
- * @sk: the socket, in the listening hash since a moment ago, locked by the
- *	caller of the function that is hooked
+ * limit_start() - note that a socket has started to listen
+ * @sk: the socket, just put into the listening hash, locked by the caller of the
+ *	hooked function
  * @call: the listen() that did it, which has stored its limit
  *
- * Begins a new record, also where the socket has listened before, and decides on
- * the limit. Somebody may have met it already, and have put a rule in force: a
- * walk, where the end before was missed, or before 6.6 the return of another call.
- * With no record to be had, a walk does this when it meets the listener.
+ * Begins a new record, also for a socket that has listened before, and decides on
+ * the limit. A walk may have met the socket already and applied a rule, if the
+ * earlier stop was missed; before 6.6, so may the return of another listen(). If
+ * there is no memory for a record, the next walk makes one.
  *
  * Context: preemption off, not in an NMI.
- * Return: whether there was a record to be had.
+ * Return: whether there is a record.
  */
 bool limit_start(struct sock *sk, const struct listen_call *call)
 {
@@ -271,8 +270,9 @@ bool limit_start(struct sock *sk, const struct listen_call *call)
 
 	raw_spin_lock_irqsave(&bucket->lock, flags);
 	/*
-	 * The kernel has hashed the socket, the rules are read below: with that of
-	 * sweep_listeners(), either this sees new rules or the sweep the listener.
+	 * The kernel has hashed the socket; the rules are read below. Pairs with
+	 * sweep_listeners(): either this sees new rules, or the sweep sees the
+	 * listener.
 	 */
 	smp_mb__after_spinlock();
 	if (change)
@@ -291,12 +291,12 @@ bool limit_start(struct sock *sk, const struct listen_call *call)
 }
 
 /**
- * limit_change_begin() - a listen() is about to store its backlog
+ * limit_change_begin() - note that a listen() is about to store its backlog
  * @sk: the socket
  * @granted: what it will store, if it gets that far
  *
  * Context: preemption off, an NMI too: takes no lock.
- * Return: what limit_change_end() wants; NULL if too many are under way.
+ * Return: a slot for limit_change_end(); NULL if too many calls are under way.
  */
 struct limit_change *limit_change_begin(const struct sock *sk,
 					unsigned int granted)
@@ -312,7 +312,7 @@ struct limit_change *limit_change_begin(const struct sock *sk,
 		WRITE_ONCE(change->granted, granted);
 		WRITE_ONCE(change->task, current);
 		atomic_inc(&changes_count);
-		/* is_changing() sees it before it sees the kernel's store. */
+		/* is_changing() sees the slot before the kernel's store. */
 		smp_wmb();
 		return change;
 	}
@@ -320,9 +320,9 @@ struct limit_change *limit_change_begin(const struct sock *sk,
 }
 
 /*
- * A listen() has returned, which @call describes: it counts if the limit is still
- * what it has stored, or what a rule has made of that meanwhile. @change says what
- * rules have done while it was under way.
+ * The listen() that @call describes has returned. It becomes the record's latest
+ * call if the limit is still what it stored, or what a rule has made of that;
+ * @change tells what rules have done while the call was under way.
  */
 static void change_adopt(struct listener *listener, const struct sock *sk,
 			 const struct listen_call *call,
@@ -339,18 +339,18 @@ static void change_adopt(struct listener *listener, const struct sock *sk,
 	} else if (is_ours && limit != granted &&
 		   (granted == call->granted || READ_ONCE(change->replaced))) {
 		listener->call = *call;
-		/* No set of rules has this number: decide anew. */
+		/* No set of rules has this number: limit_swap() decides anew. */
 		listener->decision.serial = U32_MAX;
 		changes_are_older(sk);
 	}
 }
 
 /**
- * limit_change_is_over() - whether limit_start() has seen all of a listen()
+ * limit_change_is_over() - whether limit_start() has noted all of a listen()
  * @change: from limit_change_begin(), in the same call
  *
- * Context: preemption off, of the task that is in the call.
- * Return: whether it has; then @change is somebody else's, perhaps.
+ * Context: preemption off, in the task that is in the call.
+ * Return: whether it has; then another call may be using @change.
  */
 bool limit_change_is_over(const struct limit_change *change)
 {
@@ -358,22 +358,21 @@ bool limit_change_is_over(const struct limit_change *change)
 }
 
 /**
- * limit_change_end() - a listen() has returned
+ * limit_change_end() - note that a listen() has returned
  * @change: from limit_change_begin()
  * @sk: the socket
- * @call: the listen(), a repeated one or, where limit_start() has seen it
- *	already, the first on this socket; NULL if it failed
- * @starts: the socket did not listen when the call began, and nobody has seen it
- *	start: where there is no record, this begins one
+ * @call: the listen(); NULL if it failed
+ * @starts: the socket did not listen when the call began: make its record if it
+ *	still has none
  *
- * inet_listen() has let go of the socket when it returns, and unix_listen() too.
- * Another task's listen() may have stored its backlog meanwhile: that one counts
- * then, and @call is forgotten. Or the socket listens no more.
+ * inet_listen() and unix_listen() have unlocked the socket by now. If another task's
+ * listen() has stored its backlog since, that one counts and @call is forgotten. The
+ * socket may also have stopped.
  *
  * Context: preemption off, not in an NMI.
- * Return: 0; -ENOMEM where there was no record to be had; -EAGAIN where a rule has
- * raised the limit of an AF_UNIX listener and somebody waits for that in connect():
- * who meets the listener next wakes them.
+ * Return: 0; -ENOMEM if there was no memory for a record; -EAGAIN if a rule has
+ * raised the limit of an AF_UNIX listener and a connect() waits for that: the next
+ * walk that meets the listener wakes it.
  */
 int limit_change_end(struct limit_change *change, struct sock *sk,
 		     const struct listen_call *call, bool starts)
@@ -409,11 +408,11 @@ int limit_change_end(struct limit_change *change, struct sock *sk,
 }
 
 /**
- * limit_decide_by() - who decides from now on
- * @by: the function, or NULL: each gets what the kernel alone would give it
+ * limit_decide_by() - set the function that decides on limits
+ * @by: the function; NULL: each listener gets what the kernel alone would give it
  *
- * When it returns, nobody asks another one any more. Limits stay as they are
- * until limit_decide().
+ * On return, no other function is being asked. Limits change when limit_decide() is
+ * called next.
  *
  * Context: process context, sleeps for a grace period.
  */

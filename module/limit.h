@@ -8,13 +8,13 @@
 #include "record.h"
 
 /**
- * typedef limit_decide_t - decides on a listener's limit
+ * typedef limit_decide_t - a function that decides on a listener's limit
  * @sk: the listener
  * @call: its latest listen()
- * @decision: the decision in force, and where to write another
+ * @decision: the decision in force, to be replaced
  *
- * Context: a raw lock held, interrupts off: an RCU reader.
- * Return: false if there is nothing new to decide.
+ * Context: the lock of the record's bucket held, which makes it an RCU reader.
+ * Return: false if @decision stays as it is.
  */
 typedef bool limit_decide_t(const struct sock *sk,
 			    const struct listen_call *call,
