@@ -2,27 +2,27 @@
 /*
  * Hooks on the path of listen().
  *
- *	__sys_listen(fd, backlog)	what is asked
+ *	__sys_listen(fd, backlog)	tells what was asked
  *	  the clamp by somaxconn
- *	  inet_listen(sock, backlog)	what is granted
+ *	  inet_listen(sock, backlog)	tells what is granted
  *	    lock_sock()
  *	    __inet_listen_sk(sk, backlog)	the same, since 6.6
  *	      sk_max_ack_backlog = backlog
- *	      inet_csk_listen_start(sk)	the first listen() only: a record
+ *	      inet_csk_listen_start(sk)	first listen() only: begins a record
  *	    release_sock()
  *
- *	inet_csk_listen_stop(sk)	close, shutdown, disconnect, abort
+ *	inet_csk_listen_stop(sk)	close, shutdown, disconnect, abort: ends it
  *
- * Of AF_UNIX:
+ * AF_UNIX:
  *
- *	__sys_listen(fd, backlog)	what is asked
+ *	__sys_listen(fd, backlog)	tells what was asked
  *	  the clamp by somaxconn
- *	  unix_listen(sock, backlog)	what is granted, a record
+ *	  unix_listen(sock, backlog)	tells what is granted, begins a record
  *	    sk_max_ack_backlog = backlog
  *
- * io_uring enters by __sys_listen_socket() (6.11), which holds the clamp
- * since; MPTCP by __inet_listen_sk() or inet_listen() on its subflow; in-kernel
- * servers by inet_listen(), past the clamp.
+ * io_uring calls __sys_listen_socket() (6.11), which has had the clamp since then;
+ * MPTCP calls __inet_listen_sk() or inet_listen() for its subflow; servers in the
+ * kernel call inet_listen(), which does not clamp.
  */
 #include <linux/err.h>
 #include <linux/hash.h>
@@ -49,15 +49,15 @@
 #include "unix.h"
 
 /**
- * struct asking - a note of what a task asked for
- * @task: the task; NULL: nobody's; WRITING while it is written
+ * struct asking - a note of the backlog that a task asked for
+ * @task: the task; NULL: free; WRITING while it is written
  * @call: the system call that the task was in, and its first arguments
- * @backlog: what it asked for
+ * @backlog: the backlog
  *
- * Tasks share the places for notes: a newer note overwrites an older one. No call
- * holds anything, so that none can use up what others need, however long it
- * takes; a note is read microseconds later, unless its task has to wait for the
- * socket. It is written, read and taken away by its own task.
+ * Tasks share a fixed number of notes, and a new note overwrites an old one. So no
+ * call holds a note, and no user can use them up by making calls last. A note is
+ * read microseconds later, unless its task has to wait for the socket. Only its own
+ * task writes, reads and removes it.
  */
 struct asking {
 	const struct task_struct *task;
@@ -71,12 +71,12 @@ struct asking {
 #define WRITING ((const struct task_struct *)ERR_PTR(-EBUSY))
 
 /**
- * struct asking_places - where the notes of some tasks are
- * @next: which one is overwritten where all are taken; the oldest, about
+ * struct asking_places - the notes of the tasks with one hash value
+ * @next: the one to overwrite if all are taken; roughly the oldest
  * @notes: the notes
  *
- * Tasks that have written a note and not read it yet are few at a time, unless
- * somebody makes them wait: four of them have to meet here to lose one.
+ * Few tasks have an unread note at a time, unless a program makes them wait; a note
+ * is lost only when four of them share a hash value.
  */
 struct asking_places {
 	unsigned int next;
@@ -86,7 +86,7 @@ struct asking_places {
 #define ASKING_BITS 9
 static struct asking_places askings[1 << ASKING_BITS];
 
-/* Notes that were lost and missed, on this CPU. */
+/* Notes that were lost although they were needed, on this CPU. */
 static DEFINE_PER_CPU(unsigned long, askings_lost);
 
 static struct asking_places *asking_places(void)
@@ -94,7 +94,7 @@ static struct asking_places *asking_places(void)
 	return &askings[hash_ptr(current, ASKING_BITS)];
 }
 
-/* The note of @task's in @places, or a free place for NULL. */
+/* The note of @task in @places; for NULL a free note. */
 static struct asking *asking_find(struct asking_places *places,
 				  const struct task_struct *task)
 {
@@ -107,9 +107,9 @@ static struct asking *asking_find(struct asking_places *places,
 }
 
 /*
- * Which system call the task is in: what a listen() leaves that failed before
- * it got to a socket is not for the next one, of a server in the kernel that the
- * same task starts by another call.
+ * Identify the system call that the task is in. A listen() that fails before it
+ * reaches a socket leaves its note behind, and the task may then start a server in
+ * the kernel by another call, which that note is not about.
  */
 static void asking_call_now(struct asking_call *call)
 {
@@ -131,22 +131,22 @@ static void asking_note(int backlog)
 	if (!asking)
 		asking = asking_find(places, NULL);
 	if (!asking) {
-		/* Two who do this at once may mean the same one. */
+		/* Two tasks at once may pick the same note. */
 		next = READ_ONCE(places->next);
 		WRITE_ONCE(places->next, next + 1);
 		asking = &places->notes[next % ARRAY_SIZE(places->notes)];
 	}
 	task = READ_ONCE(asking->task);
-	/* With another one's pen on it, that note is the newer one. */
+	/* If another task is writing the note, that task's is the newer one. */
 	if (task == WRITING || cmpxchg(&asking->task, task, WRITING) != task)
 		return;
 	asking_call_now(&asking->call);
 	asking->backlog = backlog;
-	/* Its reader finds all of the note, or another one's. */
+	/* The reader finds this note complete, or another task's. */
 	smp_store_release(&asking->task, current);
 }
 
-/* Whether what the task asked for is known, in the call that it is in. */
+/* Whether current's note is there, and is from the system call that it is in. */
 static bool asking_read(int *backlog)
 {
 	const struct asking *asking = asking_find(asking_places(), current);
@@ -155,11 +155,11 @@ static bool asking_read(int *backlog)
 	if (!asking)
 		return false;
 	/*
-	 * Nobody but current writes that name there: with it there before and
-	 * behind, what was read between is current's.
+	 * Only current writes current into @task. If it is there before and after,
+	 * what was read in between is current's note.
 	 */
 	smp_rmb();
-	/* Somebody may be overwriting it: */
+	/* Another task may be overwriting it: */
 	call = data_race(asking->call);
 	/* ... this too. */
 	*backlog = data_race(asking->backlog);
@@ -171,7 +171,7 @@ static bool asking_read(int *backlog)
 	return !memcmp(&now, &call, sizeof(now));
 }
 
-/* It has been read for the last time. */
+/* Free current's note. */
 static void asking_forget(void)
 {
 	struct asking *asking = asking_find(asking_places(), current);
@@ -180,7 +180,7 @@ static void asking_forget(void)
 		cmpxchg(&asking->task, current, NULL);
 }
 
-/* __sys_listen(int fd, int backlog), which 32-bit programs reach too, and */
+/* __sys_listen(int fd, int backlog), compat syscalls included, and */
 /* __sys_listen_socket(struct socket *sock, int backlog) */
 static void ask(struct entry_regs *regs)
 {
@@ -190,12 +190,11 @@ static void ask(struct entry_regs *regs)
 ENTRY_CALLBACK(ask);
 
 /*
- * Who calls, and what was asked. Without a note the caller is not in
- * listen(2): an in-kernel server, which nobody clamps, so that it asked for
- * what it got. Or the note was lost: then what was granted hides what was
- * asked only where it is all that somaxconn allows. That counts as a miss, also
- * where it may have been such a server. No clamp grants more than was asked: such
- * a note is somebody else's.
+ * Describe the caller and what it asked for. No note: either the caller is a server
+ * in the kernel, which nothing clamps, so that it got what it asked for; or the note
+ * was lost. A lost note matters only if @granted is all that somaxconn allows, and
+ * counts as missed then, even though it may have been such a server. A note that
+ * asks for less than was granted is another call's, since no clamp raises a backlog.
  */
 static void call_describe(struct listen_call *call, const struct sock *sk,
 			  unsigned int granted)
@@ -217,11 +216,11 @@ static void call_describe(struct listen_call *call, const struct sock *sk,
 	call->uid = uid_eq(cred->uid, cred->euid) &&
 		    uid_eq(cred->uid, cred->suid) ? cred->uid : INVALID_UID;
 
-	/* Preemption is off: the leader stays, even when exec() replaces it. */
+	/* With preemption off the leader stays, even if exec() replaces it. */
 	leader = READ_ONCE(current->group_leader);
 	call->pid = task_tgid_nr(current);
 	call->started = call_time(leader);
-	/* The leader may be renaming itself: a mixed name is still a name. */
+	/* The leader may be renaming itself; a mixed name does no harm. */
 	data_race(memcpy(call->comm, leader->comm, sizeof(call->comm)));
 	call->comm[sizeof(call->comm) - 1] = '\0';
 }
@@ -229,7 +228,7 @@ static void call_describe(struct listen_call *call, const struct sock *sk,
 struct listen_data {
 	struct sock *sk;
 	unsigned int granted;
-	bool starts;	/* of AF_UNIX: the socket did not listen before */
+	bool starts;	/* AF_UNIX: the socket did not listen before */
 	struct limit_change *change;
 };
 
@@ -245,8 +244,8 @@ static int listen_begin(struct listen_data *listen, struct sock *sk,
 /*
  * inet_listen(struct socket *sock, int backlog)
  *
- * The socket is not locked yet, and by then somebody else may have made it a
- * listener: each call is waited for.
+ * The socket is not locked yet, and another task may make it a listener before it
+ * is: so follow each call to its return.
  */
 static int inet_listen_begin(struct pt_regs *regs, void *data)
 {
@@ -260,7 +259,7 @@ static int inet_listen_begin(struct pt_regs *regs, void *data)
 /*
  * __inet_listen_sk(struct sock *sk, int backlog)
  *
- * The socket is locked. A first listen() is seen where it starts.
+ * The socket is locked. inet_csk_listen_start() covers the first listen().
  */
 static int inet_listen_sk_begin(struct pt_regs *regs, void *data)
 {
@@ -276,7 +275,7 @@ static bool listen_end(unsigned long result, void *data)
 	const struct listen_data *listen = data;
 	struct listen_call call;
 
-	/* It has started a listener, and was noted there. */
+	/* The call has started a listener: start_end() has noted it. */
 	if (limit_change_is_over(listen->change))
 		return true;
 	if (!(int)result)
@@ -292,10 +291,10 @@ static bool listen_end(unsigned long result, void *data)
 /*
  * unix_listen(struct socket *sock, int backlog)
  *
- * The first call on a socket begins its record when it returns: from when it has begun
- * until then, limit_is_changing() says so. Where two are the first, the one that
- * returns first does. It stores its limit before the socket listens. Nothing that it
- * waits for is a user's to hold.
+ * The record begins when the first call on the socket returns; limit_is_changing()
+ * is true from that call's entry until then. If two calls are the first, the one
+ * that returns first begins the record. The kernel stores the limit before the
+ * socket listens. The call waits for nothing that a user can hold.
  */
 static int unix_listen_begin(struct pt_regs *regs, void *data)
 {
@@ -318,7 +317,7 @@ static bool unix_listen_end(unsigned long result, void *data)
 	asking_forget();
 	err = limit_change_end(listen->change, sk, (int)result ? NULL : &call,
 			       listen->starts);
-	/* A sweep makes the record, or wakes who waits. */
+	/* A sweep makes the record, or wakes the waiting connect() calls. */
 	if (err)
 		sweep_soon();
 	return err != -ENOMEM;
@@ -330,9 +329,9 @@ struct start_data {
 };
 
 /*
- * inet_csk_listen_start(struct sock *sk); until 5.16 the backlog came behind
- * it. The caller has locked the socket and stored the limit, and nobody else
- * knows the socket as a listener yet.
+ * inet_csk_listen_start(struct sock *sk); until 5.16 with the backlog as a second
+ * argument. The caller has locked the socket and stored the limit, and no other task
+ * sees a listener yet.
  */
 static int start_begin(struct pt_regs *regs, void *data)
 {
@@ -371,8 +370,9 @@ static void stop(struct entry_regs *regs)
 ENTRY_CALLBACK(stop);
 
 /*
- * Outermost first, so that a call which is seen to start has been seen to ask, and
- * the end before the start, so that what is seen to start is seen to end.
+ * Outermost first, so that a call whose start is seen has had its backlog noted; and
+ * the stop before the start, so that a listener whose start is seen has its stop
+ * seen.
  */
 const struct hook listen_hooks[] = {
 	{
@@ -426,7 +426,7 @@ const struct hook listen_hooks[] = {
 		.serves		= "unix: asked, granted, a record begins",
 		.lost		= "asked of unix reads -",
 		.proof		= BIT(PROOF_UNIX_LISTENED),
-		/* Nothing else ends a record when its listener is closed. */
+		/* Without it, nothing would end the record of a closed listener. */
 		.needs		= "unix_release_sock",
 		.absent		= !UNIX_IS_THERE,
 		.begin		= unix_listen_begin,
