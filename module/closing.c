@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Listeners that end, and what becomes of what their queues hold.
+ * Listeners that end, and what becomes of the connections in their queues.
  *
- *	inet_csk_listen_stop()		in listen.c
- *	  reuseport_migrate_sock()	another listener gets what is waiting, or nobody
- *	  tcp_disconnect()		the same where nothing is ever moved
+ *	inet_csk_listen_stop()		hooked in listen.c
+ *	  reuseport_migrate_sock()	moves or resets a connection
+ *	  tcp_disconnect()		resets it, in kernels that move none
  *
- * The kernel takes the connections out of the accept queue one by one, in the task
- * that closes the listener, and resets each or gives it to another listener of the
- * group. The record has ended before that, so what it knew is kept here until the
- * last one is told of.
+ * The task that closes the listener takes the connections out of the accept queue
+ * one by one, and the kernel resets each or moves it to another listener of the
+ * group. The record is retired before that, so struct closing keeps what it knew
+ * until the last connection is done.
  */
 #include <linux/cred.h>
 #include <linux/jiffies.h>
@@ -36,17 +36,17 @@
 
 /**
  * struct closing - a listener that is being closed
- * @task: by whom; NULL: free. It is compared, never followed.
- * @user: whose task that is
- * @sk: the listener; it is compared, never followed
- * @cookie: its cookie
- * @since: since when, in jiffies
- * @waiting: how many of its connections nobody has told of yet
- * @synq: requests in its SYN queue then
- * @closed: what is told of it in the end
+ * @task: the task that closes it; NULL: free. It is compared, never followed.
+ * @user: the user of @task
+ * @sk: the listener. It is compared, never followed.
+ * @cookie: the listener's cookie
+ * @since: when @task last began to close a listener, in jiffies
+ * @waiting: how many of its connections no hook has reported yet
+ * @synq: requests in its SYN queue when it ended
+ * @closed: what the log is told once all are reported
  *
- * All but @task is for that task alone, which has preemption off then; or for
- * who gives up on it.
+ * Only @task writes the other fields, with preemption off, or a task that takes over
+ * after CLOSING_MAX. Others read @since and @user.
  */
 struct closing {
 	const struct task_struct *task;
@@ -59,11 +59,11 @@ struct closing {
 	struct refused_closed closed;
 };
 
-/* More at once, or of a user's, are told of without a name, and not in the log. */
+/* In total and per user; beyond that, rows lack the name and the log its line. */
 #define CLOSINGS	12
 #define SHARE		4
 
-/* For so long one may be closing; if it takes longer, a hook has missed something. */
+/* If closing takes longer than this, a hook has missed the end of it. */
 #define CLOSING_MAX	(10 * HZ)
 
 struct closing_net {
@@ -72,17 +72,17 @@ struct closing_net {
 
 static unsigned int closing_net_id;
 
-/* Whether it is another task's, and may go on. */
+/* Whether another task is using it, and has not exceeded CLOSING_MAX. */
 static bool closing_is_held(const struct closing *closing)
 {
-	/* A task closes one at a time; of what it left over, something was missed. */
+	/* A task closes one listener at a time: a leftover of current is free. */
 	const struct task_struct *task = smp_load_acquire(&closing->task);
 
 	return task && task != current &&
 	       time_before(jiffies, READ_ONCE(closing->since) + CLOSING_MAX);
 }
 
-/* Whoever sees the task sees since when: cmpxchg() is a barrier. */
+/* cmpxchg() is a barrier: a reader that sees the task sees @since. */
 static bool closing_claim(struct closing *closing)
 {
 	const struct task_struct *task = READ_ONCE(closing->task);
@@ -93,7 +93,7 @@ static bool closing_claim(struct closing *closing)
 	return cmpxchg(&closing->task, task, current) == task;
 }
 
-/* A task that gets no turn may be closing for ever: no user has more than a share. */
+/* A task that gets no CPU time may be closing forever, so each user has a share. */
 static bool user_has_share(const struct closing_net *mine)
 {
 	unsigned int i, held = 0;
@@ -104,7 +104,7 @@ static bool user_has_share(const struct closing_net *mine)
 	return held < SHARE;
 }
 
-/* What the current task closes: @sk, or where that is not known, any. */
+/* What current is closing: @sk or, where the hook can't tell, any listener. */
 static struct closing *closing_find(const struct net *net,
 				    const struct sock *sk)
 {
@@ -121,7 +121,7 @@ static struct closing *closing_find(const struct net *net,
 	return NULL;
 }
 
-/* A place for what the current task closes: that which it has, or another one. */
+/* A struct closing for the current task: the one it has, or a free one. */
 static struct closing *closing_place(const struct net *net)
 {
 	struct closing_net *mine = net_generic_atomic(net, closing_net_id);
@@ -136,14 +136,14 @@ static struct closing *closing_place(const struct net *net)
 	return NULL;
 }
 
-/* It ends with connections in its accept queue. */
+/* The listener ends with connections in its accept queue. */
 static void closing_begin(const struct net *net, struct listener *listener,
 			  const struct sock *sk)
 {
 	struct closing *closing = closing_place(net);
 
 	if (!closing) {
-		/* Nothing tells of which listener a connection is, then. */
+		/* No later hook can tell then which listener they belong to. */
 		if (!KERNEL_HAS(reuseport_migrate_sock))
 			ring_missed(net, READ_ONCE(sk->sk_ack_backlog));
 		return;
@@ -157,11 +157,11 @@ static void closing_begin(const struct net *net, struct listener *listener,
 	closing->closed.unaccepted = 0;
 	closing->closed.limit = READ_ONCE(sk->sk_max_ack_backlog);
 	closing->closed.local = listener->place;
-	/* A listen() that has just ended may be noted: a mixed name is one. */
+	/* A listen() may be noted at this moment; a mixed name does no harm. */
 	closing->closed.call = data_race(listener->call);
 }
 
-/* Of one that there was no room for, less is known. */
+/* Without a struct closing, less is known of the listener. */
 static void describe(const struct sock *sk, const struct closing *closing,
 		     struct refusal *refusal)
 {
@@ -178,14 +178,14 @@ static void describe(const struct sock *sk, const struct closing *closing,
 		listener_endpoint(sk, &refusal->local);
 		refusal->local.port = ntohs(inet_sk(sk)->inet_sport);
 		refusal->arrival.limit = READ_ONCE(sk->sk_max_ack_backlog);
-		/* This one has been taken out. */
+		/* The kernel has taken out this connection already. */
 		refusal->arrival.acceptq = READ_ONCE(sk->sk_ack_backlog) + 1;
 		refusal->arrival.synq = synq_length(sk);
 		refusal->comm[0] = '\0';
 	}
 }
 
-/* The kernel is about to reset it. */
+/* The kernel is about to reset @child. */
 static void note_reset(const struct net *net, const struct sock *sk,
 		       struct closing *closing, const struct sock *child)
 {
@@ -205,19 +205,19 @@ static void note_reset(const struct net *net, const struct sock *sk,
 }
 
 /*
- * What becomes of one of the connections of a listener that ends: whether the kernel
- * resets it, or another listener gets it. @sk is NULL where it is not told whose it is.
+ * The kernel has decided on one connection of a listener that ends: it resets it, or
+ * another listener gets it. @sk is NULL where the hook can't tell the listener.
  */
 static void closing_connection(const struct net *net, const struct sock *sk,
 			       const struct sock *child, bool is_reset)
 {
 	struct closing *closing;
 
-	/* A listener of the kernel's own may outlive what is kept of its namespace. */
+	/* A kernel socket may outlive the data of its namespace. */
 	if (unlikely(!check_net(net)))
 		return;
 	closing = closing_find(net, sk);
-	/* It may be of none that is being closed, or of another protocol's. */
+	/* No listener is being closed, or one of another protocol. */
 	if (!closing && (!sk || !listener_is_tcp(sk)))
 		return;
 	if (is_reset)
@@ -225,18 +225,18 @@ static void closing_connection(const struct net *net, const struct sock *sk,
 	if (!closing)
 		return;
 	closing->waiting--;
-	/* One that has come meanwhile is among them where the listener is known. */
+	/* With @sk known, connections that came meanwhile count too. */
 	if (sk ? READ_ONCE(sk->sk_ack_backlog) : closing->waiting)
 		return;
 	if (closing->closed.unaccepted)
 		refused_report_closed(net, closing->sk, &closing->closed);
-	/* Whoever claims it next has all of this behind it. */
+	/* The next task to claim it sees all of this done. */
 	smp_store_release(&closing->task, NULL);
 }
 
 /* ---- hooks ---- */
 
-/* Whether what waits in a listener's queues may be another's when it ends. */
+/* Whether another listener may get what a listener's queues hold when it ends. */
 static bool moves(const struct sock *sk)
 {
 	return KERNEL_HAS(reuseport_migrate_sock) &&
@@ -244,10 +244,10 @@ static bool moves(const struct sock *sk)
 }
 
 /**
- * closing_stop() - a listener ends, and its record
- * @sk: the listener, out of the listening hash, its queues as they were
+ * closing_stop() - end the record of a listener that ends
+ * @sk: the listener, out of the listening hash, its queues not emptied yet
  *
- * Context: a handler of a hook: preemption off, an NMI too.
+ * Context: a handler: preemption off, an NMI too.
  */
 void closing_stop(const struct sock *sk)
 {
@@ -275,7 +275,7 @@ struct migrate_data {
  * reuseport_migrate_sock(struct sock *sk, struct sock *migrating_sk,
  *			  struct sk_buff *skb)
  *
- * With a segment, the request is seen when it becomes a connection.
+ * A call with a segment moves a request that finished() sees become a connection.
  */
 static int migrate_begin(struct pt_regs *regs, void *data)
 {
@@ -310,7 +310,7 @@ static bool migrate_end(unsigned long result, void *data)
 		return true;
 	}
 	if (migrate->is_request) {
-		/* It is not in the SYN queue yet. */
+		/* The kernel has not put it into the SYN queue yet. */
 		outcome_begin(sk, OUTCOME_OF_MOVED);
 		return true;
 	}
@@ -320,7 +320,7 @@ static bool migrate_end(unsigned long result, void *data)
 		return true;
 	}
 	unaccepted(migrate->sk);
-	/* Where it has just begun, its record will have it. */
+	/* If that listener has just started, its record will count it as carried. */
 	if (READ_ONCE(sk->sk_state) != TCP_LISTEN)
 		ring_missed(books.net, 1);
 	return true;
@@ -329,14 +329,15 @@ static bool migrate_end(unsigned long result, void *data)
 /*
  * tcp_disconnect(struct sock *sk, int flags)
  *
- * Where no connection is moved, inet_csk_listen_stop() calls it for each that waited
- * (inet_child_forget()). What a process disconnects or closes is a socket of its own.
+ * Where the kernel moves no connections, inet_csk_listen_stop() calls this for each
+ * connection in the accept queue (inet_child_forget()), which has no struct socket;
+ * the sockets that processes disconnect or close have one.
  */
 static __always_inline void forgotten(struct entry_regs *regs)
 {
 	const struct sock *sk = (void *)entry_argument(regs, 0);
 
-	/* In a softirq it is one that has come too late for its listener. */
+	/* In a softirq, it is a connection that came after the end. */
 	if (!READ_ONCE(sk->sk_socket) && !in_serving_softirq() &&
 	    (int)entry_argument(regs, 1) == O_NONBLOCK)
 		closing_connection(sock_net(sk), NULL, sk, true);
@@ -373,7 +374,7 @@ static struct pernet_operations closing_namespaces = {
 };
 
 /**
- * closing_init() - nobody closes a listener yet
+ * closing_init() - make room for listeners that are being closed
  *
  * Context: process context, before the first hook is placed.
  * Return: 0 or -ENOMEM.
@@ -384,9 +385,9 @@ int closing_init(void)
 }
 
 /**
- * closing_exit() - undo closing_init()
+ * closing_exit() - free what closing_init() has made
  *
- * Context: process context, when no hook can call in any more.
+ * Context: process context, after hook_exit().
  */
 void closing_exit(void)
 {

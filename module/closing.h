@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Listeners that end, and what becomes of what their queues hold. */
+/* Listeners that end, and what becomes of the connections in their queues. */
 #ifndef LISTENQ_CLOSING_H
 #define LISTENQ_CLOSING_H
 
