@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Hooks in, probes out.
+ * Hooks: places them, removes them, and knows their states.
  *
- * A room describes the functions that it wants to see called in a const
- * table; this file has a probe placed on each (probe.c), tells whether the
- * probes see anything, and has them taken away. It knows no TCP.
+ * A source file describes the functions whose calls it wants to see in a const
+ * table. This file has a probe placed on each (probe.c), tests whether probes see
+ * calls, and has them removed. It knows nothing of TCP.
  *
- * Anybody may open files that ask how hooks fare, so nobody waits for another
- * one here, but in the moment in which hooks have fallen silent or see again.
+ * Any user may open files that call hook_check(), so it takes no lock, except when
+ * hooks have just fallen silent or see calls again.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -23,11 +23,11 @@
 #include "probe.h"
 
 /**
- * struct placing - a hook and what became of it
+ * struct placing - a hook and its state
  * @hook: the hook
- * @unneeded: see &enum hook_state
- * @unseen: its function has been called by now, and no hit was seen
- * @probe: its probe, perhaps
+ * @unneeded: HOOK_UNNEEDED of &enum hook_state
+ * @unseen: its function must have been called, but the hook has no hit
+ * @probe: its probe, if it is placed
  */
 struct placing {
 	const struct hook *hook;
@@ -37,25 +37,25 @@ struct placing {
 };
 
 /*
- * The first HOOK_WAYS are of listenq_hook_target(). Set by hook_init(), with all
- * that is in them but the probes, before the count; freed by hook_free().
+ * The first HOOK_WAYS are the hooks of listenq_hook_target(). hook_init() fills in
+ * all but the probes before it sets placings_count; hook_free() frees them.
  */
 static struct placing *placings;
 static unsigned int placings_count;
 
 static unsigned int placings_there(void)
 {
-	/* And what is in them: pairs with hook_init(). */
+	/* Pairs with hook_init(), which fills in the placings first. */
 	return smp_load_acquire(&placings_count);
 }
 
-/* Ways, as bits: which are silent, and which were since the load. */
+/* Bits by &enum hook_way: ways that are silent now, and ways that have ever been. */
 static unsigned int silent_now;
 static unsigned int silent_ever;
 
 /* ---- ways ---- */
 
-/* Calls of listenq_hook_target() that were seen on a CPU. */
+/* Calls of listenq_hook_target() that the hooks saw on a CPU. */
 static DEFINE_PER_CPU(unsigned long, self_entries);
 static DEFINE_PER_CPU(unsigned long, self_returns);
 
@@ -94,8 +94,8 @@ static const struct hook self_hooks[HOOK_WAYS] = {
 };
 
 static const struct {
-	const char *how;		/* what the probes are */
-	const char *switched_off_by;	/* for people */
+	const char *how;		/* the kind of probe */
+	const char *switched_off_by;	/* for human readers */
 	unsigned long __percpu *seen;
 } ways[HOOK_WAYS] = {
 	[HOOK_ENTRY] = { ENTRY_WAY, ENTRY_SWITCHED_OFF_BY, &self_entries },
@@ -107,7 +107,7 @@ static enum hook_way way_of(const struct hook *hook)
 	return hook->end ? HOOK_RETURN : HOOK_ENTRY;
 }
 
-/* The ways in which a call is not seen, as bits. Nobody else calls meanwhile. */
+/* Ways that miss a call, as bits. With preemption off, no other call counts. */
 static unsigned int silent_ways(void)
 {
 	unsigned long seen[HOOK_WAYS];
@@ -141,22 +141,22 @@ static void tell(unsigned int gone, unsigned int back)
 }
 
 /**
- * hook_check() - find out whether the hooks see anything
- * @doubt: is told the ways, as bits by &enum hook_way, that have fallen silent
- *	or see again: what they serve may have missed something until now
+ * hook_check() - test whether the hooks see calls
+ * @doubt: called with the ways, as bits by &enum hook_way, that have fallen silent
+ *	or see calls again: what their hooks serve may have missed some until now
  *
- * Calls a function of the module's own that is hooked in each way. Hooks that
- * have fallen silent are so before @doubt is called, and those that see again are
- * on after that. One line of the log for either.
+ * Calls a function of the module that is hooked in each way. Ways that have fallen
+ * silent count as silent before @doubt is called; those that see calls again count
+ * as on after that. Either is a line in the log.
  *
- * Context: process context, may sleep. Who comes while it is found out waits.
+ * Context: process context, may sleep: only one caller at a time handles a change.
  */
 void hook_check(void (*doubt)(unsigned int ways))
 {
 	static DEFINE_MUTEX(mutex);
 	unsigned int silent, gone, back;
 
-	/* While they come or go, there is nothing to tell. */
+	/* Nothing to test while the probes are being placed or removed. */
 	if (!placings_there() ||
 	    !READ_ONCE(placings[HOOK_ENTRY].probe.placed) ||
 	    !READ_ONCE(placings[HOOK_RETURN].probe.placed) ||
@@ -164,7 +164,7 @@ void hook_check(void (*doubt)(unsigned int ways))
 		return;
 
 	mutex_lock(&mutex);
-	/* A call that was not seen may have been interrupted by a probe. */
+	/* Again: another probe may have interrupted a call that was not seen. */
 	silent = silent_ways();
 	silent &= silent_ways();
 	silent &= silent_ways();
@@ -188,7 +188,7 @@ static enum hook_state placing_state(const struct placing *placing)
 
 	if (placing->unneeded)
 		return HOOK_UNNEEDED;
-	/* Pairs with probe_place(): its counters are there. */
+	/* Pairs with probe_place(), which makes the counters first. */
 	if (!smp_load_acquire(&probe->placed))
 		return HOOK_MISSING;
 	if (READ_ONCE(silent_now) & BIT(way_of(placing->hook)) ||
@@ -229,7 +229,7 @@ static int placing_init(struct placing *placing)
 		return 0;
 	if (hook->needs) {
 		other = placing_find(hook->needs);
-		/* The line about the other one says what is lost by this. */
+		/* The message about the other hook covers this one. */
 		if (!other || !other->probe.placed)
 			return 0;
 	}
@@ -247,7 +247,7 @@ static int placing_init(struct placing *placing)
 	return hook->required ? err : 0;
 }
 
-/* What is placed first is found first, and those of the last table are the hotter. */
+/* A group finds its first hooks fastest, and the last tables are the hotter. */
 static int place_shared(void)
 {
 	unsigned int i;
@@ -277,18 +277,19 @@ static int place_others(void)
 
 /**
  * hook_init() - place the hooks
- * @tables: tables of hooks, each ended by one without a symbol
+ * @tables: tables of hooks, each ended by a hook without a symbol
  * @count: number of tables
  *
- * Places them in the order of the tables, those that are shared before the rest. A
- * hook that can't be placed costs one line of the log where anything is lost by it,
- * unless this kernel can't have the function; a required one fails the whole.
+ * Places shared hooks first, all at once, then the rest in the order of the tables.
+ * A hook that can't be placed is a line in the log if it has @lost; it fails
+ * hook_init() if it is @required.
  *
- * Context: process context, may sleep. Handlers run before it returns, and others
- * may ask how hooks fare.
- * Return: 0, -ENOMEM, or the error of register_ftrace_function()
- * (kernel/trace/ftrace.c; -EBUSY while it is switched off), register_kprobe()
- * or register_kretprobe() (kernel/kprobes.c); then hook_free() is left to do.
+ * Context: process context, may sleep. Handlers run, and files may ask for states,
+ * before it returns.
+ * Return: 0; -ENOMEM; or the error of register_ftrace_function()
+ * (kernel/trace/ftrace.c; -EBUSY while it is switched off), register_kprobe() or
+ * register_kretprobe() (kernel/kprobes.c). After an error, hook_free() remains to be
+ * called.
  */
 int hook_init(const struct hook *const tables[], unsigned int count)
 {
@@ -310,7 +311,7 @@ int hook_init(const struct hook *const tables[], unsigned int count)
 	for (i = 0; i < count; i++)
 		for (hook = tables[i]; hook->symbol; hook++)
 			placing++->hook = hook;
-	/* Who asks how hooks fare finds them complete, but for the probes. */
+	/* Readers of the count find the placings complete, except for the probes. */
 	smp_store_release(&placings_count, total);
 
 	err = place_shared() ?: place_others();
@@ -320,8 +321,8 @@ int hook_init(const struct hook *const tables[], unsigned int count)
 }
 
 /*
- * A module can't refuse to go. Its end is put off to that of the machine: an
- * rmmod that hangs is better than calls into memory that is somebody else's.
+ * The exit of a module can't fail. So it hangs until the machine is shut down:
+ * better a hanging rmmod than calls into freed memory.
  */
 static void keep_module(void)
 {
@@ -330,20 +331,19 @@ static void keep_module(void)
 		schedule_timeout_idle(MAX_SCHEDULE_TIMEOUT);
 }
 
-/* What the kernel could not take away is its own from now on. */
+/* Set if the kernel could not remove a probe: the probes' memory stays in use. */
 static bool some_stay;
 
 /**
- * hook_exit() - take the hooks away
+ * hook_exit() - remove the hooks
  *
- * In the opposite order. A function that is under way keeps its return address
- * in the kernel's own trampoline; its @end does not run.
+ * In the reverse order, shared hooks last. A hooked function that has not returned
+ * yet returns through the kernel's own trampoline; its @end does not run.
  *
- * Where ftrace has failed (it says so in the log), the kernel may go on calling
- * this module's handlers. Then it does not return.
+ * If ftrace has failed, which it logs, the kernel may go on calling this module's
+ * handlers; then this function does not return.
  *
- * Context: process context, sleeps for grace periods. No handler runs any
- * more when it returns.
+ * Context: process context, sleeps for grace periods. On return, no handler runs.
  */
 void hook_exit(void)
 {
@@ -361,15 +361,15 @@ void hook_exit(void)
 	some_stay |= calls;
 	if (calls)
 		keep_module();
-	/* Some kernels don't, where others hook the same function. */
+	/* Some kernels do not wait, if another hook is on the same function. */
 	synchronize_rcu();
 }
 
 /**
- * hook_free() - free what the hooks have counted in
+ * hook_free() - free the placings and the probes' counters
  *
- * Context: process context, after hook_exit(), or hook_init() that has failed,
- * when nobody asks how hooks fare any more.
+ * Context: process context, after hook_exit() or a hook_init() that failed, when no
+ * file asks for states any more.
  */
 void hook_free(void)
 {
@@ -382,18 +382,18 @@ void hook_free(void)
 	kfree(placings);
 }
 
-/* ---- how hooks fare ---- */
+/* ---- states ---- */
 
 /**
- * hook_check_hits() - find hooks that must have been hit by now
- * @proofs: what is known to have happened, as bits by the hooks' @proof
+ * hook_check_hits() - find hooks that should have been hit by now
+ * @proofs: what has been shown to have happened, as bits by the hooks' @proof
  *
- * A compiler that sees the whole kernel may have made a function a part of its
- * callers. A hook that was not hit by then is taken for silenced from then on, and
- * costs one line of the log; not one that was silenced, as far as is known.
+ * A compiler that sees the whole kernel may inline a function. A hook without a hit
+ * although its @proof is shown counts as silenced from then on, and is a line in the
+ * log; unless its way has ever been silent, which would explain it.
  *
- * Context: process context, one at a time.
- * Return: the proofs of those that were found just now.
+ * Context: process context, under sweep_mutex (sweep.c).
+ * Return: the proofs of the hooks found in this call.
  */
 unsigned long hook_check_hits(unsigned long proofs)
 {
@@ -418,12 +418,12 @@ unsigned long hook_check_hits(unsigned long proofs)
 }
 
 /**
- * hook_status() - how a hook fares
- * @index: which one, from 0, in the order of the tables
- * @status: where to write it
+ * hook_status() - get the state and the counters of a hook
+ * @index: its index in the tables, one after the other, from 0
+ * @status: where to write them
  *
  * Context: any, before hook_free().
- * Return: false past the last hook, and while there are none.
+ * Return: false if there is no such hook, or none yet.
  */
 bool hook_status(unsigned int index, struct hook_status *status)
 {
@@ -445,11 +445,11 @@ bool hook_status(unsigned int index, struct hook_status *status)
 }
 
 /**
- * hook_is_on() - whether a hook is placed and sees what is called
+ * hook_is_on() - whether a hook is placed and sees calls
  * @symbol: its function
  *
  * Context: any, before hook_free().
- * Return: whether it does; false where no table has it.
+ * Return: whether it does; false if no table has it.
  */
 bool hook_is_on(const char *symbol)
 {
@@ -459,11 +459,11 @@ bool hook_is_on(const char *symbol)
 }
 
 /**
- * hook_saw_all() - whether a hook is on and was never found silent
+ * hook_saw_all() - whether a hook is on, and its way has never been silent
  * @symbol: its function
  *
  * Context: any, before hook_free().
- * Return: whether it was not; false where no table has it.
+ * Return: whether that is so; false if no table has it.
  */
 bool hook_saw_all(const char *symbol)
 {

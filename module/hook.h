@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Functions of the kernel's that a room wants to see called. */
+/* Hooks: functions of the kernel whose calls the module wants to see. */
 #ifndef LISTENQ_HOOK_H
 #define LISTENQ_HOOK_H
 
@@ -9,46 +9,43 @@
 #include "compat.h"
 
 /**
- * struct hook - a function of the kernel's that a room wants to see called
- * @symbol: its name
- * @serves: what is read from it, for people
- * @lost: what reads `-` or is inexact where it can't be hooked, for people;
- *	NULL where nothing is
- * @unless: symbol of an earlier hook of the same table that makes this one
- *	unneeded where it could be placed, or NULL
- * @needs: symbol of an earlier hook without which this one would do harm: it is missing
- *	where that one is, whose @lost says what that costs; or NULL
- * @absent: this kernel can't have such a function, so that nothing is placed
- * @required: a failure to place it fails the load
- * @shared: it is placed and removed with all others that say so, before the first
- *	and after the last of the rest, for a fraction of the time that takes; a
- *	call costs some instructions more
- * @brief: no call of it waits or is preempted, so that an instance for each CPU
- *	does and no user needs a share
- * @proof: a bit that is among those given to hook_check_hits() once the function
- *	must have been called; 0: nothing shows that
- * @entered: made by ENTRY_CALLBACK() of the handler that runs when the function
- *	is called; NULL where the hook is for its return too
- * @wanted: whether anything is wanted of a call, of a hook that has @end; NULL: of
- *	each. Where it says no, the call costs no share and is not missed by us.
- * @begin: runs when the function is called, of a hook that has @end. Positive:
- *	@end shall run for this call; 0: it need not; negative: the call has to
- *	be counted as missed.
- * @end: runs when the function returns, or NULL. Returns false if the call has
- *	to be counted as missed. From call to return the hook holds one of the
- *	instances that this user has a share of.
- * @data_size: bytes that @begin may write and @end may read, zero at first
- * @lost_later: counts, per CPU, calls that were seen and have to be counted as
- *	missed all the same, since what was read from them was lost later; NULL
- *	where that can't happen
+ * struct hook - a function of the kernel whose calls a source file wants to see
+ * @symbol: the function's name
+ * @serves: the figures that depend on it, for human readers
+ * @lost: which figures read `-` or are inexact without it, for human readers; NULL:
+ *	none
+ * @unless: symbol of an earlier hook of the same table; if that one is placed, this
+ *	one is not needed. Or NULL.
+ * @needs: symbol of an earlier hook without which this one would do harm: it is not
+ *	placed if that one is not, and that one's @lost covers both. Or NULL.
+ * @absent: this kernel can't have the function: nothing is placed
+ * @required: failure to place it fails the load
+ * @shared: placed and removed together with the other shared hooks, before the first
+ *	and after the last of the rest. That takes a fraction of the time, and costs
+ *	a few instructions for each call.
+ * @brief: no call of the function sleeps or is preempted: one instance for each CPU
+ *	is enough, and users need no shares
+ * @proof: the bit among those given to hook_check_hits() that shows that the
+ *	function must have been called; 0: nothing shows that
+ * @entered: the ENTRY_CALLBACK() of the handler that runs on entry; NULL if the hook
+ *	has @end
+ * @wanted: of a hook with @end, whether a call matters; NULL: each does. A call that
+ *	does not matter takes no share and never counts as missed by the hook.
+ * @begin: of a hook with @end, runs on entry. Returns a positive value to have @end
+ *	run for this call, 0 if it need not, a negative value to count the call as
+ *	missed.
+ * @end: runs on return, or NULL. Returns false to count the call as missed. From
+ *	entry to return the call holds an instance from its user's share.
+ * @data_size: size of the data that @begin writes and @end reads, zeroed first
+ * @lost_later: per-CPU count of calls that were seen but count as missed, since what
+ *	was noted of them was lost later; NULL: that can't happen
  *
- * Handlers run in the context of the hooked function with preemption off, so
- * they are RCU read-side critical sections. None sleeps, allocates or prints.
- * Those that run on entry may run in an exception that looks like an NMI (a
- * breakpoint on x86): they take no lock, and lockdep agrees. @end may take
- * raw spinlocks, with interrupts off: it never interrupts code that holds one
- * of them, since it runs where a hooked function returns, also where that
- * return is a breakpoint (arm64 since 7.2).
+ * Handlers run in the context of the hooked function with preemption off, which
+ * makes them RCU readers. They do not sleep, allocate or print. A handler that runs
+ * on entry may run in an exception that looks like an NMI (a breakpoint on x86), so
+ * it takes no lock, and lockdep agrees. @end may take raw spinlocks with interrupts
+ * off: it runs where the hooked function returns, even if that return is a
+ * breakpoint (arm64 since 7.2), so it never interrupts code that holds one of them.
  */
 struct hook {
 	const char *symbol;
@@ -71,9 +68,9 @@ struct hook {
 
 /**
  * enum hook_way - how a function is hooked
- * @HOOK_ENTRY: when it is called, by the cheapest way that there is
- * @HOOK_RETURN: when it returns too: a return probe
- * @HOOK_WAYS: how many there are of these
+ * @HOOK_ENTRY: on entry, the cheapest way that this kernel has (compat.h)
+ * @HOOK_RETURN: on entry and return, by a return probe
+ * @HOOK_WAYS: number of ways
  */
 enum hook_way {
 	HOOK_ENTRY,
@@ -82,12 +79,11 @@ enum hook_way {
 };
 
 /**
- * enum hook_state - what became of a hook
+ * enum hook_state - the state of a hook
  * @HOOK_MISSING: it could not be placed
- * @HOOK_UNNEEDED: the one that makes it unneeded is placed, or this kernel
- *	can't have the function
+ * @HOOK_UNNEEDED: its @unless is placed, or this kernel can't have the function
  * @HOOK_ON: it is placed
- * @HOOK_SILENCED: it is placed and sees nothing
+ * @HOOK_SILENCED: it is placed, but sees no calls
  */
 enum hook_state {
 	HOOK_MISSING,
@@ -97,15 +93,15 @@ enum hook_state {
 };
 
 /**
- * struct hook_status - how a hook fares
+ * struct hook_status - the state and the counters of a hook
  * @hook: the hook
- * @how: by what it is placed, or would be
- * @state: what became of it
- * @hits: how often the function was seen called
- * @missed: how often what it serves has missed a call: the kernel skipped the
- *	probe (another one's handler was running on that CPU), there was no
- *	instance for the call, or the hook's room had no place for what it saw,
- *	or lost it; these last were hits
+ * @how: name of the way by which it is placed, or would be
+ * @state: its state
+ * @hits: how many calls it has seen
+ * @missed: how many calls are missing from what it serves: the kernel skipped the
+ *	probe (another probe's handler was running on that CPU), no instance was
+ *	free, or the handler could not note what it saw or lost it later; these last
+ *	are hits as well
  */
 struct hook_status {
 	const struct hook *hook;
