@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One probe: placed by the way that its hook wants, counting, taken away; and
- * shares in the instances of a return probe. What runs when the kernel calls is
- * here; hook.c knows which probes there are.
+ * Probes: places one in the way that its hook wants, counts its calls, and removes
+ * it; and gives users shares of the instances of return probes. The functions that
+ * the kernel calls are here; hook.c has the list of probes.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -25,18 +25,19 @@
 /* ---- shares ---- */
 
 /*
- * Of the instances of a return probe, each user has a share. Who can make tasks
- * wait inside a hooked function, or have them preempted there, uses up that
- * alone; to use up all takes as many users as there are shares.
+ * Each user has a share of a return probe's instances. A user who makes tasks sleep
+ * inside a hooked function, or be preempted there, uses up that share alone; to use
+ * up all instances takes as many users as there are shares.
  */
 #define SHARES		16
 #define SHARE_MIN	64
 
 /*
- * Whose share: that of the task's real uid. In a user namespace, that of who made
- * the outermost one, since uids of one's own cost nothing there; one that root
- * made, for a container, has a share of its own. In a network namespace that root
- * made, a uid is not the host's. Who may change uids can be many users. Never 0.
+ * Identify the user whose share to use, by a number that is never 0. Usually the
+ * task's real uid. In a user namespace, uids cost nothing, so the user who made the
+ * outermost one; if root made that, as for a container, the user namespace itself.
+ * In a network namespace that root made, a uid is apart from the host's. A task that
+ * may change its uid can be many users.
  */
 static unsigned long whose_share(void)
 {
@@ -60,9 +61,10 @@ static unsigned long whose_share(void)
 }
 
 /*
- * A user's claims stand together, as far as those of others let them. Returns a
- * place in @holders to be freed by release_share(), NULL where the user's share
- * is used up. No lock; a claim may come between another one's look and its own.
+ * Claim an instance. A user's claims are next to each other, as far as those of
+ * others let them. Returns a place in @holders for release_share(); NULL if the
+ * share is used up. Takes no lock, so two claims at once may exceed the share by a
+ * little.
  */
 static unsigned long *claim_share(const struct probe *probe)
 {
@@ -94,16 +96,15 @@ static void release_share(unsigned long *holder)
 
 /* ---- return probes ---- */
 
-/* What an instance holds: its claim, and what the hook notes of the call. */
+/* The data of an instance: its claim, and what the hook notes of the call. */
 struct call {
 	unsigned long *holder;
 	unsigned long data[];
 };
 
 /*
- * NULL while the probe is being taken away on another CPU: the kernel checks
- * before it calls a handler (kernel/kprobes.c), but that may have been a
- * moment ago.
+ * NULL while another CPU is removing the probe: the kernel tests that before it
+ * calls a handler (kernel/kprobes.c), but it may have changed since.
  */
 static const struct probe *probe_of(struct kretprobe_instance *ri)
 {
@@ -112,7 +113,7 @@ static const struct probe *probe_of(struct kretprobe_instance *ri)
 	return rp ? container_of(rp, struct probe, kretprobe) : NULL;
 }
 
-/* The function is called; 0 asks for its return. */
+/* Runs on entry; returns 0 to have probe_end() run on return. */
 static int probe_begin(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	const struct probe *probe = probe_of(ri);
@@ -158,7 +159,7 @@ static int kretprobe_place(struct probe *probe)
 
 	probe->instances = num_possible_cpus();
 	if (!hook->brief) {
-		/* One user may call on all CPUs at once, and have others wait. */
+		/* A user may call on all CPUs at once, and have more tasks wait. */
 		probe->instances = SHARES * max_t(unsigned int, SHARE_MIN,
 						  num_possible_cpus());
 		probe->holders = kvcalloc(probe->instances,
@@ -175,9 +176,9 @@ static int kretprobe_place(struct probe *probe)
 }
 
 /*
- * One that the kernel can't disarm stays in its table (kernel/kprobes.c,
- * unregister_kretprobes()), while some kernels free its instances: it is not
- * unregistered then, and calls nobody any more.
+ * If the kernel can't disarm a return probe, it leaves it in its table, though some
+ * kernels free its instances (kernel/kprobes.c, unregister_kretprobes()). So don't
+ * unregister it then, but make it call nothing any more.
  */
 static bool kretprobe_remove(struct probe *probe)
 {
@@ -195,7 +196,7 @@ static bool kretprobe_remove(struct probe *probe)
 
 /* ---- probes ---- */
 
-/* Those of hooks that are shared. */
+/* The probes of shared hooks. */
 static struct entry_group group;
 
 static int entry_place(struct probe *probe)
@@ -211,12 +212,12 @@ static int entry_place(struct probe *probe)
 /**
  * probe_place() - place a probe
  * @probe: the probe, all zero
- * @hook: what for
+ * @hook: the hook that it is for
  *
  * Context: process context, may sleep. Handlers run before it returns; those of
- * shared hooks when probe_place_shared() returns.
- * Return: 0, and @probe->placed is true; -ENOMEM; or what the kernel says. It
- * wants a probe_remove() and a probe_free() in any case.
+ * shared hooks, by the time that probe_place_shared() returns.
+ * Return: 0, with @probe->placed true; -ENOMEM; or the kernel's error. Call
+ * probe_remove() and probe_free() in any case.
  */
 int probe_place(struct probe *probe, const struct hook *hook)
 {
@@ -229,19 +230,18 @@ int probe_place(struct probe *probe, const struct hook *hook)
 		return -ENOMEM;
 	probe->entry.hits = probe->hits;
 	err = hook->end ? kretprobe_place(probe) : entry_place(probe);
-	/* Its counters are there. */
+	/* The counters exist before this says so. */
 	smp_store_release(&probe->placed, !err);
 	return err;
 }
 
 /**
- * probe_remove() - take a probe away
+ * probe_remove() - remove a probe
  * @probe: from probe_place()
  *
- * Context: process context, sleeps for grace periods. No handler of the probe's
- * runs any more when it returns true; of a shared hook's, when
- * probe_remove_shared() does.
- * Return: false where the kernel can't take it away, which the log says.
+ * Context: process context, sleeps for grace periods. Once it returns true, no
+ * handler of the probe runs; of a shared hook, once probe_remove_shared() does.
+ * Return: false if the kernel can't remove it, which is logged.
  */
 bool probe_remove(struct probe *probe)
 {
@@ -262,7 +262,7 @@ bool probe_remove(struct probe *probe)
  * probe_place_shared() - place the probes of all shared hooks
  *
  * Context: process context, may sleep.
- * Return: 0, or what the kernel says.
+ * Return: 0, or the kernel's error.
  */
 int probe_place_shared(void)
 {
@@ -270,10 +270,10 @@ int probe_place_shared(void)
 }
 
 /**
- * probe_remove_shared() - take the probes of all shared hooks away
+ * probe_remove_shared() - remove the probes of all shared hooks
  *
  * Context: process context, sleeps for grace periods.
- * Return: false where the kernel can't take them away, which the log says.
+ * Return: false if the kernel can't remove them, which is logged.
  */
 bool probe_remove_shared(void)
 {
@@ -284,10 +284,10 @@ bool probe_remove_shared(void)
 }
 
 /**
- * probe_free() - free what a probe has counted in
- * @probe: from probe_place(), which could be taken away
+ * probe_free() - free a probe's counters and shares
+ * @probe: from probe_place(), removed
  *
- * Context: process context, when nobody asks how the probe fares any more.
+ * Context: process context, when no file asks for its counters any more.
  */
 void probe_free(struct probe *probe)
 {
@@ -307,8 +307,8 @@ static unsigned long sum(const unsigned long __percpu *counter)
 }
 
 /**
- * probe_hits() - how often a probe's function was seen called
- * @probe: the probe, which was placed
+ * probe_hits() - how many calls a probe has seen
+ * @probe: the probe, which was placed once
  *
  * Context: any.
  */
@@ -318,8 +318,8 @@ unsigned long probe_hits(const struct probe *probe)
 }
 
 /**
- * probe_missed() - how often it was called and not seen, or to no avail
- * @probe: the probe, which was placed
+ * probe_missed() - how many calls a probe has not seen, or has seen to no avail
+ * @probe: the probe, which was placed once
  *
  * Context: any.
  */
@@ -329,7 +329,7 @@ unsigned long probe_missed(const struct probe *probe)
 
 	if (probe->hook->lost_later)
 		missed += sum(probe->hook->lost_later);
-	/* The kernel adds to these without a lock and unmarked. */
+	/* The kernel increments these without a lock and without marking it. */
 	return missed + data_race(entry_probe_missed(&probe->entry) +
 				  READ_ONCE(probe->kretprobe.kp.nmissed) +
 				  READ_ONCE(probe->kretprobe.nmissed));

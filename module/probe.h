@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A probe. */
+/* A probe on one function. */
 #ifndef LISTENQ_PROBE_H
 #define LISTENQ_PROBE_H
 
@@ -13,16 +13,16 @@ struct hook;
 /**
  * struct probe - what is placed for a hook
  * @hook: the hook
- * @placed: whether it could be
- * @hits: per CPU, so that a hit writes no shared cache line
- * @missed: calls that the hook itself let go, in the same way
- * @entry: the probe of a hook without an end
- * @kretprobe: the probe of one with an end
- * @holders: whose instances are in use
- * @instances: how many there are
+ * @placed: whether the kernel has taken it
+ * @hits: calls seen, per CPU, so that a hit writes no shared cache line
+ * @missed: calls that probe_begin() or the hook itself gave up, per CPU
+ * @entry: the probe of a hook without @end
+ * @kretprobe: the probe of a hook with @end
+ * @holders: the user that holds each instance; 0: free
+ * @instances: how many instances there are
  *
- * @placed is changed by who places and removes it, one at a time, and read by
- * anybody: where it is true, the counters are there, until probe_free(). Handlers
+ * Only probe_place() and probe_remove() write @placed, one at a time; any context
+ * reads it. Once it has been true, the counters exist until probe_free(). Handlers
  * read the rest, and write @hits, @missed and @holders.
  */
 struct probe {
