@@ -2,8 +2,8 @@
 /*
  * Every difference between kernel versions and architectures.
  *
- * Nothing of the kind stands anywhere else. The HAVE_* macros come from
- * module/Kbuild, which asks the headers of the kernel that is built for.
+ * No other source file depends on either. module/Kbuild defines the HAVE_* macros
+ * after looking into the headers of the target kernel.
  */
 #ifndef LISTENQ_COMPAT_H
 #define LISTENQ_COMPAT_H
@@ -54,16 +54,16 @@
 #endif
 
 /*
- * Whether this kernel can have a function that not every one has, and that
- * module/Kbuild asks for. A function that it can have need not be in reach of
- * a probe: a compiler or a module of the kernel's may have taken it away.
+ * Whether this kernel can have a function that some kernels lack and that
+ * module/Kbuild looks for. It may be out of a probe's reach all the same: inlined,
+ * or in a module.
  */
 #define KERNEL_HAS(function)	__is_defined(HAVE_##function)
 
-/* Unroll the loop that follows. 6.15 has this, by another name. */
+/* Unroll the loop that follows; 6.15 has this under another name. */
 #define unroll_loop(count) _Pragma(__stringify(GCC unroll count))
 
-/* 5.11 moved the return probe out of its instance. */
+/* 5.11 moved the pointer to the return probe out of the instance. */
 #ifndef HAVE_get_kretprobe
 static inline struct kretprobe *get_kretprobe(struct kretprobe_instance *ri)
 {
@@ -71,7 +71,7 @@ static inline struct kretprobe *get_kretprobe(struct kretprobe_instance *ri)
 }
 #endif
 
-/* 5.17 gave it a name in lower case. */
+/* 5.17 gave PDE_DATA() a name in lower case. */
 #ifndef HAVE_pde_data
 static inline void *pde_data(const struct inode *inode)
 {
@@ -80,13 +80,13 @@ static inline void *pde_data(const struct inode *inode)
 #endif
 
 /*
- * 6.11 passes the socket to where segments are dropped. What is not dropped has a
- * reason as well.
+ * Since 6.11, the function that drops segments gets the socket. A segment that is
+ * consumed, and not dropped, has a reason too.
  */
 #ifdef HAVE_sk_skb_reason_drop
 #include <net/dropreason.h>
 
-/* Whatever is no SYN and belongs to nothing, and what the kernel gives no reason for. */
+/* Drops of non-SYNs that belong to no connection, and drops without a reason. */
 #define DROPS_OF_NOISE	4
 
 static inline unsigned int drop_noise(unsigned int i)
@@ -127,7 +127,7 @@ static inline const char *drop_reason(unsigned int reason)
 }
 #endif
 
-/* 6.18 lets a socket count its drops per NUMA node. */
+/* 6.18 made drop counters that may be per NUMA node. */
 #ifndef HAVE_sk_drops_read
 static inline int sk_drops_read(const struct sock *sk)
 {
@@ -136,10 +136,9 @@ static inline int sk_drops_read(const struct sock *sk)
 #endif
 
 /*
- * Before 6.17 a listener's user is that of its inode, which the kernel reads
- * under a lock. That lock is not needed: the inode is there as long as the
- * socket is in the listening hash, and a grace period longer (net/socket.c,
- * sock_free_inode()).
+ * Before 6.17 the user of a listener is in its inode, which the kernel reads under a
+ * lock. RCU is enough here: the inode lives as long as the socket is in the
+ * listening hash, and a grace period longer (net/socket.c, sock_free_inode()).
  */
 #ifndef HAVE_sk_uid
 static inline kuid_t sk_uid(const struct sock *sk)
@@ -157,7 +156,7 @@ static inline kuid_t sk_uid(const struct sock *sk)
 #endif
 
 /*
- * The same of the inode's number before 6.18; since then the socket has it.
+ * Before 6.18 the same goes for the inode number; since then the socket has it.
  */
 static inline u64 sock_ino(const struct sock *sk)
 {
@@ -176,14 +175,14 @@ static inline u64 sock_ino(const struct sock *sk)
 }
 
 /**
- * user_namespace_id() - the number that tells a user namespace from others
+ * user_namespace_id() - get a number that identifies a user namespace
  * @user_ns: the user namespace
  *
- * Since 6.18 namespaces have one that is never used again. The inode's, before
- * that, may be another namespace's when this one is gone. Who compares them
- * then takes two for one that have not been there at the same time.
+ * Since 6.18 namespaces have an ID that is never reused. Before, this is the inode
+ * number, which may be reused: two namespaces that never exist at the same time may
+ * have the same.
  *
- * Return: the number; 0 is none.
+ * Return: the number, never 0.
  */
 static inline u64 user_namespace_id(const struct user_namespace *user_ns)
 {
@@ -195,14 +194,14 @@ static inline u64 user_namespace_id(const struct user_namespace *user_ns)
 }
 
 /**
- * tcp_listening_hash() - the tables that the kernel's TCP sockets are in
+ * tcp_listening_hash() - get the tables of the kernel's TCP sockets
  *
- * All namespaces share the listening hash, also those with a table of
- * established connections of their own (net/ipv4/inet_hashtables.c,
- * inet_pernet_hashinfo_alloc()), so the initial namespace leads to it. From
- * 5.17 to 6.0 the way there was another, but the tables were still exported.
+ * All namespaces share the listening hash, also those with their own table of
+ * established connections (net/ipv4/inet_hashtables.c,
+ * inet_pernet_hashinfo_alloc()), so the initial namespace leads to it. From 5.17 to
+ * 6.0 the way there differed, but the tables were still exported.
  *
- * Return: the tables; they live as long as the kernel.
+ * Return: the tables, which are never freed.
  */
 static inline struct inet_hashinfo *tcp_listening_hash(void)
 {
@@ -214,10 +213,9 @@ static inline struct inet_hashinfo *tcp_listening_hash(void)
 }
 
 /*
- * Whether the lock of a listener's accept queue may be taken under RCU alone,
- * by somebody who does not keep the listener from stopping. Since 6.8, and in
- * stable releases since, it is made with the socket; before that each listen()
- * made it anew, under the feet of whoever held it.
+ * Whether an RCU reader may take the lock of a listener's accept queue although the
+ * listener may stop. Since 6.8, and in stable releases, the lock is initialized with
+ * the socket; before that, by each listen(), even while somebody held it.
  */
 static inline bool acceptq_lock_lasts(void)
 {
@@ -229,8 +227,8 @@ static inline bool acceptq_lock_lasts(void)
 }
 
 /*
- * Whether what comes in may be interrupted by something else that comes in on the
- * same CPU: on PREEMPT_RT since 6.18, unless it is asked for otherwise.
+ * Whether a softirq may preempt another one on the same CPU: on PREEMPT_RT since
+ * 6.18, unless configured otherwise.
  */
 #define SOFTIRQS_INTERLEAVE						\
 	(IS_ENABLED(CONFIG_PREEMPT_RT) &&				\
@@ -243,34 +241,35 @@ static inline bool acceptq_lock_lasts(void)
 #define ENTRY_GROUP_MAX	24
 
 /*
- * What hooks a function's entry, by the cheapest way that this kernel has.
+ * Hooks on function entry, in the cheapest way that this kernel has.
  *
- *	struct entry_regs	what a handler gets
- *	entry_argument()	an argument of the function, from that
- *	ENTRY_CALLBACK(handler)	makes handler_entered(), which the kernel calls
- *	entry_callback_t	such a function
- *	struct entry_probe	such a hook, and where it counts
- *	entry_probe_place()	0 or an error
- *	entry_probe_remove()	false where it could not be taken away
- *	struct entry_group	such hooks that come and go together, all zero at first
- *	entry_group_add()	as entry_probe_place(), and it may be called yet or not
- *	entry_group_place()	0 or an error: then all are
- *	entry_group_remove()	false where they could not be taken away
+ *	struct entry_regs	what the handler gets
+ *	entry_argument()	gets an argument of the function from that
+ *	ENTRY_CALLBACK(handler)	defines handler_entered(), called by the kernel
+ *	entry_callback_t	the type of handler_entered()
+ *	struct entry_probe	a hook
+ *	entry_probe_place()	returns 0 or an error
+ *	entry_probe_remove()	returns false if it could not be removed
+ *	struct entry_group	hooks placed and removed together; zeroed at first
+ *	entry_group_add()	as entry_probe_place(); calls may begin later, with
+ *				entry_group_place()
+ *	entry_group_place()	returns 0, with all placed, or an error
+ *	entry_group_remove()	returns false if they could not be removed
  *
- * A callback runs in the context of the hooked function. It counts and turns
- * preemption off, which makes the handler an RCU reader.
+ * The callback runs in the context of the hooked function. It counts the hit and
+ * turns preemption off, which makes the handler an RCU reader.
  */
 #if defined(CONFIG_DYNAMIC_FTRACE) && \
 	(defined(CONFIG_HAVE_DYNAMIC_FTRACE_WITH_ARGS) || \
 	 defined(CONFIG_DYNAMIC_FTRACE_WITH_REGS))
 
 /*
- * An ftrace_ops of its own for each function: the kernel calls the callback
- * from the function's first instruction. Since each op filters one function,
- * which its handler never calls, ftrace need not guard it against recursion.
+ * One ftrace_ops for each function: the kernel calls the callback from the
+ * function's first instruction. ftrace need not guard against recursion, since each
+ * op has one function, which its handler never calls.
  *
- * Since 5.11 on x86-64, 6.2 on arm64, ftrace saves a function's arguments alone;
- * before that, all registers on demand. struct ftrace_regs came with 5.11.
+ * Since 5.11 on x86-64 and 6.2 on arm64, ftrace saves only a function's arguments;
+ * before that, all registers on request. struct ftrace_regs came with 5.11.
  */
 #define ENTRY_WAY		"ftrace"
 #define ENTRY_IS_CHEAP		true
@@ -310,7 +309,7 @@ static __always_inline unsigned long entry_argument(struct entry_regs *regs,
 struct entry_probe {
 	struct ftrace_ops ops;
 	unsigned long __percpu *hits;
-	/* In a group: */
+	/* Used in a group only: */
 	unsigned long address;
 	entry_callback_t callback;
 };
@@ -330,9 +329,9 @@ handler##_entered(unsigned long ip, unsigned long parent_ip,		\
 }
 
 /*
- * By address, which a probe tells that never fires: by name, ftrace compares with
- * each function that there is. That is left for where it does not find the place
- * of its call by the function's address.
+ * Set the filter by address, since by name ftrace compares with every function. A
+ * probe that never fires resolves the address. If ftrace has no call site at that
+ * address, fall back to the name.
  */
 static inline int entry_probe_filter(struct ftrace_ops *ops, const char *symbol,
 				     unsigned long *address)
@@ -356,9 +355,9 @@ static inline int entry_probe_filter(struct ftrace_ops *ops, const char *symbol,
 }
 
 /*
- * Where ftrace fails on the way, it leaves the op enabled, and may go on calling
- * it (kernel/trace/ftrace.c, ftrace_startup()): then it is placed, and can't be
- * removed. Resetting a filter frees it.
+ * If ftrace fails midway, it leaves the op enabled and may go on calling it
+ * (kernel/trace/ftrace.c, ftrace_startup()): count it as placed, though it can't be
+ * removed. Resetting the filter frees it.
  */
 static inline int entry_ops_place(struct ftrace_ops *ops)
 {
@@ -402,9 +401,9 @@ static inline unsigned long entry_probe_missed(const struct entry_probe *probe)
 }
 
 /*
- * One ftrace_ops of all of them, since each that is unregistered waits for all
- * tasks to leave the trampolines (kernel/trace/ftrace.c, ftrace_shutdown()). It
- * finds the function by its address, which is a bit below that of the call.
+ * One ftrace_ops for all of them, since unregistering each would wait for all tasks
+ * to leave the trampolines (kernel/trace/ftrace.c, ftrace_shutdown()). The callback
+ * finds the function by the address of the call site, a few bytes into the function.
  */
 struct entry_group {
 	struct ftrace_ops ops;
@@ -470,7 +469,7 @@ static inline bool entry_group_remove(struct entry_group *group)
 
 #else
 
-/* A kprobe, which is a breakpoint then, or jumps. */
+/* A kprobe, by a breakpoint or by a jump. */
 #define ENTRY_WAY		"kprobe"
 #define ENTRY_IS_CHEAP		false
 #define ENTRY_SWITCHED_OFF_BY	KPROBES_SWITCHED_OFF_BY
@@ -506,7 +505,7 @@ static inline int entry_probe_place(struct entry_probe *probe,
 	return register_kprobe(&probe->kprobe);
 }
 
-/* One that could not be disarmed has lost its address. */
+/* unregister_kprobe() clears the address, unless the probe is still armed. */
 static inline bool entry_probe_remove(struct entry_probe *probe)
 {
 	unregister_kprobe(&probe->kprobe);
@@ -518,7 +517,7 @@ static inline unsigned long entry_probe_missed(const struct entry_probe *probe)
 	return probe->kprobe.nmissed;
 }
 
-/* Nothing is gained where they go together, nor lost. */
+/* With kprobes, a group gains nothing and costs nothing. */
 struct entry_group {
 	unsigned int count;
 	struct entry_probe *probes[ENTRY_GROUP_MAX];
@@ -555,10 +554,10 @@ static inline bool entry_group_remove(struct entry_group *group)
 #endif
 
 /*
- * The sockets in a bucket of the listening hash, whose lock the caller holds;
- * whether there are any is asked without it. 5.19 replaced the list through
- * icsk_listen_portaddr_node, and with it a macro to walk it, by one through
- * the socket's usual node.
+ * The sockets in a bucket of the listening hash. The caller holds the bucket's lock,
+ * except for bucket_empty(). Up to 5.18 they are linked by
+ * icsk_listen_portaddr_node, for which there was a macro; since 5.19 by the socket's
+ * usual node.
  */
 #ifdef inet_lhash2_for_each_icsk_rcu
 static inline bool bucket_empty(const struct inet_listen_hashbucket *bucket)
@@ -601,10 +600,10 @@ static inline struct sock *bucket_next(const struct sock *sk)
 #endif
 
 /*
- * The kernel's table of AF_UNIX sockets, in as many buckets. Until 5.19 all namespaces
- * share one, which is exported, and until 5.16 its buckets have one lock; since 6.0
- * each namespace has a table of its own. What 7.x has taken out of the headers is the
- * number of buckets, and AF_UNIX as a module (until 6.3) is none of ours.
+ * The kernel's table of AF_UNIX sockets, of UNIX_BUCKETS buckets. Up to 5.19 all
+ * namespaces share one, which is exported and up to 5.16 has a single lock; since
+ * 6.0 each namespace has its own. The headers of 7.x no longer give the number of
+ * buckets. AF_UNIX built as a module (possible up to 6.3) is not supported.
  */
 #define UNIX_IS_THERE	IS_BUILTIN(CONFIG_UNIX)
 #define UNIX_BUCKETS	512
@@ -670,8 +669,8 @@ static inline spinlock_t *unix_bucket_lock(const struct net *net,
 #endif
 
 /*
- * How many buckets a walk goes through. Where no header says how many there are, not
- * more than there is memory of: a kernel to come may have fewer.
+ * How many buckets a walk visits. Without a number in the headers, at most as many
+ * as the table has memory for: a later kernel may have fewer.
  */
 static inline unsigned int unix_buckets(void)
 {
@@ -684,9 +683,9 @@ static inline unsigned int unix_buckets(void)
 }
 
 /*
- * The listener that a connection has come to and that is about to be handed to
- * accept(): known where the kernel's collector of descriptors in flight follows
- * connections (6.10, and stable releases since).
+ * The listener from which accept() is about to take a connection. The kernel knows
+ * it since its garbage collector for descriptors in flight tracks connections (6.10,
+ * and stable releases).
  */
 static inline const struct sock *unix_listener_of(const struct unix_sock *u)
 {
@@ -697,12 +696,12 @@ static inline const struct sock *unix_listener_of(const struct unix_sock *u)
 #endif
 }
 
-/* Whether a function is called before a connection enters an AF_UNIX listener's queue. */
+/* Whether a hook sees a connection that is about to enter an AF_UNIX queue. */
 #define ENTERING_IS_TOLD	IS_ENABLED(CONFIG_SECURITY_NETWORK)
 
 /*
- * Whether drops are hooked: everything that the kernel drops comes through, and should
- * not pay for a breakpoint.
+ * Whether drops are hooked: not by a breakpoint, since the hooked function sees all
+ * that the kernel drops.
  */
 #define DROPS_ARE_SEEN	(KERNEL_HAS(sk_skb_reason_drop) && ENTRY_IS_CHEAP)
 
