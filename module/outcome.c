@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the kernel makes of a segment that a listener gets.
+ * Outcomes: what the kernel decides on a segment for a listener.
  *
- * A handler runs when a function is entered, and what the function decides is not
- * to be guessed: another CPU may change a queue meanwhile. But the kernel counts
- * each segment that it turns away, for the CPU and the namespace. So a CPU keeps
- * the latest segment and what those counters were, and one that has grown when the
- * next segment comes tells what became of this one. A segment that is let in is
- * seen again in another function on the same CPU before that.
+ * A handler on the function's entry can't predict the decision, since other CPUs may
+ * change the queues meanwhile. But the kernel counts each segment that it refuses,
+ * per CPU and namespace. So each CPU notes its latest segment and those counters.
+ * When the next segment comes, a counter that has grown shows what became of the
+ * latest one. If that was accepted, another hook has shown it on the same CPU by
+ * then.
  *
- * What nobody waits for is left there until somebody reads. A SYN of which no
- * counter tells anything may still be looked at by its CPU: a grace period later it
- * is not, since all of that is a read-side critical section.
+ * Unless it may be an overflow, a segment stays pending until the next one or a
+ * reader. If no counter shows what became of a SYN, its CPU may still be deciding on
+ * it. That is over after a grace period, since the kernel decides as an RCU reader.
  */
 #include <linux/cpumask.h>
 #include <linux/irq_work.h>
@@ -36,11 +36,11 @@
 #include "totals.h"
 #include "trace.h"
 
-/* Set before the first hook is placed: one for each CPU, as long as it is cheap. */
+/* Set before the first hook is placed: the number of CPUs, at most NEARLY_MAX. */
 unsigned int outcome_nearly __read_mostly;
 #define NEARLY_MAX	16
 
-/* How soon an overflow is told where neither a segment nor a reader comes. */
+/* When an overflow is settled that neither a segment nor a reader has settled. */
 #define SETTLE_DELAY	(HZ / 10)
 
 DEFINE_PER_CPU(struct outcome, outcomes);
@@ -51,16 +51,16 @@ static void settle_irq(struct irq_work *work);
 static DECLARE_DELAYED_WORK(settle_later, settle_work);
 static DEFINE_IRQ_WORK(settle_irq_work, settle_irq);
 
-/* Whether settle_later has been asked for, and has not begun. */
+/* Whether settle_later is queued and has not begun. */
 static unsigned int is_awaited;
 
-/* Not a count: nothing has told what became of it. */
+/* Instead of a count: no counter shows what became of the segment. */
 #define UNDECIDED	TRAFFIC_COUNTS
 
-/* Not a CPU's number: this one, whose counters are read with less. */
+/* Instead of a CPU's number: this CPU, whose counters are cheaper to read. */
 #define OWN_CPU		(-1)
 
-/* A counter of the kernel's, of the CPU that the segment has come to. */
+/* A kernel counter of the CPU on which the segment came. */
 static __always_inline unsigned long counter_now(const struct outcome *outcome,
 						 int cpu,
 						 enum outcome_counter counter)
@@ -84,11 +84,11 @@ static __always_inline bool is_syn(const struct outcome *outcome)
 	return outcome->of < OUTCOME_OF_ACK;
 }
 
-/* What became of it, as far as the counters of its CPU tell by now. */
+/* The outcome of a segment, as far as the counters of its CPU show it. */
 static __always_inline enum traffic_count
 decided(const struct outcome *outcome, int cpu)
 {
-	/* Most of those that are many. */
+	/* SYNs are the most frequent. */
 	if (likely(is_syn(outcome))) {
 		if (has_counted(outcome, cpu, OUTCOME_OVERFLOWS))
 			return TRAFFIC_OVERFLOWS_SYN;
@@ -109,7 +109,7 @@ decided(const struct outcome *outcome, int cpu)
 	return UNDECIDED;
 }
 
-/* Whether the kernel may decide otherwise yet, while its CPU is at it. */
+/* Whether the kernel may still decide otherwise, if its CPU is not done. */
 static bool may_change(const struct outcome *outcome, enum traffic_count what)
 {
 	switch (what) {
@@ -122,7 +122,7 @@ static bool may_change(const struct outcome *outcome, enum traffic_count what)
 	}
 }
 
-/* It is over, and no counter has told anything. */
+/* The outcome of a segment that is over and that no counter shows. */
 static __always_inline enum traffic_count left(const struct outcome *outcome)
 {
 	if (outcome->of == OUTCOME_OF_MOVED)
@@ -133,7 +133,7 @@ static __always_inline enum traffic_count left(const struct outcome *outcome)
 						TRAFFIC_FAILED;
 }
 
-/* Who has sent it; none where that was not seen. */
+/* The segment's sender; all zero if it was not noted. */
 static __always_inline const struct arrival *
 arrival_of(const struct outcome *outcome)
 {
@@ -143,7 +143,7 @@ arrival_of(const struct outcome *outcome)
 	       &outcome->arrival : &unseen;
 }
 
-/* Somebody was turned away. */
+/* Write a row of the file refused. */
 static void refused(const struct outcome *outcome,
 		    const struct listener *listener, enum refusal_reason why)
 {
@@ -157,7 +157,7 @@ static void refused(const struct outcome *outcome,
 	refusal->arrival = *arrival_of(outcome);
 	if (likely(listener)) {
 		refusal->local = listener->place;
-		/* It may be listening again: a mixed name is still a name. */
+		/* It may be listening again; a mixed name does no harm. */
 		data_race(memcpy(refusal->comm, listener->call.comm,
 				 sizeof(refusal->comm)));
 	} else {
@@ -167,7 +167,7 @@ static void refused(const struct outcome *outcome,
 	ring_end(refusal);
 }
 
-/* The accept queue was full. */
+/* Report that the accept queue was full. */
 static void overflow(const struct outcome *outcome, struct listener *listener)
 {
 	const struct endpoint *client = &arrival_of(outcome)->client;
@@ -183,8 +183,9 @@ static void overflow(const struct outcome *outcome, struct listener *listener)
 }
 
 /*
- * A request has been moved to a listener, which may have ended meanwhile, and the request
- * before that: its record knows what is left then.
+ * A request was moved to a listener. If that has ended meanwhile, and the request
+ * with it, its record still takes the count, and with it what the listener leaves
+ * behind.
  */
 static noinline void count_moved(const struct outcome *outcome)
 {
@@ -197,7 +198,7 @@ static noinline void count_moved(const struct outcome *outcome)
 		books_count(books, TRAFFIC_CARRIED_REQUESTS);
 }
 
-/* In the totals there is also what a listener got that has ended meanwhile. */
+/* The totals also count for a listener that has ended meanwhile. */
 static __always_inline void count(const struct outcome *outcome,
 				  struct listener *listener,
 				  enum traffic_count what)
@@ -212,7 +213,7 @@ static __always_inline void count(const struct outcome *outcome,
 	}
 }
 
-/* Who has taken it counts it; preemption is off. */
+/* The one that has taken the segment counts it, with preemption off. */
 static __always_inline void settled(const struct outcome *outcome,
 				    enum traffic_count what)
 {
@@ -245,10 +246,9 @@ static __always_inline bool taken(struct outcome *outcome, unsigned long number)
 }
 
 /**
- * outcome_settle_own() - what became of this CPU's latest segment
+ * outcome_settle_own() - settle this CPU's pending segment
  *
- * Context: a handler of a hook that runs when the next one comes; there is one that
- * is not settled.
+ * Context: a handler that runs for the next segment.
  */
 void outcome_settle_own(void)
 {
@@ -264,19 +264,21 @@ void outcome_settle_own(void)
 			return;
 		}
 	}
-	/* A reader may have been faster. */
+	/* A reader may have taken it already. */
 	if (likely(number && taken(outcome, number)))
 		settled(outcome, what);
 }
 
 /**
- * outcome_settle_fastopen() - what Fast Open has made of a SYN that was let in
+ * outcome_settle_fastopen() - settle a SYN that was accepted by a listener with Fast
+ *	Open
  * @books: the listener's, with a record
  *
- * Its own queue may have been full; or the accept queue since it was looked at, so
- * that the kernel counts an overflow, and makes a request.
+ * Fast Open's own queue may have been full. Or the accept queue has filled up since
+ * the handler looked: then the kernel counts an overflow and makes a request all the
+ * same.
  *
- * Context: a handler of a hook, before outcome_known().
+ * Context: a handler, before outcome_known().
  */
 void outcome_settle_fastopen(struct books books)
 {
@@ -296,8 +298,8 @@ void outcome_settle_fastopen(struct books books)
 }
 
 /*
- * What became of another CPU's latest segment, of @net or of any namespace. Returns
- * false where that may not be known, and it matters, and is from before @before.
+ * Settle another CPU's pending segment, if it is of @net; NULL: of any namespace.
+ * Returns false if a segment from before @before may be undecided and that matters.
  */
 static bool outcome_settle_other(const struct net *net, int cpu,
 				 unsigned long before, bool is_over)
@@ -309,11 +311,11 @@ static bool outcome_settle_other(const struct net *net, int cpu,
 
 	if (!number)
 		return true;
-	/* It was there: what is noted of it is, too. */
+	/* The number is read before the rest: pairs with outcome_begin_from(). */
 	smp_rmb();
-	/* The CPU may be writing the next one: */
+	/* The CPU may be writing its next segment: */
 	copy = data_race(*outcome);
-	/* ... then it has taken this one before. */
+	/* ... then it has changed the number before. */
 	smp_rmb();
 	if (READ_ONCE(outcome->number) != number ||
 	    (net && copy.net != net))
@@ -325,7 +327,7 @@ static bool outcome_settle_other(const struct net *net, int cpu,
 	}
 	what = decided(&copy, cpu);
 	if (may_change(&copy, what)) {
-		/* Of what a counter has told, this very jiffy's is waited for. */
+		/* If a counter has grown, wait for this very jiffy only. */
 		if (what != UNDECIDED)
 			before++;
 		else
@@ -347,7 +349,7 @@ static bool settle_all(const struct net *net, unsigned long before,
 	int cpu;
 
 	for_each_possible_cpu(cpu) {
-		/* An RCU reader: the namespace stays as long as it is there. */
+		/* An RCU reader: a namespace found in an outcome stays. */
 		preempt_disable();
 		all &= outcome_settle_other(net, cpu, before, are_over);
 		preempt_enable();
@@ -356,14 +358,14 @@ static bool settle_all(const struct net *net, unsigned long before,
 }
 
 /**
- * outcome_settle() - count what is known of all segments by now
- * @net: of the listeners of this namespace; NULL: of all
+ * outcome_settle() - count the outcomes of all segments so far
+ * @net: of the listeners of this namespace; NULL: of all namespaces
  *
- * Who shows figures calls this first. What came in this very jiffy may be missing.
+ * Called before figures are shown. Segments of the current jiffy may be missing.
  *
- * Context: process context. Sleeps for a grace period where a SYN was lost that no
- * counter of the kernel's tells of, and nothing has come to that CPU since; or where
- * what one tells may not be the end.
+ * Context: process context. Sleeps for a grace period if a SYN was lost that no
+ * counter shows and no other segment has come to that CPU since; or if what a
+ * counter shows may not be final.
  */
 void outcome_settle(const struct net *net)
 {
@@ -376,14 +378,15 @@ void outcome_settle(const struct net *net)
 }
 
 /**
- * outcome_queued() - how many connections may not be in a listener's accept queue yet
- * @sk: the listener, where it is not seen which connections are accepted
+ * outcome_queued() - count connections that may not be in a listener's accept queue
+ *	yet
+ * @sk: the listener, whose accept() the hooks do not see
  *
- * They are counted already. To be called between the looks at that count and at
- * the queue.
+ * These are counted as made already. Call it after reading that count and before
+ * reading the queue.
  *
  * Context: any, preemption off.
- * Return: how many; some of them may be there.
+ * Return: how many; some of them may be in the queue.
  */
 unsigned int outcome_queued(const struct sock *sk)
 {
@@ -391,10 +394,10 @@ unsigned int outcome_queued(const struct sock *sk)
 	unsigned int queued = 0;
 	int cpu, idle = -1;
 
-	/* A softirq is not preempted: whoever is none has none under way on his CPU. */
+	/* Softirqs are not preempted: outside of one, this CPU has none. */
 	if (!IS_ENABLED(CONFIG_PREEMPT_RT) && !in_serving_softirq())
 		idle = smp_processor_id();
-	/* The count before this, ... */
+	/* After the count of connections made, ... */
 	smp_rmb();
 	for_each_possible_cpu(cpu) {
 		if (cpu == idle)
@@ -404,34 +407,34 @@ unsigned int outcome_queued(const struct sock *sk)
 			  READ_ONCE(outcome->of) == OUTCOME_OF_QUEUED &&
 			  READ_ONCE(outcome->sk) == sk;
 	}
-	/* ... and this before the queue. */
+	/* ... and before the queue. */
 	smp_rmb();
 	return queued;
 }
 
 static void settle_work(struct work_struct *work)
 {
-	/* Before what is looked for: an overflow behind that asks again. */
+	/* Before the search: an overflow after it queues the work again. */
 	xchg(&is_awaited, 0);
-	/* One that is under way has not, and of this very jiffy it would be left. */
+	/* One in progress is undecided, and one of this jiffy would be skipped. */
 	schedule_timeout_uninterruptible(1);
 	outcome_settle(NULL);
 }
 
-/* A work item can't be queued from a probe handler, an irq_work can. */
+/* A handler can't queue a work item, but it can queue an irq_work. */
 static void settle_irq(struct irq_work *work)
 {
 	queue_delayed_work(record_workqueue, &settle_later, SETTLE_DELAY);
 }
 
 /**
- * outcome_arrival() - who has sent a segment, and what there is
+ * outcome_arrival() - note the sender of a segment, and the queues
  * @sk: the listener
- * @skb: the segment, of a SYN
- * @req: the request, where there is one
- * @number: the segment's
+ * @skb: the segment, used without @req
+ * @req: the request, or NULL
+ * @number: the segment's number
  *
- * Context: a handler of a hook: preemption off, an NMI too.
+ * Context: a handler: preemption off, an NMI too.
  */
 void outcome_arrival(const struct sock *sk, const struct sk_buff *skb,
 		     const struct request_sock *req, unsigned long number)
@@ -447,20 +450,20 @@ void outcome_arrival(const struct sock *sk, const struct sk_buff *skb,
 	arrival->limit = READ_ONCE(sk->sk_max_ack_backlog);
 	arrival->acceptq = READ_ONCE(sk->sk_ack_backlog);
 	arrival->synq = synq_length(sk);
-	/* Whoever reads this finds it whole, or another number. */
+	/* A reader finds @arrival complete, or another number. */
 	smp_wmb();
 	WRITE_ONCE(outcome->arrived, number);
 }
 
 /**
- * outcome_begin_arrival() - the rest of outcome_begin_from(), where somebody may be
- *	turned away
+ * outcome_begin_arrival() - finish outcome_begin_from() for a segment that may be
+ *	refused
  * @sk: the listener
- * @skb: the segment, of a SYN
- * @req: the request, of an ACK
- * @number: the segment's
+ * @skb: of a SYN, the segment
+ * @req: of an ACK, the request
+ * @number: the segment's number
  *
- * Context: a handler of a hook: preemption off, an NMI too.
+ * Context: a handler: preemption off, an NMI too.
  */
 void outcome_begin_arrival(const struct sock *sk, const struct sk_buff *skb,
 			   const struct request_sock *req,
@@ -469,17 +472,17 @@ void outcome_begin_arrival(const struct sock *sk, const struct sk_buff *skb,
 	const struct arrival *arrival = this_cpu_ptr(&outcomes.arrival);
 
 	outcome_arrival(sk, skb, req, number);
-	/* Whoever takes it finds the rest: pairs with outcome_settle_other(). */
+	/* Pairs with outcome_settle_other(): with the number it sees the rest. */
 	smp_wmb();
 	__this_cpu_write(outcomes.number, number);
-	/* settle_work() finds it, or is asked for; and this before the kernel counts. */
+	/* settle_work() finds it or is queued; and this before the kernel counts. */
 	smp_mb();
 	if (arrival->acceptq + outcome_nearly > arrival->limit &&
 	    !READ_ONCE(is_awaited) && !xchg(&is_awaited, 1))
 		irq_work_queue(&settle_irq_work);
 }
 
-/* What is noted of a namespace whose listeners get nothing more. */
+/* Drop the pending segments of a namespace whose listeners get no more. */
 static void forget(const struct net *net)
 {
 	struct outcome *outcome;
@@ -489,21 +492,21 @@ static void forget(const struct net *net)
 	for_each_possible_cpu(cpu) {
 		outcome = per_cpu_ptr(&outcomes, cpu);
 		number = READ_ONCE(outcome->number);
-		/* It was there: what is noted of it is, too. */
+		/* With the number, the rest is there: see outcome_begin_from(). */
 		smp_rmb();
 		if (number && READ_ONCE(outcome->net) == net)
 			taken(outcome, number);
 	}
 }
 
-/* The kernel's counters go behind this: who looks at them is an RCU reader. */
+/* Later the kernel frees the counters: wait for RCU readers that may use them. */
 static void outcome_net_exit(struct list_head *nets)
 {
 	const struct net *net;
 
 	list_for_each_entry(net, nets, exit_list)
 		forget(net);
-	/* Others' ends wait for this one. */
+	/* Expedited: the cleanup of all namespaces waits for this. */
 	synchronize_rcu_expedited();
 }
 
@@ -512,7 +515,7 @@ static struct pernet_operations outcome_namespaces = {
 };
 
 /**
- * outcome_init() - see to it that nothing is noted of namespaces that are gone
+ * outcome_init() - begin to drop the pending segments of namespaces that go away
  *
  * Context: process context, before the first hook is placed.
  * Return: 0 or -ENOMEM.
@@ -524,9 +527,9 @@ int outcome_init(void)
 }
 
 /**
- * outcome_exit() - look no more what became of segments
+ * outcome_exit() - stop settling segments
  *
- * Context: process context, when no hook and no file can call in any more.
+ * Context: process context, after all hooks and files are gone.
  */
 void outcome_exit(void)
 {

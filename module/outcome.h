@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the kernel makes of a segment that a listener gets: known a moment later
- * than it comes.
+ * Outcomes: what the kernel decides on a segment for a listener, which is known only
+ * a moment after the segment comes.
  */
 #ifndef LISTENQ_OUTCOME_H
 #define LISTENQ_OUTCOME_H
@@ -18,18 +18,18 @@
 #include "socket.h"
 
 /**
- * enum outcome_of - what the kernel has to decide on
- * @OUTCOME_OF_SYN: a SYN, and perhaps some of what follows
- * @OUTCOME_FASTOPEN: the listener has Fast Open: an overflow need not be its end
- * @OUTCOME_RESERVED: it was looked whether the peer is proven, since the rest of
- *	the SYN queue is for such peers
- * @OUTCOME_ANSWERED: a cookie is sent
- * @OUTCOME_OF_ACK: a final ACK; it may be that of a SYN cookie
- * @OUTCOME_OF_COOKIE: what may be the ACK of a SYN cookie
- * @OUTCOME_OF_RESENT: a SYN-ACK that it tries to send again
- * @OUTCOME_OF_MOVED: a request that it is about to put into another SYN queue
- * @OUTCOME_OF_QUEUED: a connection that it is about to put into the accept queue,
- *	where it is not seen that this is accepted
+ * enum outcome_of - what the kernel is deciding on
+ * @OUTCOME_OF_SYN: a SYN; the next three are flags of it
+ * @OUTCOME_FASTOPEN: the listener has Fast Open, so the SYN may survive an overflow
+ * @OUTCOME_RESERVED: tcp_peer_is_proven() was called: only proven peers get the last
+ *	quarter of the SYN queue
+ * @OUTCOME_ANSWERED: a cookie has been sent
+ * @OUTCOME_OF_ACK: a final ACK, perhaps of a SYN cookie
+ * @OUTCOME_OF_COOKIE: an ACK that may carry a SYN cookie
+ * @OUTCOME_OF_RESENT: a SYN-ACK about to be sent again
+ * @OUTCOME_OF_MOVED: a request about to be put into another SYN queue
+ * @OUTCOME_OF_QUEUED: a connection about to be put into the accept queue of a
+ *	listener whose accept() the hooks do not see
  */
 enum outcome_of {
 	OUTCOME_OF_SYN = 0,
@@ -44,14 +44,14 @@ enum outcome_of {
 };
 
 /**
- * enum outcome_counter - counters of the kernel's that tell what it has decided
+ * enum outcome_counter - the kernel's counters that tell what it has decided
  * @OUTCOME_OVERFLOWS: the accept queue was full
- * @OUTCOME_DROPS: of a SYN: the SYN queue was full, and cookies are off
- * @OUTCOME_COOKIES: of a SYN: it is to be answered with a cookie
- * @OUTCOME_FAILED: of a cookie: it was not valid
- * @OUTCOME_REFUSED: of a SYN: Fast Open's queue was full
- * @OUTCOME_SENT: of a SYN-ACK: it was sent again
- * @OUTCOME_COUNTERS: how many there are of these
+ * @OUTCOME_DROPS: SYN: the SYN queue was full, and cookies are off
+ * @OUTCOME_COOKIES: SYN: it is to be answered with a cookie
+ * @OUTCOME_FAILED: cookie: it was not valid
+ * @OUTCOME_REFUSED: SYN: Fast Open's queue was full
+ * @OUTCOME_SENT: SYN-ACK: it was sent again
+ * @OUTCOME_COUNTERS: number of counters
  */
 enum outcome_counter {
 	OUTCOME_OVERFLOWS,
@@ -64,23 +64,23 @@ enum outcome_counter {
 };
 
 /**
- * struct outcome - what a CPU has been told of and the kernel had not decided yet
- * @number: tells this from all others of the CPU's; 0: there is nothing
- * @numbers: the latest number that was given
- * @of: what it is, by &enum outcome_of
- * @task: who was running, where that matters
+ * struct outcome - the latest segment on a CPU whose outcome is not known yet
+ * @number: identifies the segment on its CPU; 0: nothing is pending
+ * @numbers: the latest number given out
+ * @of: what the kernel is deciding on, by &enum outcome_of
+ * @task: the task that was running, with SOFTIRQS_INTERLEAVE
  * @sk: the listener. It is compared, never followed.
  * @cookie: the listener's cookie
- * @net: its namespace; none ends before what is held of it here is gone
- * @counters: what the CPU's counters of the namespace were then, those that
+ * @net: its namespace, which is not freed before outcome_net_exit() has forgotten it
+ * @counters: the namespace's counters on this CPU when the segment came, those that
  *	matter for @of
- * @when: the time, in jiffies
- * @arrived: the number of that which @arrival is about
- * @arrival: who has sent it, where the kernel may be about to turn it away
+ * @when: when it came, in jiffies
+ * @arrived: the number of the segment that @arrival describes
+ * @arrival: the sender, if the kernel may be about to refuse it
  *
- * The CPU's own handlers write it, with preemption off: all else before @number.
- * Others read, and take it by setting @number to 0, as the CPU itself does: who
- * succeeds counts.
+ * Handlers on this CPU write it with preemption off, @number last. To settle it,
+ * this CPU or another one sets @number to 0 by compare-and-swap; the one that
+ * succeeds counts the outcome.
  */
 struct outcome {
 	unsigned long number;
@@ -97,8 +97,8 @@ struct outcome {
 };
 
 /*
- * A queue is looked at now, and the kernel looks later: so many may come in between, on
- * other CPUs, before it is not known who was turned away.
+ * The handler reads a queue's length before the kernel does. If up to this many more
+ * entries would fill the queue, note the sender: other CPUs may add them in between.
  */
 extern unsigned int outcome_nearly;
 
@@ -116,7 +116,7 @@ unsigned int outcome_queued(const struct sock *sk);
 int outcome_init(void);
 void outcome_exit(void);
 
-/* The kernel's name of a counter. */
+/* The index of a counter in the kernel's struct linux_mib. */
 static __always_inline unsigned int outcome_mib(enum outcome_counter counter)
 {
 	static const unsigned int mibs[OUTCOME_COUNTERS] = {
@@ -139,9 +139,9 @@ static __always_inline void outcome_note(struct linux_mib __percpu *mib,
 }
 
 /*
- * Whether a listener may be about to turn somebody away. The sum is looked at first,
- * since it costs less than each queue. Of the SYN queue, whose reserved quarter has a
- * hook of its own, cookies take what it has no room for.
+ * Whether the kernel may be about to refuse a segment. Tests the sum of both queues
+ * first, which is cheaper. A full SYN queue refuses nothing while cookies are on,
+ * and its reserved quarter has a hook of its own.
  */
 static __always_inline bool queues_are_nearly_full(const struct sock *sk,
 						   enum outcome_of of)
@@ -156,16 +156,17 @@ static __always_inline bool queues_are_nearly_full(const struct sock *sk,
 }
 
 /**
- * outcome_begin_from() - the kernel is about to decide on a segment of a listener's
+ * outcome_begin_from() - note a segment that the kernel is about to decide on
  * @sk: the listener
- * @of: what it is
- * @skb: the segment, of a SYN
- * @req: the request, of an ACK
+ * @of: what the kernel is deciding on
+ * @skb: of a SYN, the segment
+ * @req: of an ACK, the request
  *
- * Whether the queues are full is asked for two things alone: who was turned away is
- * to be told, and an overflow also where neither a segment nor a reader comes.
+ * The lengths of the queues serve two purposes only: to note the sender of a segment
+ * that may be refused, and to report an overflow even if no further segment and no
+ * reader settles it.
  *
- * Context: a handler of a hook: preemption off, an NMI too.
+ * Context: a handler: preemption off, an NMI too.
  */
 static __always_inline void outcome_begin_from(const struct sock *sk,
 					       enum outcome_of of,
@@ -178,13 +179,13 @@ static __always_inline void outcome_begin_from(const struct sock *sk,
 
 	if (unlikely(__this_cpu_read(outcomes.number)))
 		outcome_settle_own();
-	/* Behind that call, or there would be more to save for it. */
+	/* After that call, or there would be more to save across it. */
 	net = sock_net(sk);
 	mib = net->mib.net_statistics;
-	/* It is going, and what is noted of it has been forgotten. */
+	/* In cleanup_net(), and outcome_net_exit() may be done with it. */
 	if (unlikely(!check_net(net)))
 		return;
-	/* Whoever still reads the last one finds that it is over. */
+	/* A reader of the previous one sees number 0 before any of this. */
 	smp_wmb();
 	__this_cpu_write(outcomes.of, of);
 	if (SOFTIRQS_INTERLEAVE)
@@ -213,21 +214,21 @@ static __always_inline void outcome_begin_from(const struct sock *sk,
 		outcome_begin_arrival(sk, skb, req, number);
 		return;
 	}
-	/* Whoever takes it finds the rest: pairs with outcome_settle_other(). */
+	/* Pairs with outcome_settle_other(): with the number it sees the rest. */
 	smp_wmb();
 	__this_cpu_write(outcomes.number, number);
-	/* ... and this before the kernel counts. */
+	/* The number is visible before the kernel counts. */
 	smp_wmb();
 }
 
-/* The same of what nobody is turned away by. */
+/* The same for what the kernel does not refuse. */
 static __always_inline void outcome_begin(const struct sock *sk,
 					  enum outcome_of of)
 {
 	outcome_begin_from(sk, of, NULL, NULL);
 }
 
-/* Whether this CPU's latest segment is that which its handler is called for. */
+/* Whether the CPU's pending segment is the one that this handler is called for. */
 static __always_inline bool outcome_is_own(void)
 {
 	return !SOFTIRQS_INTERLEAVE ||
@@ -235,9 +236,9 @@ static __always_inline bool outcome_is_own(void)
 }
 
 /**
- * outcome_known() - it is seen elsewhere what has become of the segment
+ * outcome_known() - drop the pending segment, whose outcome another hook has shown
  *
- * Context: a handler of a hook that runs when the kernel has decided.
+ * Context: a handler that runs once the kernel has decided.
  */
 static __always_inline void outcome_known(void)
 {
