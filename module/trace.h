@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The tracepoints. All fire in probe handlers, in whatever context the
- * probed function runs; an overflow, where it is settled.
+ * The tracepoints. They fire in handlers, in the context of the hooked function; an
+ * overflow fires where it is settled, which may be in process context.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM listenq
@@ -16,7 +16,7 @@
 #include "record.h"
 #include "socket.h"
 
-/* A listen() has succeeded; @again: on a socket that was listening already. */
+/* A listen() has succeeded; @again: the socket was listening already. */
 TRACE_EVENT(listenq_listen,
 	TP_PROTO(const struct sock *sk, const struct listen_call *call,
 		 bool again),
@@ -46,14 +46,14 @@ TRACE_EVENT(listenq_listen,
 		__entry->again = again;
 	),
 
-	/* Where it is not known what was asked, what was granted stands there. */
+	/* If @asked is not known, it is what was granted. */
 	TP_printk("net:[%u] local=%pISpc asked=%d%s granted=%u limit=%u %s",
 		  __entry->netns, __entry->saddr, __entry->asked,
 		  __entry->asked_known ? "" : "?", __entry->granted,
 		  __entry->limit, __entry->again ? "again" : "first")
 );
 
-/* The full accept queue has turned away a SYN, or a final ACK. */
+/* A SYN or a final ACK was refused because the accept queue was full. */
 TRACE_EVENT(listenq_overflow,
 	TP_PROTO(const struct net *net, const struct listener *listener,
 		 const struct endpoint *client, bool on_ack),
@@ -91,7 +91,7 @@ TRACE_EVENT(listenq_overflow,
 		  __entry->limit, __entry->on_ack ? "ACK" : "SYN")
 );
 
-/* accept() gets a connection, in the task that has called it. */
+/* accept() takes a connection, in the task that has called it. */
 TRACE_EVENT(listenq_accept,
 	TP_PROTO(const struct net *net, const struct listener *listener,
 		 const struct sock *child, u64 waited_ms),
@@ -129,7 +129,7 @@ TRACE_EVENT(listenq_accept,
 		  __entry->waited_ms)
 );
 
-/* A listener ends, and with it what its queues hold, unless another gets it. */
+/* A listener ends, with what its queues hold unless another listener gets that. */
 TRACE_EVENT(listenq_close,
 	TP_PROTO(const struct listener *listener, const struct sock *sk),
 	TP_ARGS(listener, sk),

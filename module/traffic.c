@@ -2,26 +2,26 @@
 /*
  * Hooks on the path of a connection.
  *
- *	tcp_conn_request()		a SYN (outcome.c has what becomes of it)
- *	  tcp_peer_is_proven()		the rest of the SYN queue is for such peers
- *	  tcp_v4_send_synack()		it is in the SYN queue, or has made a child
+ *	tcp_conn_request()		a SYN (outcome.c finds out what becomes of it)
+ *	  tcp_peer_is_proven()		only such peers get the rest of the SYN queue
+ *	  tcp_v4_send_synack()		it is in the SYN queue, or is a connection
  *	reqsk_timer_handler()		a request may expire
  *	  tcp_v4_send_synack()		a SYN-ACK is sent again; for a repeated SYN too
- *	cookie_v4_check()		an ACK that may be that of a SYN cookie
+ *	cookie_v4_check()		an ACK that may carry a SYN cookie
  *	  tcp_v4_syn_recv_sock()	as below
- *	  inet_csk_reqsk_queue_add()	a connection is in the accept queue
+ *	  inet_csk_reqsk_queue_add()	a connection enters the accept queue
  *	tcp_check_req()
  *	  tcp_v4_syn_recv_sock()	a final ACK
- *	  inet_csk_complete_hashdance()	a connection is in the accept queue
- *	  inet_csk_reqsk_queue_drop_and_put()	it is MPTCP's and needs no accept()
+ *	  inet_csk_complete_hashdance()	a connection enters the accept queue
+ *	  inet_csk_reqsk_queue_drop_and_put()	an MPTCP subflow, which needs no accept()
  *	  inet_csk_reqsk_queue_drop()	the request is reset; by ICMP too
- *	__inet_accept()			a connection is handed to accept()
- *	sk_skb_reason_drop()		the kernel drops what a listener was to get
+ *	__inet_accept()			accept() takes a connection
+ *	sk_skb_reason_drop()		the kernel drops a segment for a listener
  *
- * The same of IPv6; a listener's end is in closing.c. Where a function is named that
- * decides nothing any more, the handler counts; it takes no lock and allocates nothing,
- * and writes a counter of its CPU's and those of the listener's record that the event
- * is about.
+ * The same functions exist for IPv6; closing.c has the end of a listener. If the
+ * outcome is certain when the function is called, its handler counts it. Handlers take
+ * no lock and allocate nothing; they write a counter of their CPU and the record of the
+ * listener that the event is about.
  */
 #include <linux/kernel.h>
 #include <linux/ktime.h>
@@ -62,7 +62,7 @@ static __always_inline struct sock *listener_of(const struct request_sock *req)
 /*
  * tcp_peer_is_proven(struct request_sock *req, struct dst_entry *dst)
  *
- * Called by tcp_conn_request() alone: where it is not, it drops the SYN.
+ * Only tcp_conn_request() calls it, and drops the SYN if the peer is not proven.
  */
 static __always_inline void reserved(struct entry_regs *regs)
 {
@@ -77,7 +77,7 @@ static __always_inline void reserved(struct entry_regs *regs)
 
 ENTRY_CALLBACK(reserved);
 
-/* It was let in. Where accept() is not seen, it matters whether it waits yet. */
+/* Let in. Without a hook on accept(), it matters that it may not be queued yet. */
 static __always_inline void enters_acceptq(const struct sock *sk)
 {
 	if (likely(accepts_are_seen(sk)))
@@ -86,7 +86,7 @@ static __always_inline void enters_acceptq(const struct sock *sk)
 		outcome_begin(sk, OUTCOME_OF_QUEUED);
 }
 
-/* A SYN has entered the SYN queue, or has made a child. */
+/* A SYN has entered the SYN queue, or has become a connection. */
 static noinline void let_in(const struct sock *sk, bool has_child)
 {
 	struct books books = books_of(sk);
@@ -114,7 +114,7 @@ static noinline void resent(const struct sock *sk)
  *		      struct tcp_fastopen_cookie *foc,
  *		      enum tcp_synack_type type, struct sk_buff *syn)
  *
- * Fast Open hands in the child as @sk. One that is sent again has no @foc
+ * For Fast Open, @sk is the child. A SYN-ACK that is sent again has no @foc
  * (tcp_rtx_synack()).
  */
 static __always_inline void synack(struct entry_regs *regs)
@@ -122,7 +122,7 @@ static __always_inline void synack(struct entry_regs *regs)
 	struct sock *sk = listener_of((void *)entry_argument(regs, 3));
 	int type;
 
-	/* What is answered with a cookie is no request of anybody's. */
+	/* The request for a cookie has no listener. */
 	if (!sk) {
 		if (outcome_is_own())
 			__this_cpu_or(outcomes.of, OUTCOME_ANSWERED);
@@ -141,7 +141,7 @@ ENTRY_CALLBACK(synack);
 /*
  * reqsk_timer_handler(struct timer_list *t)
  *
- * A request is about to expire, perhaps.
+ * A request may be about to expire.
  */
 static __always_inline void timer(struct entry_regs *regs)
 {
@@ -162,7 +162,7 @@ struct reset_data {
 	bool is_moved;
 };
 
-/* One that has been moved comes and goes at once; first what makes expired lower. */
+/* A moved request comes and goes at once: first what lowers the expired ones. */
 static void reset_count(struct books books, const struct reset_data *reset)
 {
 	books_count(books, TRAFFIC_RESET);
@@ -186,10 +186,11 @@ static void reset_take_back(struct books books, const struct reset_data *reset)
 /*
  * inet_csk_reqsk_queue_drop(struct sock *sk, struct request_sock *req)
  *
- * Some who call have taken the request out of the SYN queue already. It is counted
- * before it leaves that, as books_derive() wants it, and taken back where another
- * CPU has been faster. One of a listener that has ended may be about to be moved to
- * @sk, which the kernel takes it from without having put it there.
+ * Some callers have removed the request from the SYN queue already: ignore those.
+ * The reset is counted before the request leaves the queue, as books_derive() needs
+ * it, and taken back if another CPU has removed it. A request of a listener that has
+ * ended may be on its way to @sk: the kernel drops it from @sk, in whose queue it
+ * never was.
  */
 static int reset_begin(struct pt_regs *regs, void *data)
 {
@@ -217,7 +218,7 @@ static bool reset_end(unsigned long result, void *data)
 
 	if ((bool)(u8)result)
 		return true;
-	/* It may have ended meanwhile. */
+	/* The listener may have ended meanwhile. */
 	books = books_with(record_find_ended(reset->sk,
 					     socket_cookie(reset->sk)),
 			   reset->sk);
@@ -249,8 +250,8 @@ ENTRY_CALLBACK(joined);
  *			struct request_sock *req, struct dst_entry *dst,
  *			struct request_sock *req_unhash, ...)
  *
- * Fast Open calls it for a SYN, whose outcome is awaited, and has neither of the
- * last two; a cookie has a route, and any other ACK a request.
+ * Fast Open calls it for a SYN, whose outcome is pending already, without the last
+ * two. A cookie comes with @dst, any other ACK with @req_unhash.
  */
 static __always_inline void ack(struct entry_regs *regs)
 {
@@ -267,7 +268,7 @@ static __always_inline void ack4(struct entry_regs *regs)
 
 ENTRY_CALLBACK(ack4);
 
-/* tcp_v6_syn_recv_sock(), which hands IPv4's segments to that for IPv4 */
+/* tcp_v6_syn_recv_sock(), which passes IPv4 segments on to tcp_v4_syn_recv_sock() */
 static __always_inline void ack6(struct entry_regs *regs)
 {
 	const struct sk_buff *skb = (void *)entry_argument(regs, 1);
@@ -286,7 +287,10 @@ static __always_inline void cookie(struct entry_regs *regs)
 
 ENTRY_CALLBACK(cookie);
 
-/* Called before the connection is in the accept queue, and the request out of its. */
+/*
+ * Called before the connection is in the accept queue, and the request out of the
+ * SYN queue.
+ */
 static __always_inline void acceptq_grows(struct books books,
 					  const struct sock *sk)
 {
@@ -297,9 +301,9 @@ static __always_inline void acceptq_grows(struct books books,
 }
 
 /*
- * The time from a request's first SYN-ACK to now, in us. Where that was sent once,
- * the kernel has just taken it for the first round trip of the child
- * (tcp_synack_rtt_meas()), and it need not ask for the time again.
+ * The time from a request's first SYN-ACK to now, in us. If the SYN-ACK was sent
+ * once, the kernel has just taken that for the child's first round trip
+ * (tcp_synack_rtt_meas()), which saves reading the clock.
  */
 static __always_inline u64 handshake_us(struct request_sock *req,
 					const struct sock *child)
@@ -317,8 +321,8 @@ static __always_inline u64 handshake_us(struct request_sock *req,
  * inet_csk_complete_hashdance(struct sock *sk, struct sock *child,
  *			       struct request_sock *req, bool own_req)
  *
- * Without @own_req another CPU has made the connection. A request of a listener
- * that has ended may have been moved to @sk just now.
+ * If @own_req is false, another CPU has made the connection. The request of a
+ * listener that has ended may have been moved to @sk just now.
  */
 static __always_inline void finished(struct entry_regs *regs)
 {
@@ -348,8 +352,8 @@ ENTRY_CALLBACK(finished);
  * inet_csk_reqsk_queue_add(struct sock *sk, struct request_sock *req,
  *			    struct sock *child)
  *
- * A cookie's request has no listener. Those of others were seen before; Fast Open's
- * may be one that another listener gets from one that ends.
+ * The request of a cookie has no listener. Other connections were seen before,
+ * except those of Fast Open, which may be moved here from a listener that ends.
  */
 static __always_inline void queued(struct entry_regs *regs)
 {
@@ -387,8 +391,8 @@ static noinline void trace_accepted(const struct sock *sk,
  * __inet_accept(struct socket *sock, struct socket *newsock,
  *		 struct sock *newsk)
  *
- * MPTCP's sockets and others' come through here too; none of those has a record.
- * What a listener of TCP's gives is TCP's.
+ * Sockets of MPTCP and other protocols are accepted here too, but have no record.
+ * What a TCP listener hands out is a TCP socket.
  */
 static __always_inline void accepted(struct entry_regs *regs)
 {
@@ -397,7 +401,7 @@ static __always_inline void accepted(struct entry_regs *regs)
 	struct sock *sk = sock->sk;
 	struct books books;
 
-	/* First, where the least has to be kept for its return. */
+	/* First, where the compiler has the least to save across the call. */
 	if (trace_listenq_accept_enabled())
 		trace_accepted(sk, child);
 	books = books_of(sk);
@@ -406,8 +410,8 @@ static __always_inline void accepted(struct entry_regs *regs)
 	books_time(&books.listener->traffic.waits, listener_waited_ms(child), 2);
 	books_add(books, TRAFFIC_ACCEPTS, 1);
 	/*
-	 * The queue may have been as long for a while. Another connection may have
-	 * come since this one has left it: so this makes no new peak.
+	 * The queue may have had this length for a while. It is no new peak: another
+	 * connection may have come after this one left.
 	 */
 	books_look(books.listener, sk,
 		   min(READ_ONCE(sk->sk_ack_backlog) + 1,
@@ -422,8 +426,8 @@ ENTRY_CALLBACK(accepted);
  * sk_skb_reason_drop(struct sock *sk, struct sk_buff *skb,
  *		      enum skb_drop_reason reason)
  *
- * The way out of everything that the kernel drops, mostly without a socket. A SYN that
- * tcp_conn_request() drops takes another (tcp_rcv_state_process()).
+ * The kernel drops everything by this, mostly without a socket; except SYNs that
+ * tcp_conn_request() drops (tcp_rcv_state_process()).
  */
 static __always_inline void dropped(struct entry_regs *regs)
 {
@@ -439,13 +443,13 @@ ENTRY_CALLBACK(dropped);
 /* ---- listeners that start ---- */
 
 /**
- * traffic_start() - a listener has started
- * @sk: the listener, which has a record if there was one for it
+ * traffic_start() - count what the queues of a listener held when it started
+ * @sk: the listener, with a record if there was memory for one
  *
- * What came before the record is in its queues. So are requests from before it
- * listened the last time, which the kernel leaves there.
+ * Connections and requests may have come before the record was made. The kernel also
+ * leaves requests in the SYN queue from when the socket listened before.
  *
- * Context: a handler of a hook: preemption off.
+ * Context: a handler: preemption off.
  */
 void traffic_start(const struct sock *sk)
 {

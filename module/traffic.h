@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What connections do to listeners. */
+/* Hooks on the path of a connection. */
 #ifndef LISTENQ_TRAFFIC_H
 #define LISTENQ_TRAFFIC_H
 
@@ -11,7 +11,7 @@
  * enum traffic_hook - the hooks on the path of a connection
  *
  * In the order of traffic_hooks and, from CLOSING_HOOKS on, of closing_hooks;
- * TRAFFIC_HOOKS is how many there are.
+ * TRAFFIC_HOOKS is their number.
  */
 enum traffic_hook {
 	HOOK_SYN,
