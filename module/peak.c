@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The most that there was of something.
+ * Peaks: the highest value so far, and that of the last minute.
  *
- * Windows are numbered by jiffies. Where these have 32 bits the numbers jump when
- * they wrap, and what was before that is forgotten.
+ * Windows are numbered by jiffies. Where jiffies have 32 bits, the numbers jump when
+ * they wrap, which forgets the earlier windows.
  */
 #include <linux/kernel.h>
 
 #include "peak.h"
 
 /*
- * A window has ended: what was the most in it is kept, where what is more than
- * PEAK_WINDOWS old has been, and that there was nothing in those skipped. One CPU
- * does this for a window.
+ * Keep the highest value of a window that has ended, in place of one more than
+ * PEAK_WINDOWS old, and 0 for windows without a value. One CPU does this per window.
  */
 static void keep_older(struct peak *peak, u64 newest, u32 window)
 {
@@ -24,16 +23,16 @@ static void keep_older(struct peak *peak, u64 newest, u32 window)
 		WRITE_ONCE(peak->older[++ended % PEAK_WINDOWS], 0);
 }
 
-/* The number of the window that it is now. */
+/* The number of the current window. */
 static u32 window_now(void)
 {
 	return jiffies / PEAK_WINDOW;
 }
 
 /**
- * peak_raise_slowly() - peak_raise(), where there is something to write
+ * peak_raise_slowly() - the part of peak_raise() that writes
  * @peak: the peak
- * @value: so many
+ * @value: the value now
  *
  * Context: any.
  */
@@ -52,7 +51,7 @@ void peak_raise_slowly(struct peak *peak, u32 value)
 		highest = is;
 	}
 	for (;;) {
-		/* On another CPU, the next window has begun meanwhile. */
+		/* Another CPU has begun the next window already. */
 		if (newest >> 32 == (u32)(window + 1))
 			window++;
 		if (newest >> 32 == window && (u32)newest >= value)
@@ -66,11 +65,11 @@ void peak_raise_slowly(struct peak *peak, u32 value)
 		}
 		newest = is64;
 	}
-	/* Both are as high, and stay so until the window ends or a reset. */
+	/* Both are as high now, until the window ends or peak_reset(). */
 	WRITE_ONCE(peak->floor, value);
 	/*
-	 * With that of peak_reset(): one of the two sees what the other does. And
-	 * this CPU may have been elsewhere for a while.
+	 * Pairs with peak_reset(): one of the two sees what the other did. And this
+	 * CPU may have been held up beyond the end of the window.
 	 */
 	smp_mb();
 	if (READ_ONCE(peak->highest) < value || window_now() != window)
@@ -78,22 +77,22 @@ void peak_raise_slowly(struct peak *peak, u32 value)
 }
 
 /**
- * peak_reset() - begin anew to look for the highest; what was lately stays
+ * peak_reset() - reset the highest value; that of the last minute stays
  * @peak: the peak
- * @value: how many there are now
+ * @value: the value now
  *
  * Context: any.
  */
 void peak_reset(struct peak *peak, u32 value)
 {
 	WRITE_ONCE(peak->highest, value);
-	/* Who raises it writes the floor, and looks for the highest next. */
+	/* peak_raise_slowly() writes the floor, and then reads the highest value. */
 	smp_mb();
 	WRITE_ONCE(peak->floor, 0);
 }
 
 /**
- * peak_window_end() - when the window that it is ends
+ * peak_window_end() - when the current window ends
  *
  * Context: any.
  * Return: the time, in jiffies (32 bits).
@@ -106,12 +105,12 @@ u32 peak_window_end(void)
 }
 
 /**
- * peak_lately() - the most that there was in the last minute
+ * peak_lately() - the highest value of the last minute
  * @peak: the peak
  *
  * Context: any.
- * Return: the highest value that was reached in the last 60 s; none that was
- * last reached more than 75 s ago.
+ * Return: the highest value reached in the last 60 s; none that was last reached
+ * more than 75 s ago counts.
  */
 u32 peak_lately(const struct peak *peak)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The most that there was of something: since some moment, and lately. */
+/* Peaks: the highest value so far, and that of the last minute. */
 #ifndef LISTENQ_PEAK_H
 #define LISTENQ_PEAK_H
 
@@ -9,19 +9,20 @@
 #include <linux/types.h>
 
 /*
- * Lately: in this window of time and the four before it. So a value is forgotten
- * 60 to 75 s after it was last reached.
+ * The last minute is the current window and the PEAK_WINDOWS before it. So a value
+ * is forgotten 60 to 75 s after it was last reached.
  */
 #define PEAK_WINDOW	(15 * HZ)
 #define PEAK_WINDOWS	4
 
 /**
- * struct peak - the most that there was
- * @newest: in the latest window in which there was a value: the window's number
- *	in the upper half, the value in the lower one
- * @older: in windows before that, by the window's number modulo PEAK_WINDOWS
- * @highest: since the start, or since peak_reset()
- * @floor: a value that is not above this changes nothing in this window
+ * struct peak - the highest values
+ * @newest: in the latest window with a value: the window's number in the upper half,
+ *	its highest value in the lower half
+ * @older: highest values of earlier windows, by the window's number modulo
+ *	PEAK_WINDOWS
+ * @highest: highest value since the start, or since peak_reset()
+ * @floor: a value up to this changes nothing in the current window
  *
  * Any context raises it, without a lock.
  */
@@ -49,13 +50,13 @@ static __always_inline bool peak_window_has_ended(u32 end)
 }
 
 /**
- * peak_raise() - there are so many now
- * @peak: the peak, in whose latest window the time still is
- * @value: so many
+ * peak_raise() - raise a peak, if the value is higher
+ * @peak: the peak; peak_turn() has been called if its window has ended
+ * @value: the value now
  *
- * Inline: the connection path does this.
+ * Inline, for the connection path.
  *
- * Context: any. Writes only what is a new peak, or the first value of a window.
+ * Context: any. Writes only for a new peak or the first value of a window.
  */
 static __always_inline void peak_raise(struct peak *peak, u32 value)
 {
@@ -63,7 +64,7 @@ static __always_inline void peak_raise(struct peak *peak, u32 value)
 		peak_raise_slowly(peak, value);
 }
 
-/* A window has ended: the next value is the first one of another. */
+/* Begin a new window, in which the next value is the first. */
 static inline void peak_turn(struct peak *peak)
 {
 	WRITE_ONCE(peak->floor, 0);
