@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The file refused: who was turned away last.
+ * The file refused: the latest refusals.
  *
- * Documentation/proc-net-listenq.rst says what each column means.
+ * Documentation/proc-net-listenq.rst describes the columns.
  */
 #include <linux/capability.h>
 #include <linux/jiffies.h>
@@ -22,13 +22,13 @@
 #include "sweep.h"
 
 /**
- * struct refused_reader - somebody who has the file open
+ * struct refused_reader - state of an open file
  * @net: the namespace
  * @now: when @refusals were read, in jiffies
- * @complete: whether nobody is missing for want of a hook
- * @unkept: how many there was no room for
- * @count: how many of @refusals there are
- * @refusals: what the file holds, from when its beginning was read
+ * @complete: whether all hooks that refusals need have seen all
+ * @unkept: how many refusals there was no room for
+ * @count: number of @refusals
+ * @refusals: the refusals, copied when a read begins at the start of the file
  */
 struct refused_reader {
 	struct net *net;
@@ -60,7 +60,7 @@ static const char * const refused_reasons[] = {
 	[REFUSED_CLOSED]	= "closed",
 };
 
-/* The rows, and behind them what is to be said of all. */
+/* Position 0 is the header; after the rows, one more for remarks. */
 static void *refused_at(struct refused_reader *reader, loff_t pos)
 {
 	if (!pos)
@@ -144,7 +144,7 @@ static const struct seq_operations refused_ops = {
 	.show	= refused_show,
 };
 
-/* Who the clients are is for who administers the namespace. */
+/* Only an administrator of the namespace may see who its clients are. */
 static int refused_open(struct inode *inode, struct file *file)
 {
 	struct refused_reader *reader;

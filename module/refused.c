@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who was turned away: the line in the kernel log.
+ * Refusals: the line in the kernel log.
  *
- * The handler that finds an accept queue full takes no lock and prints
- * nothing: it fills a slot of its network namespace's, and a work item prints
- * from that. Namespaces share no slots, so that none can take another's; owner.c
- * limits the lines.
+ * A handler takes no lock and prints nothing: it fills one of its network
+ * namespace's reports, which a work item prints. Namespaces share no reports, so
+ * that none can use up another's; owner.c limits the lines.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -32,14 +31,14 @@
  * @pending: in pending_reports, once it is filled
  * @sk: the listener; NULL: free. It is compared, never followed.
  * @cookie: the listener's cookie
- * @net: its namespace, which waits for its reports before it goes
- * @unaccepted: it has ended with so many connections; 0: it is there, its accept
- *	queue was full, and its record tells how often
+ * @net: its namespace, whose cleanup prints its reports first
+ * @unaccepted: with how many connections the listener has ended; 0: its accept queue
+ *	was full, and its record has the number of overflows
  * @limit: the limit of its accept queue
  * @local: where it listens
- * @client: who was turned away last
- * @pid: who called listen(), where it has ended; 0 unknown
- * @comm: the name of that process
+ * @client: the client refused last
+ * @pid: with @unaccepted, the process that called listen(); 0: unknown
+ * @comm: with @unaccepted, the name of that process
  */
 struct report {
 	struct llist_node pending;
@@ -54,15 +53,14 @@ struct report {
 	char comm[TASK_COMM_LEN];
 };
 
-/* What a namespace has fits 1024 bytes. */
+/* Keeps struct refused_net below 1024 bytes. */
 #define REPORTS 7
 
 /**
- * struct refused_net - what a network namespace has
+ * struct refused_net - the reports of a network namespace
  * @open: whether handlers, which are RCU readers, may claim a report
- * @reports: a handler claims a free one and fills it; print_reports() prints
- *	it and frees it. With none free nothing is reported: the kernel log is
- *	not a place for more.
+ * @reports: a handler claims a free one and fills it; print_reports() prints and
+ *	frees it. If none is free, the event is not logged.
  */
 struct refused_net {
 	bool open;
@@ -80,12 +78,12 @@ static void print_work(struct work_struct *work);
 static DECLARE_WORK(report_work, print_work);
 static struct irq_work report_irq_work;
 
-/* Held by who prints: a namespace whose reports are printed is there. */
+/* Held while reports are printed: refused_net_exit() waits for it. */
 static DEFINE_MUTEX(print_lock);
 
 /* ---- in handlers ---- */
 
-/* A work item can't be queued from a probe handler, an irq_work can. */
+/* A handler can't queue a work item, but it can queue an irq_work. */
 static void print_soon(struct irq_work *work)
 {
 	schedule_work(&report_work);
@@ -118,9 +116,9 @@ static void report_push(struct report *report)
  * refused_report_now() - have an overflow printed
  * @net: the namespace
  * @listener: the record of the listener
- * @client: who was turned away
- * @then: when one was reported last, as listener.reported has it
- * @now: what it has from now on
+ * @client: the client that was refused
+ * @then: value of @listener->reported that the caller has tested
+ * @now: its new value
  *
  * Context: preemption off, an NMI too.
  */
@@ -132,7 +130,7 @@ void refused_report_now(const struct net *net, struct listener *listener,
 	if (!report)
 		return;
 	if (cmpxchg(&listener->reported, then, now) != then) {
-		/* Another CPU reports it; nothing was filled in. */
+		/* Another CPU reports it: free the report, which is still empty. */
 		WRITE_ONCE(report->sk, NULL);
 		return;
 	}
@@ -146,10 +144,10 @@ void refused_report_now(const struct net *net, struct listener *listener,
 }
 
 /**
- * refused_report_closed() - have it printed that a listener has ended with connections
+ * refused_report_closed() - have a listener printed that has ended with connections
  * @net: the namespace
- * @sk: the listener, which is not followed
- * @closed: what is known of it
+ * @sk: the listener's address, which is not followed
+ * @closed: what is known of the listener
  *
  * Context: preemption off, an NMI too.
  */
@@ -175,7 +173,7 @@ void refused_report_closed(const struct net *net, const struct sock *sk,
 
 /* ---- printing ---- */
 
-/* "comm[pid]", the name as in the file sockets; "-" where it is not known. */
+/* "comm[pid]", with the name as in the file sockets; "-" if it is not known. */
 static void describe_caller(const char *comm, pid_t pid, char *text,
 			    size_t size)
 {
@@ -191,7 +189,7 @@ static void describe_caller(const char *comm, pid_t pid, char *text,
 	scnprintf(text + length, size - length, "[%d]", pid);
 }
 
-/* ", last client ADDRESS:PORT"; nothing where it is not known. */
+/* ", last client ADDRESS:PORT"; nothing if it is not known. */
 static void describe_client(const struct endpoint *client, char *text,
 			    size_t size)
 {
@@ -209,7 +207,7 @@ static void report_print(const struct report *report, const char *comm,
 {
 	/* A name in octal, and "[pid]". */
 	char caller[4 * TASK_COMM_LEN + 16];
-	/* INET6_ADDRSTRLEN and what is around it. */
+	/* INET6_ADDRSTRLEN and the text around it. */
 	char client[80];
 	struct sockaddr_in6 local;
 
@@ -231,7 +229,7 @@ static u32 listener_overflows(const struct listener *listener)
 	       atomic_long_read(&counts[TRAFFIC_OVERFLOWS_ACK]);
 }
 
-/* The listener may be gone by now, or all has been told already. */
+/* The record may be gone, or an earlier line may cover these overflows. */
 static void print_overflows(const struct report *report)
 {
 	struct listener *listener;
@@ -263,7 +261,7 @@ static void print_closed(const struct report *report)
 			     report->unaccepted);
 }
 
-/* All that were pending when it was called are printed when it returns. */
+/* Prints at least the reports that were pending when it was called. */
 static void print_reports(void)
 {
 	struct report *report, *next;
@@ -276,7 +274,7 @@ static void print_reports(void)
 			print_closed(report);
 		else
 			print_overflows(report);
-		/* Whoever claims it next fills it behind all of this. */
+		/* The next handler to claim it fills it after all of this. */
 		smp_store_release(&report->sk, NULL);
 	}
 	mutex_unlock(&print_lock);
@@ -289,7 +287,7 @@ static void print_work(struct work_struct *work)
 
 /* ---- init and exit ---- */
 
-/* It can't fail: then there would be no grace period before the memory goes. */
+/* Must not fail: ops_init() would free the memory without a grace period. */
 static int refused_net_init(struct net *net)
 {
 	struct refused_net *refused = net_generic(net, refused_net_id);
@@ -299,9 +297,9 @@ static int refused_net_init(struct net *net)
 }
 
 /*
- * A listener of the kernel's own may outlive this by a moment. Between
- * pre_exit and exit is a grace period, and memory goes when all rooms' and
- * subsystems' exits have run (net/core/net_namespace.c).
+ * A kernel socket may outlive its namespace's cleanup by a moment. Between pre_exit
+ * and exit there is a grace period, and the memory is freed after all exits
+ * (net/core/net_namespace.c).
  */
 static void refused_net_pre_exit(struct net *net)
 {
@@ -310,7 +308,7 @@ static void refused_net_pre_exit(struct net *net)
 	WRITE_ONCE(refused->open, false);
 }
 
-/* No handler has a report of these any more, so what is left is pending. */
+/* No handler fills reports of these any more: what is left is pending. */
 static void refused_net_exit(struct list_head *nets)
 {
 	print_reports();
@@ -326,8 +324,8 @@ static struct pernet_operations refused_namespaces = {
 
 /**
  * refused_init() - make room for reports
- * @interval: for how many seconds a listener whose overflows were reported in
- *	the log is left out; 0: none is reported. May change at any time.
+ * @interval: for how many seconds an overflow of a listener silences later ones; 0:
+ *	no line at all. May change at any time.
  *
  * Context: process context, before the first hook is placed.
  * Return: 0 or -ENOMEM.
@@ -340,9 +338,9 @@ int refused_init(const unsigned int *interval)
 }
 
 /**
- * refused_exit() - free what refused_init() made
+ * refused_exit() - free what refused_init() has made
  *
- * Context: process context, when no hook can call in any more.
+ * Context: process context, after hook_exit().
  */
 void refused_exit(void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Who was turned away. */
+/* Refusals: the line in the kernel log. */
 #ifndef LISTENQ_REFUSED_H
 #define LISTENQ_REFUSED_H
 
@@ -9,16 +9,16 @@
 #include "endpoint.h"
 #include "record.h"
 
-/* For how many seconds a listener that was reported is left out; 0: all are. */
+/* Seconds in which a listener's overflow silences later ones; 0: no line at all. */
 extern const unsigned int *refused_interval;
 
 /**
  * struct refused_closed - a listener that has ended with connections
- * @unaccepted: how many, 1 or more
+ * @unaccepted: number of connections, at least 1
  * @limit: the limit of its accept queue
  * @local: where it listened
- * @client: the last one's
- * @call: who called listen()
+ * @client: the client of the last connection
+ * @call: its latest listen()
  */
 struct refused_closed {
 	unsigned int unaccepted;
@@ -36,12 +36,12 @@ void refused_report_closed(const struct net *net, const struct sock *sk,
 			   const struct refused_closed *closed);
 
 /**
- * refused_report() - have an overflow printed, unless it is too soon
+ * refused_report() - have an overflow printed, unless the last line was too recent
  * @net: the namespace
  * @listener: the record of the listener
- * @client: who was turned away
+ * @client: the client that was refused
  *
- * Inline: under a flood it is asked for each SYN.
+ * Inline, since in a flood it is called for each SYN.
  *
  * Context: preemption off, an NMI too.
  */
