@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Whose a network namespace is, and what its owner may have of what is scarce:
- * lines in the kernel log, and rings.
+ * Owners of network namespaces, and their shares of limited resources: lines in the
+ * kernel log, and rings.
  *
- * Each owner has a limit, however many network namespaces that owner makes, and
- * owners share none: nobody with a namespace can fill the log, and nobody's
- * noise costs another owner a line. The initial network namespace has one limit for
- * all that listen there.
+ * Each owner has its own limit, however many network namespaces it makes. So no
+ * owner of a namespace can fill the log, or cost another owner a line. The initial
+ * network namespace has one limit for all its listeners.
  */
 #include <linux/jiffies.h>
 #include <linux/list.h>
@@ -22,10 +21,10 @@
 
 /**
  * struct budget - a token bucket of lines
- * @full: when all of LINES_AT_ONCE are available again, in jiffies (64 bits)
+ * @full: when all LINES_AT_ONCE lines are available again, in jiffies (64 bits)
  *
- * Each line puts @full off by LINE_INTERVAL. So there are LINES_AT_ONCE, and
- * one more each LINE_INTERVAL: at most 970 in any day.
+ * Each line moves @full later by LINE_INTERVAL. So there are LINES_AT_ONCE lines,
+ * and one more each LINE_INTERVAL: at most 970 a day.
  */
 struct budget {
 	u64 full;
@@ -34,19 +33,20 @@ struct budget {
 #define LINES_AT_ONCE	10
 #define LINE_INTERVAL	(90 * HZ)
 
-/* That is 8 MiB: each takes a power of 2. */
+/* Rings of one owner: 8 MiB, since a ring takes 128 KiB. */
 #define RINGS		64
 
 /**
- * struct account - what an owner of any number of network namespaces has
+ * struct account - what the owner of some network namespaces has used
  * @node: in accounts
- * @user: the user who made the user namespaces, or INVALID_UID
- * @user_ns: user_namespace_id() of one that root has made; 0 for a user
+ * @user: the user who made the user namespaces; INVALID_UID for root
+ * @user_ns: user_namespace_id() of a user namespace made by root; 0 for a user
  * @budget: the lines that are left
- * @rings: how many rings the owner's namespaces have
+ * @rings: number of rings that the owner's namespaces have
  *
- * An account goes when its budget is full again and there is no ring: there are as
- * many as owners had a line in the last 15 minutes, or have a ring. It pins nothing.
+ * An account is freed once its budget is full and it has no ring. So there is one
+ * for each owner that had a line in the last 15 minutes or has a ring. It pins
+ * nothing.
  */
 struct account {
 	struct list_head node;
@@ -57,8 +57,8 @@ struct account {
 };
 
 /**
- * struct owner_net - what a network namespace has
- * @budget: for lines about this namespace, where it has its own
+ * struct owner_net - data of a network namespace
+ * @budget: lines about this namespace, if only the host's root can have made it
  */
 struct owner_net {
 	struct budget budget;
@@ -70,7 +70,7 @@ static unsigned int owner_net_id;
 static DEFINE_MUTEX(accounts_lock);
 static LIST_HEAD(accounts);
 
-/* Of the initial network namespace, where users can't be told apart. */
+/* For the initial network namespace, where listeners' users are not told apart. */
 static DEFINE_RATELIMIT_STATE(initial_limit, 5 * HZ, 10);
 
 static bool budget_is_full(const struct budget *budget)
@@ -89,7 +89,7 @@ static bool budget_take(struct budget *budget)
 	return true;
 }
 
-/* NULL where there is no memory: then there is nothing to be had either. */
+/* Find or make an account, and free those not needed; NULL if there is no memory. */
 static struct account *account_find(kuid_t user, u64 user_ns)
 {
 	struct account *account, *next;
@@ -113,11 +113,11 @@ static struct account *account_find(kuid_t user, u64 user_ns)
 }
 
 /*
- * The account of a network namespace that is not the host's. It leads upwards to a
- * user namespace just below the initial one. The user who made that one can make any
- * number, one after the other, too: the account is the user's. Root makes them for
- * others, as container runtimes do, and those can make none at that level: the account
- * is the user namespace's.
+ * Find the account of a network namespace that is not the host's. Go up from its
+ * user namespace to the one just below the initial one. A user who made that one can
+ * make any number of them, so the account is the user's. Root makes them for others,
+ * as container runtimes do, who can't make any at that level: there the account is
+ * the namespace's.
  */
 static struct account *account_of(const struct net *net)
 {
@@ -142,11 +142,11 @@ static struct budget *budget_of(const struct net *net)
 }
 
 /**
- * owner_take_line() - whether there may be another line in the kernel log
- * @net: the network namespace that it is about
+ * owner_take_line() - take a line of the kernel log from the owner's budget
+ * @net: the network namespace that the line is about
  *
  * Context: process context.
- * Return: whether there may; it is counted as printed.
+ * Return: whether the line may be printed; if so, it counts as printed.
  */
 bool owner_take_line(const struct net *net)
 {
@@ -163,11 +163,11 @@ bool owner_take_line(const struct net *net)
 }
 
 /**
- * owner_take_ring() - whether a namespace may have a ring
- * @net: a network namespace that has none
+ * owner_take_ring() - take a ring from the owner's share
+ * @net: a network namespace without a ring
  *
  * Context: process context.
- * Return: whether it may; then owner_give_ring() takes it back.
+ * Return: whether it may have one; if so, owner_give_ring() gives it back.
  */
 bool owner_take_ring(const struct net *net)
 {
@@ -186,8 +186,8 @@ bool owner_take_ring(const struct net *net)
 }
 
 /**
- * owner_give_ring() - a namespace has no ring any more
- * @net: the network namespace
+ * owner_give_ring() - give a ring back
+ * @net: the network namespace that had it
  *
  * Context: process context.
  */
@@ -196,7 +196,7 @@ void owner_give_ring(const struct net *net)
 	if (owner_is_host(net))
 		return;
 	mutex_lock(&accounts_lock);
-	/* It is there: it has a ring. */
+	/* Never NULL: an account with a ring is not freed. */
 	account_of(net)->rings--;
 	mutex_unlock(&accounts_lock);
 }
@@ -207,22 +207,22 @@ static struct pernet_operations owner_namespaces = {
 };
 
 /**
- * owner_init() - nobody has had anything yet
+ * owner_init() - make room for budgets
  *
  * Context: process context.
  * Return: 0 or -ENOMEM.
  */
 int owner_init(void)
 {
-	/* No line of its own for each that it suppresses. */
+	/* Don't log how many lines were suppressed. */
 	ratelimit_set_flags(&initial_limit, RATELIMIT_MSG_ON_RELEASE);
 	return register_pernet_subsys(&owner_namespaces);
 }
 
 /**
- * owner_exit() - forget what owners have had
+ * owner_exit() - free all accounts
  *
- * Context: process context, when nobody can call in any more.
+ * Context: process context, after all that prints lines or takes rings is gone.
  */
 void owner_exit(void)
 {

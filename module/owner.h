@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Whose a network namespace is, and what its owner may have of what is scarce. */
+/* Owners of network namespaces, and their shares of limited resources. */
 #ifndef LISTENQ_OWNER_H
 #define LISTENQ_OWNER_H
 
@@ -8,7 +8,7 @@
 #include <net/net_namespace.h>
 
 /**
- * owner_is_host() - whether only the host's root can have made a namespace
+ * owner_is_host() - whether only the host's root can have made a network namespace
  * @net: a network namespace
  *
  * Context: any.

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The last who were turned away, of each network namespace.
+ * Rings: the latest refusals of each network namespace.
  *
- * A handler that writes one takes a number, the one cache line that all of them share,
- * and overwrites what had the number RING_SIZE before. It takes no lock, and readers
- * take none that it takes: they find out whether what they have copied was whole.
+ * A handler takes the next number, the only cache line that all CPUs share, and
+ * overwrites the refusal numbered RING_SIZE lower. Neither handlers nor readers take
+ * a lock: a reader finds out afterwards whether its copy is consistent.
  *
- * A namespace has no ring until somebody is turned away there. Handlers allocate
- * nothing, so a spare one is ready, which a work item replaces. Namespaces that users
- * can make have a spare of their own, and no owner has more than some rings.
+ * A namespace gets its ring with its first refusal. Handlers can't allocate, so they
+ * take a spare one, which a work item replaces. Namespaces that users can make have
+ * a spare of their own, and owner.c limits the rings of each owner.
  */
 #include <linux/atomic.h>
 #include <linux/cache.h>
@@ -29,11 +29,11 @@
 #include "ring.h"
 
 /**
- * struct ring - the last who were turned away
- * @number: of the latest refusal
- * @unused: among the leftovers, where another CPU was faster
- * @rcu: for its end
- * @refusals: by their numbers, modulo RING_SIZE
+ * struct ring - the latest refusals of a network namespace
+ * @number: number of the latest refusal
+ * @unused: in leftovers, if another CPU was faster
+ * @rcu: frees the ring
+ * @refusals: the refusals, by number modulo RING_SIZE
  */
 struct ring {
 	atomic_long_t number;
@@ -43,12 +43,12 @@ struct ring {
 };
 
 /**
- * struct ring_net - what a network namespace has
- * @ring: its ring, which RCU readers may write to; NULL: none
- * @open: whether handlers, which are RCU readers, may write there
- * @denied: when its owner had no ring left for it, in jiffies; 0: never
+ * struct ring_net - data of a network namespace
+ * @ring: its ring, to which RCU readers may write; NULL: none
+ * @open: whether handlers, which are RCU readers, may write
+ * @denied: when the owner's share of rings was used up, in jiffies; 0: never
  * @unkept: how many refusals there was no room for
- * @claimed: among those whose owners have to be asked
+ * @claimed: in claims, until the owner's share is checked
  * @net: the namespace
  */
 struct ring_net {
@@ -62,14 +62,14 @@ struct ring_net {
 
 static unsigned int ring_net_id;
 
-/* For so long an owner that has no ring left is not asked again. */
+/* How long to wait after that before asking again. */
 #define DENIED_FOR	(60 * HZ)
 
-/* Ready to be claimed by a namespace that users can make, and by one of the host's. */
+/* Spare rings: [0] for namespaces that users can make, [1] for the host's. */
 static struct ring *spares[2];
-/* Claimed by two at once. */
+/* Spare rings that two CPUs took for one namespace. */
 static LLIST_HEAD(leftovers);
-/* Namespaces that have claimed one. */
+/* Namespaces that have taken a spare ring. */
 static LLIST_HEAD(claims);
 
 static void supply_work(struct work_struct *work);
@@ -78,12 +78,12 @@ static void supply_soon(struct irq_work *work);
 static DECLARE_WORK(supply, supply_work);
 static DEFINE_IRQ_WORK(supply_irq_work, supply_soon);
 
-/* Held by who empties leftovers and claims and fills spares. */
+/* Held while leftovers and claims are emptied and spares filled. */
 static DEFINE_MUTEX(supply_lock);
 
 /* ---- in handlers ---- */
 
-/* A work item can't be queued from a probe handler, an irq_work can. */
+/* A handler can't queue a work item, but it can queue an irq_work. */
 static void supply_soon(struct irq_work *work)
 {
 	queue_work(record_workqueue, &supply);
@@ -106,18 +106,18 @@ static noinline struct ring *ring_claim(const struct net *net,
 		mine->net = net;
 		llist_add(&mine->claimed, &claims);
 	}
-	/* Behind what it has to do. */
+	/* After the lists above are filled. */
 	irq_work_queue(&supply_irq_work);
 	return other ?: ring;
 }
 
 /**
- * ring_begin() - somebody was turned away
+ * ring_begin() - begin to write a refusal
  * @net: the network namespace
  *
  * Context: preemption off, an NMI too.
- * Return: where to write all of it but the state, before ring_end(); NULL where it
- * can't be kept.
+ * Return: where to write all fields but @state, before ring_end(); NULL if it can't
+ * be kept.
  */
 struct refusal *ring_begin(const struct net *net)
 {
@@ -134,7 +134,7 @@ struct refusal *ring_begin(const struct net *net)
 	number = atomic_long_inc_return(&ring->number);
 	refusal = &ring->refusals[number % RING_SIZE];
 	state = READ_ONCE(refusal->state);
-	/* One of us is late by a whole round: the newer one stays. */
+	/* One writer is late by a whole round: the newer refusal stays. */
 	if (state & 1 || (long)(state - 2 * number) > 0 ||
 	    cmpxchg(&refusal->state, state, 2 * number + 1) != state)
 		goto unkept;
@@ -147,7 +147,7 @@ unkept:
 }
 
 /**
- * ring_missed() - some were turned away, and it is not known who
+ * ring_missed() - count refusals of unknown clients
  * @net: the network namespace
  * @count: how many
  *
@@ -157,14 +157,14 @@ void ring_missed(const struct net *net, unsigned int count)
 {
 	struct ring_net *mine = net_generic_atomic(net, ring_net_id);
 
-	/* A listener of the kernel's own may outlive what is kept of its namespace. */
+	/* A kernel socket may outlive the data of its namespace. */
 	if (count && mine && check_net(net))
 		atomic_long_add(count, &mine->unkept);
 }
 
 /* ---- readers ---- */
 
-/* Whether there is one, and it could be copied as a whole. */
+/* Copy a refusal; false if there is none, or it is being written. */
 static bool refusal_copy(const struct refusal *refusal, struct refusal *copy)
 {
 	unsigned long state;
@@ -174,9 +174,9 @@ static bool refusal_copy(const struct refusal *refusal, struct refusal *copy)
 		state = smp_load_acquire(&refusal->state);
 		if (!state || state & 1)
 			return false;
-		/* It may be overwritten meanwhile: */
+		/* A handler may overwrite it meanwhile: */
 		*copy = data_race(*refusal);
-		/* ... then the state is another one. */
+		/* ... then the state differs. */
 		smp_rmb();
 	} while (READ_ONCE(refusal->state) != state);
 	return true;
@@ -192,11 +192,11 @@ static int refusal_order(const void *one, const void *other)
 }
 
 /**
- * ring_read() - who was turned away last
+ * ring_read() - copy the latest refusals
  * @net: the network namespace
- * @refusals: where to write them, oldest first: RING_SIZE at most
+ * @refusals: where to write them, oldest first; room for RING_SIZE
  *
- * One whose writer is not done is missing.
+ * Skips refusals that are being written.
  *
  * Context: process context.
  * Return: how many there are.
@@ -217,7 +217,7 @@ unsigned int ring_read(struct net *net, struct refusal *refusals)
 }
 
 /**
- * ring_unkept() - how many refusals a namespace had no room for
+ * ring_unkept() - how many refusals of a namespace there was no room for
  * @net: the network namespace
  *
  * Context: process context.
@@ -231,7 +231,7 @@ unsigned long ring_unkept(struct net *net)
 
 /* ---- supply ---- */
 
-/* Whoever has claimed a ring that is not to be had gives it back. */
+/* Charge rings to their owners, and take back those beyond an owner's share. */
 static void settle_claims(void)
 {
 	struct llist_node *claimed = llist_del_all(&claims);
@@ -243,7 +243,7 @@ static void settle_claims(void)
 			continue;
 		WRITE_ONCE(mine->denied, jiffies ?: 1);
 		ring = xchg(&mine->ring, NULL);
-		/* Who comes at this moment is missing there. */
+		/* Refusals that are being written at this moment are not counted. */
 		atomic_long_add(atomic_long_read(&ring->number), &mine->unkept);
 		kvfree_rcu(ring, rcu);
 	}
@@ -264,7 +264,7 @@ static void fill_spares(void)
 
 	for (i = 0; i < ARRAY_SIZE(spares); i++)
 		if (!READ_ONCE(spares[i]))
-			/* Whoever takes it finds it empty. */
+			/* A handler that takes it sees it zeroed. */
 			smp_store_release(&spares[i],
 					  kvzalloc(sizeof(struct ring),
 						   GFP_KERNEL | __GFP_NOWARN));
@@ -297,7 +297,7 @@ static void ring_net_pre_exit(struct net *net)
 	WRITE_ONCE(mine->open, false);
 }
 
-/* No handler writes to these any more. */
+/* No handler writes to these rings any more. */
 static void ring_net_exit(struct list_head *nets)
 {
 	struct ring_net *mine;
@@ -324,7 +324,7 @@ static struct pernet_operations ring_namespaces = {
 };
 
 /**
- * ring_init() - make room for who is turned away
+ * ring_init() - make the spare rings
  *
  * Context: process context, before the first hook is placed.
  * Return: 0 or -ENOMEM.
@@ -344,9 +344,9 @@ int ring_init(void)
 }
 
 /**
- * ring_exit() - free what ring_init() made, and all rings
+ * ring_exit() - free all rings
  *
- * Context: process context, when no hook and no file can call in any more.
+ * Context: process context, after all hooks and files are gone.
  */
 void ring_exit(void)
 {

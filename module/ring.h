@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The last who were turned away, of each network namespace. */
+/* Rings: the latest refusals of each network namespace. */
 #ifndef LISTENQ_RING_H
 #define LISTENQ_RING_H
 
@@ -10,12 +10,13 @@
 #include "endpoint.h"
 
 /**
- * enum refusal_reason - why somebody was turned away
+ * enum refusal_reason - why the kernel refused a SYN, an ACK or a connection
  * @REFUSED_ACCEPTQ_SYN: the accept queue was full when the SYN came
- * @REFUSED_ACCEPTQ_ACK: ... when the final ACK came
+ * @REFUSED_ACCEPTQ_ACK: the accept queue was full when the final ACK came
  * @REFUSED_SYNQ: the SYN queue was full, and cookies are off
- * @REFUSED_RESERVED: what is left of it is for peers that are proven to be alive
- * @REFUSED_CLOSED: the listener has ended with the connection in its accept queue
+ * @REFUSED_RESERVED: the last quarter of the SYN queue is for peers known to be
+ *	alive
+ * @REFUSED_CLOSED: the listener ended with the connection in its accept queue
  */
 enum refusal_reason {
 	REFUSED_ACCEPTQ_SYN,
@@ -26,9 +27,9 @@ enum refusal_reason {
 };
 
 /**
- * struct arrival - who came, and what there was
- * @client: who; family 0 where it was not seen, nor the rest
- * @limit: the listener's limit then
+ * struct arrival - a client, and the listener's queues when it came
+ * @client: the client; family 0: it was not seen, and the rest is not known
+ * @limit: the listener's limit
  * @acceptq: connections in its accept queue
  * @synq: requests in its SYN queue
  */
@@ -40,14 +41,14 @@ struct arrival {
 };
 
 /**
- * struct refusal - somebody was turned away
- * @state: its number times 2, and 1 more while it is being written; 0: it is none
+ * struct refusal - one SYN, ACK or connection that was refused
+ * @state: its number times 2, plus 1 while it is being written; 0: unused
  * @when: the time, in jiffies
  * @cookie: the listener's cookie
- * @local: where that listens; family 0 where it is not known
+ * @local: where the listener listens; family 0: not known
  * @why: the reason
- * @arrival: who, and what there was
- * @comm: the name of the process that called listen(); empty where it is not known
+ * @arrival: the client, and the queues when it came
+ * @comm: the name of the process that called listen(); empty: not known
  */
 struct refusal {
 	unsigned long state;
@@ -59,7 +60,7 @@ struct refusal {
 	char comm[TASK_COMM_LEN];
 };
 
-/* How many of them a namespace keeps; a power of 2. */
+/* How many refusals a namespace keeps; a power of 2. */
 #define RING_SIZE 1024
 
 struct refusal *ring_begin(const struct net *net);
@@ -70,7 +71,7 @@ int ring_init(void);
 void ring_exit(void);
 
 /**
- * refusal_number() - by which number a refusal is known
+ * refusal_number() - get the number of a refusal
  * @refusal: from ring_read()
  *
  * Context: any.
@@ -81,14 +82,14 @@ static inline unsigned long refusal_number(const struct refusal *refusal)
 }
 
 /**
- * ring_end() - a refusal is written
+ * ring_end() - finish writing a refusal
  * @refusal: from ring_begin()
  *
- * Context: preemption off since then, an NMI too.
+ * Context: preemption off since ring_begin(), an NMI too.
  */
 static inline void ring_end(struct refusal *refusal)
 {
-	/* Who sees this finds the rest: pairs with refusal_copy(). */
+	/* Pairs with refusal_copy(), which sees the rest if it sees this. */
 	smp_store_release(&refusal->state, refusal->state & ~1UL);
 }
 
