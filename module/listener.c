@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A listener that a walk has met (walk.c): what the kernel's socket says of it,
- * and what its record remembers beside that (record.c).
+ * A listener that a walk has met (walk.c): reads the kernel's socket and the record
+ * (record.c).
  *
- * The caller is still the RCU reader that the walk was in, and nobody keeps the
- * listener from stopping meanwhile.
+ * The caller is still the RCU reader that the walk was in. The listener may stop at
+ * any moment.
  *
  * Locks, innermost last: a bucket of the kernel's listening hash (spinlock_t,
- * process context only), held for a pass alone; an accept queue's rskq_lock
- * (sleeps on PREEMPT_RT, bottom halves off), alone; a bucket of records (raw,
- * interrupts off); the pool's (raw, interrupts off). The first three are never
- * held together.
+ * process context only), during a pass; an accept queue's rskq_lock (sleeps on
+ * PREEMPT_RT, bottom halves off); a bucket of records (raw, interrupts off); the
+ * pool's (raw, interrupts off). No two of the first three are ever held together.
  */
 #include <linux/atomic.h>
 #include <linux/err.h>
@@ -32,12 +31,12 @@
 
 static atomic_long_t unrecorded;
 
-/* Whether those that were there before the hooks have been met: then they are. */
+/* Set once the listeners from before the hooks have been met, and have records. */
 static bool settled;
-/* How many of these were left alone: others are met without a record for them. */
+/* How many of those were left alone: as many met later prove nothing. */
 static atomic_long_t left_alone;
 
-/* Whether a system call has the socket, as far as that can be told. */
+/* Whether a system call owns the socket, as far as can be told without its lock. */
 static bool is_owned(const struct sock *sk)
 {
 	/* A stale answer is either "owned" or as good as the right one. */
@@ -45,8 +44,8 @@ static bool is_owned(const struct sock *sk)
 }
 
 /**
- * listener_count_unrecorded() - a walk has met a listener without a record
- * @proof: what that shows, where the hooks were there before the listener
+ * listener_count_unrecorded() - count a listener that a walk met without a record
+ * @proof: what that shows, if the hooks are older than the listener
  *
  * Context: any.
  */
@@ -58,7 +57,7 @@ void listener_count_unrecorded(enum record_proof proof)
 }
 
 /**
- * listener_count_left_alone() - a walk has met one whose record is on the way, perhaps
+ * listener_count_left_alone() - count one whose record may be about to be made
  *
  * Context: any.
  */
@@ -68,7 +67,7 @@ void listener_count_left_alone(void)
 		atomic_long_inc(&left_alone);
 }
 
-/* A record for a listener whose listen() was not seen. */
+/* Make the record of a listener whose listen() was not seen. */
 static noinline struct listener *record_found(struct record_bucket *bucket,
 					      struct sock *sk, u64 cookie,
 					      bool *dry)
@@ -88,19 +87,19 @@ static noinline struct listener *record_found(struct record_bucket *bucket,
 }
 
 /*
- * A walk has met a listener: find its record, or annotate it where its listen()
- * was not seen. The caller holds @bucket's lock.
+ * Find the record of a listener that a walk has met, or make one if its listen() was
+ * not seen. The caller holds @bucket's lock.
  *
- * Whoever is inside listen() owns the socket from before it enters the hash
- * until after its record is made, under @bucket's lock. So a socket without a
- * record that is owned is left alone: its record may be on the way. So is one
- * that has left the hash: its record went behind that. The order of the three
- * questions matters: lock_sock() comes before the hash, and that before the
- * record.
+ * A socket inside listen() is owned from before it enters the hash until after its
+ * record is made under @bucket's lock. So a socket without a record is left alone if
+ * it is owned, since its record may be about to be made; and if it has left the
+ * hash, since its record was retired after that. The order of the three tests
+ * matters: lock_sock() comes before the hash, and the hash before the record.
  *
- * No limit is changed without a record, which remembers what to put back.
+ * Without a record no limit is changed, since nothing would remember what to
+ * restore.
  *
- * Returns NULL where there is none; @dry says whether the pool was to blame.
+ * Returns NULL without a record; @dry tells whether an empty pool is the reason.
  */
 static struct listener *record_meet(struct record_bucket *bucket,
 				    struct sock *sk, u64 cookie, bool *dry)
@@ -108,7 +107,7 @@ static struct listener *record_meet(struct record_bucket *bucket,
 	struct listener *listener = record_find(bucket, sk, cookie);
 
 	if (unlikely(!listener)) {
-		/* No record first, ... */
+		/* The record is looked up first, ... */
 		smp_rmb();
 		if (!listener_is_there(sk))
 			return NULL;
@@ -143,7 +142,7 @@ static s64 acceptq_oldest_ms(struct sock *sk)
 	return ms;
 }
 
-/* What is counted, copied word by word: handlers go on counting. */
+/* Copy the counters one by one, while handlers go on counting. */
 static void counts_read(const struct listener *listener,
 			unsigned long counts[TRAFFIC_COUNTS])
 {
@@ -151,7 +150,7 @@ static void counts_read(const struct listener *listener,
 	unsigned long syns = 0;
 	unsigned int i;
 
-	/* Readers of many listeners notice. */
+	/* Unrolled: a reader of many listeners notices. */
 	unroll_loop(TRAFFIC_RECORDED)
 	for (i = 0; i < TRAFFIC_RECORDED; i++)
 		counts[i] = atomic_long_read(&traffic->counts[i]);
@@ -164,7 +163,7 @@ static void counts_read(const struct listener *listener,
 	counts[TRAFFIC_ACCEPTS] += books_sum(&traffic->waits);
 }
 
-/* No peak is below what somebody was shown. The record's bucket is locked. */
+/* Raises the peaks to the lengths shown. The record's bucket is locked. */
 static void traffic_read(struct listener *listener, const struct sock *sk,
 			 struct listener_view *view)
 {
@@ -177,7 +176,7 @@ static void traffic_read(struct listener *listener, const struct sock *sk,
 		books_derive(books_with(listener, sk), sk);
 	counts_read(listener, view->counts);
 
-	/* Set again at this very moment, perhaps. */
+	/* A handler may set it to a later time at this moment. */
 	age = max_t(long, jiffies - overflowed, 0);
 	view->overflowed_ms = overflowed ? (s64)jiffies64_to_msecs(age) : -1;
 
@@ -191,7 +190,7 @@ static void traffic_read(struct listener *listener, const struct sock *sk,
 }
 
 /**
- * listener_read() - what there is to know of a listener now
+ * listener_read() - read what is known of a listener
  * @sk: the listener, taken in by a walk
  * @view: where to write it
  *
@@ -209,7 +208,7 @@ void listener_read(struct sock *sk, struct listener_view *view)
 
 	raw_spin_lock_irqsave(&bucket->lock, flags);
 	listener = record_meet(bucket, sk, cookie, &dry);
-	/* With a record, each of its fields is written below. */
+	/* With a record, all fields but @place are written below. */
 	if (!listener) {
 		memset(view, 0, sizeof(*view));
 		listener_endpoint(sk, &view->place);
@@ -224,7 +223,7 @@ void listener_read(struct sock *sk, struct listener_view *view)
 		view->call = listener->call;
 		view->rule = listener->decision.rule;
 	} else {
-		/* A limit that is not known is what the kernel just stored. */
+		/* Not the decided limit: a listen() has just stored it. */
 		listen_call_forget(&view->call, view->limit);
 		view->rule = (struct selector) { };
 	}
@@ -237,9 +236,9 @@ void listener_read(struct sock *sk, struct listener_view *view)
 }
 
 /**
- * listener_read_books() - read what is counted again, and what follows from it
+ * listener_read_books() - read the counters again, with derived ones up to date
  * @sk: the listener, taken in by a walk
- * @view: what listener_read() has written, with a record
+ * @view: written by listener_read(), with a record
  *
  * Context: process context, the RCU reader that the walk was in.
  */
@@ -256,7 +255,7 @@ void listener_read_books(struct sock *sk, struct listener_view *view)
 }
 
 /**
- * listener_derive() - bring up to date what follows from what is counted
+ * listener_derive() - bring a listener's derived figures up to date
  * @sk: the listener, taken in by a walk
  *
  * Context: process context, the RCU reader that the walk was in.
@@ -273,7 +272,7 @@ void listener_derive(struct sock *sk)
 }
 
 /**
- * listener_reset_peaks() - look anew for the most in each queue
+ * listener_reset_peaks() - reset both peaks of a listener to the queues' lengths
  * @sk: the listener, taken in by a walk
  *
  * Context: process context, the RCU reader that the walk was in.
@@ -289,15 +288,14 @@ void listener_reset_peaks(struct sock *sk)
 }
 
 /**
- * listener_is_same() - whether what was read of a listener is true
+ * listener_is_same() - whether what was read of a listener belongs together
  * @sk: the listener, taken in by a walk
- * @view: what listener_read() has written; other fields of @sk were read behind
- *	that
+ * @view: written by listener_read(); the caller has read other fields of @sk since
  *
- * All of it is where the listener listens, and has listened since. What rows
- * show is taken from a socket when it has left the listening hash; one that is
- * there again, elsewhere perhaps, has lost its record in between. Without a
- * record, the place tells, as far as it can.
+ * True if the socket has listened in one place all the time. The kernel changes what
+ * rows show of a socket only once it has left the listening hash. A socket that is
+ * back in the hash, perhaps elsewhere, has had its record retired in between;
+ * without a record, compare the place.
  *
  * Context: process context, the RCU reader that the walk was in.
  */
@@ -305,13 +303,13 @@ bool listener_is_same(const struct sock *sk, const struct listener_view *view)
 {
 	struct endpoint place;
 
-	/* Whoever takes something from a socket has unhashed it before. */
+	/* The socket leaves the hash before the kernel changes it. */
 	smp_rmb();
 	if (!listener_is_there(sk))
 		return false;
 	/*
-	 * Whoever hashes it again has retired its record before, unless the
-	 * probe at its stop was missed.
+	 * A socket that is back in the hash has had its record retired before that,
+	 * unless the hook missed the stop.
 	 */
 	smp_rmb();
 	if (likely(view->record))
@@ -321,9 +319,10 @@ bool listener_is_same(const struct sock *sk, const struct listener_view *view)
 }
 
 /*
- * What shows that connections have come to a listener that was seen to start, and
- * were accepted. Members of a group may have been passed them by others. A peak is
- * 1 high if a listener was just ending when a request became a connection.
+ * Note what shows that connections came to a listener that was seen to start, and
+ * were accepted. The first does not hold in a group, whose members may pass
+ * connections on. A peak may be 1 too high if the listener ended while a request
+ * became a connection.
  */
 static void prove(const struct listener *listener, const struct sock *sk)
 {
@@ -337,12 +336,11 @@ static void prove(const struct listener *listener, const struct sock *sk)
 }
 
 /**
- * listener_meet() - make the record and the limit of a listener right
+ * listener_meet() - make a listener's record if it has none, and decide on its limit
  * @sk: the listener, taken in by a walk
  *
  * Context: process context, the RCU reader that the walk was in.
- * Return: false if it has to be met again, since there is no memory for its
- * record.
+ * Return: false if there was no memory for a record: the walk must meet it again.
  */
 bool listener_meet(struct sock *sk)
 {
@@ -354,7 +352,7 @@ bool listener_meet(struct sock *sk)
 	raw_spin_lock_irqsave(&bucket->lock, flags);
 	listener = record_meet(bucket, sk, socket_cookie(sk), &dry);
 	if (listener) {
-		/* Now and then: before its end is taken for one to come. */
+		/* In time: once 32 bits wrap, an old end would seem to lie ahead. */
 		books_look(listener, sk, READ_ONCE(sk->sk_ack_backlog));
 		if (listener->started)
 			prove(listener, sk);
@@ -366,7 +364,7 @@ bool listener_meet(struct sock *sk)
 /**
  * listener_unrecorded() - how many listeners walks have met without a record
  *
- * Those that listened before the load do not count.
+ * Without those that listened before the module was loaded.
  *
  * Context: any.
  */
@@ -376,7 +374,7 @@ unsigned long listener_unrecorded(void)
 }
 
 /**
- * listener_unrecorded_forget() - those met so far have not been missed
+ * listener_unrecorded_forget() - note that those met so far are older than the hooks
  *
  * Context: any.
  */
@@ -387,7 +385,7 @@ void listener_unrecorded_forget(void)
 }
 
 /**
- * listener_settled() - whether those that were there before the hooks were met
+ * listener_settled() - whether the listeners from before the hooks have been met
  *
  * Context: any.
  */

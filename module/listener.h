@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What there is to know of a listener. */
+/* What a walk reads of a TCP listener. */
 #ifndef LISTENQ_LISTENER_H
 #define LISTENQ_LISTENER_H
 
@@ -14,22 +14,24 @@
  * @cookie: the socket's cookie
  * @limit: the limit in force
  * @acceptq: connections that wait for accept()
- * @oldest_ms: since when the first of them waits, in ms; -1: none waits
+ * @oldest_ms: for how long the first of them has waited, in ms; -1: unknown, or none
+ *	waits
  * @synq: requests in the SYN queue
- * @synq_young: those whose SYN-ACK was sent once
+ * @synq_young: requests whose SYN-ACK was sent once
  * @drops: the kernel's count of drops for this socket
- * @call: the latest listen(). Where somebody else has changed the limit since,
- *	@call.granted is that limit, and the rest is not known.
+ * @call: the latest listen(). If the limit was changed behind the module's back,
+ * @call.granted is that limit and the rest is unknown.
  * @rule: the rule that acts on the listener
- * @record: what is noted of it; NULL: nothing, and the rest is not known
- * @since_ms: for how long the rest has been counted
- * @counts: by &enum traffic_count; those that follow from others may be late
+ * @record: its record; NULL: it has none, and the fields from @since_ms to
+ *	@synq_lately are unknown
+ * @since_ms: for how long traffic has been counted
+ * @counts: by &enum traffic_count; derived counts may lag behind
  * @overflowed_ms: how long ago the latest overflow was; -1: there was none
  * @acceptq_peak: the most connections in the accept queue
  * @acceptq_lately: the most in the last minute
  * @synq_peak: the most requests in the SYN queue
  * @synq_lately: the most in the last minute
- * @place: where it listens; without a record only
+ * @place: where it listens; set only without a record
  */
 struct listener_view {
 	u64 cookie;

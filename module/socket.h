@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What any room may ask a socket that somebody listens on. The kernel has it;
- * nothing here knows of records.
+ * What the kernel knows of a socket that listens. Nothing here uses records.
  */
 #ifndef LISTENQ_SOCKET_H
 #define LISTENQ_SOCKET_H
@@ -19,11 +18,11 @@
 #include <net/tcp.h>
 
 /**
- * listener_is_tcp() - whether a socket is one of those that listenq is about
- * @sk: a socket that somebody listens on or wants to
+ * listener_is_tcp() - whether a socket is TCP over IPv4 or IPv6
+ * @sk: a socket that listens or is about to
  *
- * An MPTCP listener's is its TCP subflow. DCCP, SMC and SCTP pass through the
- * same functions of the kernel.
+ * An MPTCP listener listens by its TCP subflow. DCCP, SMC and SCTP use the same
+ * functions of the kernel.
  *
  * Context: any.
  */
@@ -34,8 +33,8 @@ static inline bool listener_is_tcp(const struct sock *sk)
 }
 
 /**
- * listener_is_unix() - whether a socket is one of AF_UNIX
- * @sk: a socket that somebody listens on or wants to
+ * listener_is_unix() - whether a socket is an AF_UNIX socket
+ * @sk: a socket that listens or is about to
  *
  * Context: any.
  */
@@ -45,26 +44,27 @@ static inline bool listener_is_unix(const struct sock *sk)
 }
 
 /**
- * listener_is_waited_for() - whether somebody waits in connect() for room
+ * listener_is_waited_for() - whether a connect() waits for room
  * @sk: the listener, of AF_UNIX
  *
- * Who waits looks for room behind entering the queue of those who wait
- * (net/unix/af_unix.c, unix_wait_for_peer()).
+ * connect() enters the wait queue before it looks for room (net/unix/af_unix.c,
+ * unix_wait_for_peer()).
  *
  * Context: any.
  */
 static inline bool listener_is_waited_for(struct sock *sk)
 {
-	/* Whoever asks has stored the limit by a compare-and-swap: a barrier. */
+	/* A caller that has changed the limit did so by cmpxchg(), a barrier. */
 	return waitqueue_active(&unix_sk(sk)->peer_wait);
 }
 
 /**
- * socket_cookie() - the number that tells a socket from all others there were
- * @sk: the socket, which gets one if nobody has asked for it before
+ * socket_cookie() - get the number that tells a socket from all others, past ones
+ *	too
+ * @sk: the socket, which gets a cookie if it has none
  *
  * Context: any.
- * Return: the cookie; 0 is none.
+ * Return: the cookie, never 0.
  */
 static inline u64 socket_cookie(const struct sock *sk)
 {
@@ -79,7 +79,7 @@ static inline u64 socket_cookie(const struct sock *sk)
 
 /**
  * listener_is_there() - whether a socket listens
- * @sk: one that did before; perhaps it has stopped and listens again
+ * @sk: a socket that has listened; it may have stopped, and may listen again
  *
  * Context: any.
  */
@@ -93,8 +93,8 @@ static inline bool listener_is_there(const struct sock *sk)
  * synq_length() - how many requests are in the SYN queue
  * @sk: the listener
  *
- * A request may be dropped before the CPU that has made it counts it: the
- * kernel's own figure is below 0 for a moment then.
+ * The kernel's figure may be below 0 for a moment, if a request is dropped before
+ * the CPU that made it has counted it.
  *
  * Context: any.
  */
@@ -104,7 +104,7 @@ static inline unsigned int synq_length(const struct sock *sk)
 }
 
 /**
- * syn_cookies_are_on() - whether a SYN that meets a full SYN queue gets a cookie
+ * syn_cookies_are_on() - whether SYNs get cookies when the SYN queue is full
  * @net: the namespace
  *
  * Context: any.
@@ -120,7 +120,7 @@ static inline bool syn_cookies_are_on(const struct net *net)
  * @sk: the listener
  *
  * Context: any.
- * Return: the limit; 0: Fast Open is off.
+ * Return: the limit; 0 if Fast Open is off.
  */
 static inline unsigned int fastopenq_max(const struct sock *sk)
 {
@@ -128,54 +128,54 @@ static inline unsigned int fastopenq_max(const struct sock *sk)
 }
 
 /**
- * fastopenq_length() - how many connections were handed on before their handshake
- *	was finished, and have not finished it
+ * fastopenq_length() - how many Fast Open connections have not finished their
+ *	handshake
  * @sk: the listener
  *
  * Context: any.
  */
 static inline unsigned int fastopenq_length(const struct sock *sk)
 {
-	/* The kernel changes it under a lock, and unmarked. */
+	/* The kernel changes it under a lock, without marking it. */
 	return data_race(READ_ONCE(inet_csk(sk)->icsk_accept_queue.fastopenq.qlen));
 }
 
 /**
- * group_size() - how many sockets there are in a listener's SO_REUSEPORT group
+ * group_size() - how many sockets are in a listener's SO_REUSEPORT group
  * @sk: the listener
  *
  * Context: an RCU reader.
- * Return: how many, itself included; 0 where there is no group.
+ * Return: how many, this one included; 0 if there is no group.
  */
 static inline unsigned int group_size(const struct sock *sk)
 {
 	const struct sock_reuseport *group =
 		rcu_dereference(sk->sk_reuseport_cb);
 
-	/* Changed under a lock of the kernel's, and unmarked. */
+	/* The kernel changes it under a lock, without marking it. */
 	return group ? data_race(READ_ONCE(group->num_socks)) : 0;
 }
 
 /**
- * listener_waited_ms() - for how long a connection has waited for accept()
- * @child: its socket, which nobody has been given yet
+ * listener_waited_ms() - how long a connection has waited for accept()
+ * @child: its socket, not accepted yet
  *
- * The time of a handshake's end is where the kernel notes when data was sent
- * last: set with the child (tcp_create_openreq_child()) and when it gets
- * established (tcp_rcv_state_process()), and nobody sends before accept().
+ * The end of the handshake is in lsndtime, when data was last sent: the kernel sets
+ * it when it makes the child (tcp_create_openreq_child()) and when the connection
+ * gets established (tcp_rcv_state_process()), and nothing is sent before accept().
  *
  * Context: any.
  * Return: milliseconds; the resolution is a jiffy.
  */
 static inline u64 listener_waited_ms(const struct sock *child)
 {
-	/* A child that is already in the queue may be getting established. */
+	/* A child in the queue may become established at this moment. */
 	u32 age = tcp_jiffies32 - data_race(READ_ONCE(tcp_sk(child)->lsndtime));
 
-	/* Set again at this very moment. */
+	/* The kernel may have set it after jiffies was read. */
 	if (age > U32_MAX - HZ)
 		age = 0;
-	/* Without a call where it is that easy: accept() waits for it. */
+	/* Without a call if HZ divides 1000: accept() waits for this. */
 	if (MSEC_PER_SEC % HZ == 0)
 		return (u64)age * (MSEC_PER_SEC / HZ);
 	return jiffies64_to_msecs(age);
