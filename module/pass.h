@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A pass over a bucket: what a walk does while it holds the bucket's lock, for each
- * table (walk.c, unix_walk.c).
+ * A pass over a bucket: what a walk of either table does while it holds the bucket's
+ * lock (walk.c, unix_walk.c).
  */
 #ifndef LISTENQ_PASS_H
 #define LISTENQ_PASS_H
@@ -16,11 +16,11 @@ u64 walk_overflow(struct listener_walk *walk, unsigned int most);
 u64 walk_make_cookie(const struct sock *sk);
 
 /**
- * walk_put_off() - a listener is for a pass behind this one
- * @walk: where
- * @cookie: the listener's
+ * walk_put_off() - leave a listener to a later pass
+ * @walk: the walk
+ * @cookie: the listener's cookie
  *
- * Context: the bucket's lock held, or behind that.
+ * Context: the bucket's lock held, or after that.
  */
 static inline void walk_put_off(struct listener_walk *walk, u64 cookie)
 {
@@ -30,23 +30,24 @@ static inline void walk_put_off(struct listener_walk *walk, u64 cookie)
 
 /**
  * walk_chain() - take in the listeners of a bucket
- * @walk: where; the walk's batch gets them
+ * @walk: the walk, whose batch gets them
  * @sk: the first socket of the bucket
- * @next: what follows a socket
- * @wanted: whether a socket is one of those that the walk is for
- * @most: how many the pass wants, at most
- * @end: the largest cookie that the pass is for, and of those that it has taken
+ * @next: gets the socket after a socket
+ * @wanted: whether the walk wants a socket
+ * @most: how many listeners the pass wants, at most
+ * @end: largest cookie that the pass may take; then the largest that it may have
+ *	taken
  * @all: whether it is the first pass over this bucket
  *
- * Those up to a cookie, or, where they are many, those that may be among the first
- * @most. Others wait for the lock meanwhile, so for those behind that there is
- * nothing to it but to compare cookies. Only the first pass has to know the largest
- * one, and how many there are.
+ * Takes listeners up to cookie @end; if there are too many, those that may be among
+ * the first @most. Other CPUs wait for the lock meanwhile, so sockets beyond @end
+ * cost no more than a comparison of cookies. Only the first pass finds out the
+ * largest cookie and the number of sockets.
  *
- * Inline, with functions and @all that are known where it is: it would be calls else.
+ * Inline, with constant functions and @all: otherwise these would be calls.
  *
  * Context: the bucket's lock held.
- * Return: how many are in the batch, twice @most at most.
+ * Return: how many are in the batch, at most 2 * @most.
  */
 static __always_inline unsigned int
 walk_chain(struct listener_walk *walk, struct sock *sk,

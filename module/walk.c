@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Walks over the kernel's tables of listeners, under their own bucket locks, as
- * /proc/net/tcp does; and the listening hash, which is one of them.
+ * Walks over the kernel's tables of listeners, under the kernel's own bucket locks,
+ * as /proc/net/tcp does; and one of these tables, the listening hash.
  *
- * A walk takes in some listeners of a bucket at a time, and looks at them when
- * it has let go of the bucket's lock: it is a reader under RCU meanwhile. A
- * bucket may be a long chain: an SO_REUSEPORT group is in one, and anybody can
- * make one of thousands. So a pass over it, which is what the lock is held for,
- * does as little as can be, and there are about as few passes as listeners fit
- * into the batch: each takes those in a window of cookies, which is sized to
- * hold about that many. Because the place is a cookie, listeners that come or
- * go do not shift the others.
+ * A walk takes in some listeners of a bucket at a time and releases the bucket's
+ * lock before it looks at them, as an RCU reader. A bucket may be a long chain,
+ * since an SO_REUSEPORT group is in one bucket and any user can make one of
+ * thousands. The lock is held for one pass over the chain, so a pass does as little
+ * as possible, and there are few: each takes the listeners in a window of cookies
+ * that should just fill the batch. Since the place in the walk is a cookie,
+ * listeners that come or go do not shift it.
  *
- * In process context. A bucket's lock is a spinlock_t that is only taken there;
- * nothing else is locked under it, but for what get_random_u32() takes.
+ * In process context. A bucket's lock is a spinlock_t taken in process context only;
+ * the only lock taken inside is that of get_random_u32().
  */
 #include <linux/kernel.h>
 #include <linux/math64.h>
@@ -40,10 +39,10 @@ static void walk_turn(struct listener_walk *walk, unsigned int bucket)
 }
 
 /*
- * The end of the window that is to hold @most listeners, going by how many the
- * one before has held. Where those were few, that says little: there is none
- * then, so that the pass takes @most, if there are as many. So of two passes in
- * a row, one takes at least half of @most, whatever cookies there are.
+ * The end of a window that should hold @most listeners, judging by the window
+ * before. If that held few, it tells little: then the window has no end, and the
+ * pass takes the first @most. So of any two passes in a row, one takes at least half
+ * of @most.
  */
 static u64 walk_last(const struct listener_walk *walk, unsigned int most)
 {
@@ -63,12 +62,12 @@ static u64 batch_cookie(const struct listener_walk *walk, unsigned int i)
 }
 
 /*
- * Move the @most listeners with the smallest cookies to the front of the batch,
- * which holds twice as many, the last of them to the end of these.
+ * Move the @most listeners with the smallest cookies to the front of the full batch,
+ * and the largest of these to the end of this part.
  *
- * Somebody who orders a chain of thousands is to gain nothing by it, so the
- * pivots are random (C. A. R. Hoare's FIND). But the first: in a chain that is
- * sorted, as most are, the middle is the right one, or next to it.
+ * The pivots are random (C. A. R. Hoare's FIND), so that no user can slow this down
+ * by the order of a chain. Only the first is not: most chains are sorted, and there
+ * the middle is right, or next to it.
  */
 static void walk_part(struct listener_walk *walk, unsigned int most)
 {
@@ -104,11 +103,11 @@ static void walk_part(struct listener_walk *walk, unsigned int most)
 
 /**
  * walk_overflow() - make room in a batch that is full before the pass is over
- * @walk: where
- * @most: only so many of the batch can be among those that the pass takes
+ * @walk: the walk
+ * @most: keep this many listeners, those with the smallest cookies
  *
  * Context: the bucket's lock held.
- * Return: the largest cookie of these.
+ * Return: the largest cookie kept.
  */
 noinline u64 walk_overflow(struct listener_walk *walk, unsigned int most)
 {
@@ -121,10 +120,10 @@ noinline u64 walk_overflow(struct listener_walk *walk, unsigned int most)
 }
 
 /**
- * walk_make_cookie() - give a listener a cookie that has none
+ * walk_make_cookie() - give a cookie to a listener without one
  * @sk: the listener
  *
- * Out of line: that keeps the register pressure of a rare call out of the loop.
+ * Out of line, to keep the registers that this rare call needs out of the loop.
  *
  * Context: the bucket's lock held.
  * Return: the cookie.
@@ -144,9 +143,8 @@ static int by_cookie(const void *a, const void *b)
 }
 
 /*
- * Sort the batch. New listeners stand first in the kernel's chain (members of
- * IPv6's SO_REUSEPORT groups last), so it mostly is sorted, one way or the
- * other.
+ * Sort the batch. Most are sorted already, in one direction or the other: the kernel
+ * puts new listeners first in the chain (members of IPv6 SO_REUSEPORT groups last).
  */
 static void walk_sort(struct listener_walk *walk)
 {
@@ -165,7 +163,7 @@ static void walk_sort(struct listener_walk *walk)
 	}
 }
 
-/* Let go of those in the batch from @first on, before @end. */
+/* Release the listeners in the batch from @first on, before @end. */
 static void walk_release(const struct listener_walk *walk, unsigned int first,
 			 unsigned int end)
 {
@@ -176,16 +174,16 @@ static void walk_release(const struct listener_walk *walk, unsigned int first,
 }
 
 /*
- * Take in the listeners of a bucket in one window of cookies: all of them, or
- * the first @most.
+ * Take in the listeners of a bucket in one window of cookies: all, or the first
+ * @most.
  *
- * The first pass over a bucket sees all who are there. Whoever comes later,
- * with a larger cookie than any of these, is left out: there might be no end
- * to them. That pass has had the lock before they took it, so the hooks that
- * they met know what this walk was begun for. (Each processor takes cookies by
- * the batch, so some that come later have smaller ones and are met; and one that
- * was made inside of an interrupt counts down from U64_MAX: a bucket that has it
- * leaves nobody out. Nobody can aim at either.)
+ * The first pass over a bucket finds the largest cookie. Listeners that come later
+ * get larger ones and are left out, or a walk might never end. They may be: they
+ * enter the bucket after that pass has held its lock, so their hooks see whatever
+ * this walk was begun for. Two kinds of cookies break the order, and no user can
+ * choose them: a CPU takes cookies in batches, so a later listener may have a
+ * smaller one and is met; and cookies made inside an interrupt count down from
+ * U64_MAX, so that a bucket with one leaves no listener out.
  */
 static void walk_window(struct listener_walk *walk, unsigned int most)
 {
@@ -217,8 +215,8 @@ static void walk_window(struct listener_walk *walk, unsigned int most)
 }
 
 /**
- * listener_walk_ends() - whether a walk is at its end
- * @walk: where
+ * listener_walk_ends() - whether a walk has ended
+ * @walk: the walk
  *
  * Context: process context.
  */
@@ -229,12 +227,11 @@ bool listener_walk_ends(const struct listener_walk *walk)
 
 /**
  * listener_walk_take() - take in the next listeners
- * @walk: where
- * @most: how many, at most, not 0; half of the walk's room are the most there
- *	can be
+ * @walk: the walk
+ * @most: how many at most, not 0; half of @walk->room is the upper bound
  *
- * There may be none although the walk does not end here. They were in the table
- * when this was called, and may have left it by now; their memory lasts until
+ * There may be none although the walk has not ended. The listeners were in the table
+ * when this was called, and may have left it since; their memory lasts until
  * listener_walk_leave(), as long as the caller is an RCU reader.
  *
  * Context: process context, an RCU reader.
@@ -250,11 +247,11 @@ void listener_walk_take(struct listener_walk *walk, unsigned int most)
 
 /**
  * listener_walk_begin() - begin a walk
- * @walk: where
- * @table: over what
- * @net: whose listeners; NULL: everybody's
- * @batch: where the walk puts those that it takes in
- * @room: for how many that has room; even, not 0
+ * @walk: the walk
+ * @table: the table to walk over
+ * @net: whose listeners to take in; NULL: all
+ * @batch: where to put listeners
+ * @room: size of @batch; even, not 0
  *
  * Context: any.
  */
@@ -272,9 +269,9 @@ void listener_walk_begin(struct listener_walk *walk,
 }
 
 /**
- * listener_walk_leave() - go on with a walk
- * @walk: where
- * @done: so many of those taken in are done; the others come again
+ * listener_walk_leave() - release the listeners taken in, and go on
+ * @walk: the walk
+ * @done: how many of them are done; the others will be taken in again
  *
  * Context: any.
  */
@@ -319,7 +316,7 @@ static struct sock *next_in_bucket(const struct listener_walk *walk,
 	return bucket_next(sk);
 }
 
-/* The memory of a socket that listens is freed by RCU (SOCK_RCU_FREE). */
+/* The memory of a listening socket is freed by RCU (SOCK_RCU_FREE). */
 static unsigned int hash_pass(struct listener_walk *walk, unsigned int most,
 			      u64 *end, bool all)
 {

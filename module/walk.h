@@ -8,21 +8,20 @@
 #include <net/sock.h>
 
 /*
- * So many listeners a reader's walk takes in at a time, at most: as many as a
- * file's buffer of 64 kB has rows, more or less.
+ * How many listeners a reader's walk takes in at a time: roughly the rows that fit
+ * into a file's buffer of 64 kB.
  */
 #define LISTENER_BATCH 400
 
 struct listener_walk;
 
 /**
- * struct walk_table - a table of the kernel's that listeners are in
- * @last: the index of its last bucket
- * @next: the first bucket from this one on that may have listeners, or the last one
- * @pass: takes in the listeners of the walk's bucket up to a cookie, or those that
- *	may be among the first so many, as walk_chain() does
- * @release: lets go of one that was taken in; NULL where nothing keeps it but the
- *	RCU reader
+ * struct walk_table - a table of the kernel's that holds listeners
+ * @last: gets the index of its last bucket
+ * @next: gets the first bucket, from the given one on, that may hold listeners, or
+ *	the last
+ * @pass: takes in listeners of the walk's bucket, as walk_chain() does
+ * @release: releases a listener that was taken in; NULL if RCU alone keeps it
  */
 struct walk_table {
 	unsigned int (*last)(void);
@@ -36,26 +35,26 @@ struct walk_table {
 extern const struct walk_table tcp_table;
 
 /**
- * struct listener_walk - a place in a table of the kernel's
+ * struct listener_walk - the place in a table of the kernel's
  * @table: the table
- * @net: whose listeners; NULL: everybody's
+ * @net: whose listeners; NULL: all
  * @last: index of the last bucket
- * @bucket: index of the bucket
- * @cookie: where in the bucket: at the first listener with this cookie or a
- *	larger one
- * @more: whether there are others in the bucket behind those taken in
- * @next: the smallest cookie of these; any number is a cookie but 0
- * @top: the largest cookie of these; 0: there are none
- * @end: the largest cookie in the bucket when the walk came there; U64_MAX
- *	before the first pass
- * @length: how many sockets, anybody's, the first pass over the bucket has seen
- * @span: how wide the latest window of cookies was
+ * @bucket: index of the current bucket
+ * @cookie: where in the bucket: at the first listener with this cookie or a larger
+ *	one
+ * @more: whether the bucket has listeners after those taken in
+ * @next: the smallest cookie of those; U64_MAX is a cookie too
+ * @top: the largest cookie of those; 0: there are none
+ * @end: the largest cookie in the bucket at the first pass; U64_MAX before that
+ * @length: how many sockets, of all namespaces, the first pass over the bucket has
+ *	seen
+ * @span: width of the latest window of cookies
  * @held: how many listeners were taken in from it; 0: too few to go by
- * @count: how many of @batch were taken in
- * @batch: listeners by rising cookie; valid for the RCU reader that has taken
- *	them in. The memory is that of whoever walks.
- * @room: for how many @batch has room: twice as many as are taken in at a time,
- *	for a window that holds more
+ * @count: how many listeners in @batch were taken in
+ * @batch: listeners by rising cookie; valid as long as the walk's RCU reader. The
+ *	memory is the caller's.
+ * @room: size of @batch: twice the number taken in at a time, for a window that
+ *	holds more
  */
 struct listener_walk {
 	const struct walk_table *table;
