@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sweeps: walks that nobody reads.
+ * Sweeps: walks over all listeners, for the module's own upkeep.
  *
- * A sweep of all namespaces makes records and limits agree with the kernel's
- * listening hash: when the rules change, when they begin or cease to act, and
- * now and then, for what the probes have missed. One at a time, and only root
- * and a work item begin one. Peaks are reset and sums are made by a walk of one
- * namespace; anybody can own one, so those hold up nobody.
+ * A sweep makes records and limits agree with the kernel's tables in all namespaces:
+ * when rules change, when they start or stop acting, and periodically, for what
+ * hooks have missed. Sweeps run one at a time; only privileged writers of rules and
+ * work items begin them. To reset peaks and derive totals, sweep_namespace() walks
+ * one namespace; any user may own one, so that must not delay others.
  *
- * In process context, with no lock held; who calls may sleep.
+ * In process context, with no lock held; may sleep.
  */
 #include <linux/irq_work.h>
 #include <linux/kernel.h>
@@ -35,20 +35,20 @@
 #define SWEEP_INTERVAL (30 * HZ)
 
 /*
- * In so many passes, more or less, a sweep is done with a bucket, however long
- * its chain is: anybody can make it as long as memory and descriptors allow.
+ * Sweep a bucket in about this many passes, however long its chain is: users can
+ * make it as long as their memory and descriptors allow.
  */
 #define SWEEP_PASSES 8
 
 static void sweep_again(struct work_struct *work);
 
 static DECLARE_DEFERRABLE_WORK(sweep_work, sweep_again);
-/* Somebody waits for this one, so that an idle processor is woken for it. */
+/* Not deferrable: something waits for this sweep, so it wakes an idle CPU. */
 static DECLARE_DELAYED_WORK(soon_work, sweep_again);
 
 /*
- * Make room to do the bucket that @walk is in within SWEEP_PASSES; without
- * memory it takes more of them. Returns the memory that the walk has now.
+ * Enlarge the batch so that SWEEP_PASSES are enough for @walk's bucket; without
+ * memory, it takes more passes. Returns the memory that the batch is in.
  */
 static struct sock **sweep_make_room(struct listener_walk *walk,
 				     struct sock **memory)
@@ -56,7 +56,7 @@ static struct sock **sweep_make_room(struct listener_walk *walk,
 	unsigned int room = 2 * DIV_ROUND_UP(walk->length, SWEEP_PASSES);
 	struct sock **batch;
 
-	walk->length = 0;	/* once a bucket */
+	walk->length = 0;	/* once for each bucket */
 	batch = kvmalloc_array(room, sizeof(*batch), GFP_KERNEL | __GFP_NOWARN);
 	if (!batch)
 		return memory;
@@ -67,12 +67,12 @@ static struct sock **sweep_make_room(struct listener_walk *walk,
 }
 
 /**
- * namespace_behind() - one network namespace after the other
- * @net: the one before; NULL: none
+ * namespace_behind() - get the next network namespace
+ * @net: the one before; NULL: get the first one
  *
  * Context: process context.
- * Return: the namespace behind @net, with a reference to it, for that to @net, which
- * keeps @net in the list; NULL where there is none.
+ * Return: the next namespace, with a reference to it; NULL if there is none. Drops
+ * the reference to @net, which has kept @net in the list.
  */
 struct net *namespace_behind(struct net *net)
 {
@@ -92,7 +92,7 @@ found:
 	return next;
 }
 
-/* Hooks have fallen silent, or see again. */
+/* Called by hook_check() when ways have fallen silent or see calls again. */
 static void doubt(unsigned int ways)
 {
 	if (ways & BIT(HOOK_RETURN))
@@ -103,7 +103,7 @@ static void doubt(unsigned int ways)
 		record_doubt_traffic(RECORDS_OF_UNIX);
 }
 
-/* What hooks serve that must have been hit, by what shows it. */
+/* Doubt what the hooks serve that hook_check_hits() has found. */
 static void doubt_unseen(unsigned long proofs)
 {
 	if (proofs & (BIT(PROOF_STARTED) | BIT(PROOF_REPEATED)))
@@ -118,10 +118,10 @@ static void doubt_unseen(unsigned long proofs)
 }
 
 /**
- * sweep_check_hooks() - admit what silenced hooks have missed
+ * sweep_check_hooks() - doubt what silenced hooks may have missed
  *
- * Who shows figures calls this first: what a hook may have missed reads `-` from
- * then on, of listeners that were there.
+ * Called before figures are shown: those that a hook may have missed read `-` from
+ * then on, for the listeners that exist.
  *
  * Context: process context, may sleep.
  */
@@ -130,7 +130,7 @@ void sweep_check_hooks(void)
 	hook_check(doubt);
 }
 
-/* Meet all listeners of a table; of a namespace, or of all. One at a time. */
+/* Call @meet for all listeners of a table, of @net or of all. Under sweep_mutex. */
 static void sweep_table(const struct walk_table *table, struct net *net,
 			bool (*meet)(struct sock *sk))
 {
@@ -142,7 +142,7 @@ static void sweep_table(const struct walk_table *table, struct net *net,
 
 	listener_walk_begin(&walk, table, net, batch, ARRAY_SIZE(batch));
 	while (!listener_walk_ends(&walk)) {
-		/* Without memory, the next sweep annotates the others. */
+		/* Without memory, the next sweep makes the missing records. */
 		if (memory)
 			memory = pool_fill();
 		if (walk.length / SWEEP_PASSES > walk.room / 2)
@@ -159,7 +159,7 @@ static void sweep_table(const struct walk_table *table, struct net *net,
 	kvfree(more);
 }
 
-/* Where each namespace has a table, one that is made meanwhile has nobody from before. */
+/* A namespace made during the walk may be skipped: its listeners are younger. */
 static void sweep_unix(void)
 {
 	struct net *net = NULL;
@@ -175,24 +175,23 @@ static void sweep_unix(void)
 /**
  * sweep_listeners() - make records and limits agree with the kernel's tables
  *
- * Annotates the listeners of all namespaces that have no record, decides on
- * the limits of those whose rules have changed, and retires the records of
- * sockets that do not listen any more, whatever the probes have missed. Once
- * begun, sweeps go on by themselves.
+ * In all namespaces, makes records for listeners without one, decides on limits
+ * where rules have changed, and retires records of sockets that no longer listen,
+ * whatever hooks have missed. Queues the next sweep.
  *
  * Context: process context, may sleep.
  */
 void sweep_listeners(void)
 {
-	/* One at a time: sweeps are numbered, and a batch is large. */
+	/* Sweeps are numbered, and the batch is static. */
 	static DEFINE_MUTEX(sweep_mutex);
 
 	sweep_check_hooks();
 	mutex_lock(&sweep_mutex);
 	record_sweep_begin();
 	/*
-	 * Rules that were published are seen by whoever enters a bucket that
-	 * is found empty below.
+	 * A listener that enters a bucket after the walk has found it empty sees the
+	 * new rules: pairs with limit_start().
 	 */
 	smp_mb();
 	sweep_table(&tcp_table, NULL, listener_meet);
@@ -211,15 +210,15 @@ static void sweep_again(struct work_struct *work)
 
 static void sweep_work_soon(struct irq_work *work)
 {
-	/* One that is under way already is not put off. */
+	/* Does not put off a sweep that is queued already. */
 	queue_delayed_work(record_workqueue, &soon_work, HZ);
 }
 
 static DEFINE_IRQ_WORK(soon_irq_work, sweep_work_soon);
 
 /**
- * sweep_soon() - sweep within a second or so: a listener has no record, or has to
- *	be met for those who wait for it
+ * sweep_soon() - sweep within about a second: a listener lacks a record, or
+ *	connect() calls that wait for its limit must be woken
  *
  * Context: any but an NMI.
  */
@@ -229,12 +228,12 @@ void sweep_soon(void)
 }
 
 /**
- * sweep_decide_by() - who decides on the listeners' limits
- * @by: the function, or NULL: each gets what the kernel alone would give it
+ * sweep_decide_by() - set the function that decides on limits, and sweep
+ * @by: the function; NULL: each listener gets what the kernel alone would give it
  *
- * When it returns, each listener's limit is decided on anew. A listen() that
- * is under way is decided on when it returns. What was met without a record
- * until somebody decides has not been missed: it was there before the hooks.
+ * On return, all limits have been decided on by @by, except where a listen() is
+ * under way: there when that returns. Listeners met without a record before the
+ * first @by do not count as missed: they are older than the hooks.
  *
  * Context: process context, sleeps for a grace period.
  */
@@ -247,12 +246,13 @@ void sweep_decide_by(limit_decide_t *by)
 }
 
 /**
- * sweep_namespace() - do something with each listener of a namespace
+ * sweep_namespace() - call a function for each listener of a namespace
  * @net: the namespace
- * @what: what; it is an RCU reader
+ * @what: the function, called as an RCU reader
  *
- * Whoever made the namespace may have this done. So nobody waits for it but who
- * does: it takes no lock for longer than a pass, and its memory is the caller's.
+ * The owner of the namespace may have this done at any time. So it delays only its
+ * caller: it holds a lock for one pass at most, and its memory is charged to the
+ * caller.
  *
  * Context: process context, may sleep.
  * Return: 0 or -ENOMEM.
@@ -282,14 +282,14 @@ int sweep_namespace(struct net *net, void (*what)(struct sock *sk))
 }
 
 /**
- * sweep_exit() - sweep no more
+ * sweep_exit() - stop sweeping
  *
- * Context: process context, when no file can call in any more.
+ * Context: process context, after all files are gone.
  */
 void sweep_exit(void)
 {
 	irq_work_sync(&soon_irq_work);
-	/* Who waits is not left behind. */
+	/* A queued sweep may have to wake waiting connect() calls. */
 	if (cancel_delayed_work_sync(&soon_work))
 		sweep_listeners();
 	cancel_delayed_work_sync(&sweep_work);

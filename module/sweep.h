@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Walks that nobody reads. */
+/* Sweeps: walks over all listeners, for the module's own upkeep. */
 #ifndef LISTENQ_SWEEP_H
 #define LISTENQ_SWEEP_H
 
