@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * An AF_UNIX listener that a walk has met: what the kernel's socket says of it, and
- * what its record remembers beside that (record.c).
+ * An AF_UNIX listener that a walk has met: reads the kernel's socket and the record
+ * (record.c).
  *
- * The walk has a reference to the socket, which may end meanwhile: it is out of the
- * kernel's table before it ceases to listen (net/unix/af_unix.c,
- * unix_release_sock()), and no such socket listens twice in its life.
+ * The walk holds a reference to the socket. The socket may be closed meanwhile: it
+ * leaves the kernel's table before it stops listening (net/unix/af_unix.c,
+ * unix_release_sock()), and it never listens again.
  *
  * Locks, innermost last: a bucket of the kernel's table (spinlock_t, process context
- * only), held for a pass alone; a bucket of records (raw, interrupts off); the pool's
- * (raw, interrupts off). A listener's queue is read without its lock, as connect()
- * itself does.
+ * only), during a pass; a bucket of records (raw, interrupts off); the pool's (raw,
+ * interrupts off). The queue is read without its lock, as by connect().
  */
 #include <linux/atomic.h>
 #include <linux/err.h>
@@ -29,7 +28,7 @@
 
 /* ---- records ---- */
 
-/* A record for a listener whose listen() was not seen. */
+/* Make the record of a listener whose listen() was not seen. */
 static struct listener *record_found(struct record_bucket *bucket,
 				     const struct sock *sk, u64 cookie,
 				     bool *dry)
@@ -48,15 +47,15 @@ static struct listener *record_found(struct record_bucket *bucket,
 }
 
 /*
- * A walk has met a listener: find its record, or annotate it where its listen() was
+ * Find the record of a listener that a walk has met, or make one if its listen() was
  * not seen. The caller holds @bucket's lock.
  *
- * A listen() that is under way makes the record when it returns, and is known from
- * before the socket listens until then, under @bucket's lock: without a record, and
- * with such a call, it is left alone. So is one whose record has ended: the end is
- * seen before the socket leaves the table.
+ * A listen() makes the record when it returns; limit_is_changing() is true from
+ * before the socket listens until then, under @bucket's lock. So a socket without a
+ * record is left alone during such a call; and if its record is retired, since the
+ * hook sees the end before the socket leaves the table.
  *
- * Returns NULL where there is none; @dry says whether the pool was to blame.
+ * Returns NULL without a record; @dry tells whether an empty pool is the reason.
  */
 static struct listener *record_meet(struct record_bucket *bucket,
 				    struct sock *sk, u64 cookie, bool *dry)
@@ -66,7 +65,7 @@ static struct listener *record_meet(struct record_bucket *bucket,
 	if (unlikely(!listener)) {
 		if (record_has_ended(bucket, sk, cookie))
 			return NULL;
-		/* No record first, ... */
+		/* The record is looked up first, ... */
 		smp_rmb();
 		if (!listener_is_there(sk))
 			return NULL;
@@ -86,9 +85,9 @@ static struct listener *record_meet(struct record_bucket *bucket,
 }
 
 /*
- * Whether those who wait in connect() are to be woken: who waits looks at the limit when
- * woken, and it was raised since, as listen() may do, which wakes them too. Nobody is
- * woken for anything else: who reads changes nothing. The bucket is locked.
+ * Whether to wake waiting connect() calls, which look at the limit only when woken:
+ * if a rule has raised it, as listen() does when it raises a limit. A read wakes
+ * them for no other reason. The record's bucket is locked.
  */
 static bool take_raised(struct listener *listener)
 {
@@ -103,7 +102,7 @@ static void wake_waiting(struct sock *sk)
 	wake_up_interruptible_all(&unix_sk(sk)->peer_wait);
 }
 
-/* What shows that functions were called, of one that was seen to start. */
+/* Note what shows that hooks must have been hit; of one that was seen to start. */
 static void prove(const struct listener *listener, struct sock *sk)
 {
 	unsigned int peak = READ_ONCE(listener->unix_traffic.acceptq.highest);
@@ -118,11 +117,11 @@ static void prove(const struct listener *listener, struct sock *sk)
 }
 
 /**
- * unix_meet() - make the record and the limit of a listener right
+ * unix_meet() - make a listener's record if it has none, and decide on its limit
  * @sk: the listener, taken in by a walk
  *
- * Context: process context, the walk's.
- * Return: false if it has to be met again, since there is no memory for its record.
+ * Context: process context, in a walk.
+ * Return: false if there was no memory for a record: the walk must meet it again.
  */
 bool unix_meet(struct sock *sk)
 {
@@ -148,7 +147,7 @@ bool unix_meet(struct sock *sk)
 /* ---- what a row shows ---- */
 
 /**
- * unix_turn() - the window of a listener's peak has ended
+ * unix_turn() - begin a new window of a listener's peak
  * @listener: the record
  * @acceptq: connections in its queue, now or until now
  *
@@ -158,15 +157,15 @@ void unix_turn(struct listener *listener, unsigned int acceptq)
 {
 	peak_turn(&listener->unix_traffic.acceptq);
 	peak_raise(&listener->unix_traffic.acceptq, acceptq);
-	/* Who sees this has to raise the peak of this window. */
+	/* A handler that sees the new end raises the peak of the new window. */
 	smp_wmb();
 	WRITE_ONCE(listener->peaks_until, peak_window_end());
 }
 
 /*
- * What has come is what was accepted and what waits, but for what waited when the
- * counting began. Nothing else takes a connection out of the queue. One that is
- * being accepted is in neither for a moment: the figure never falls.
+ * Derive the connections that have come: those accepted or in the queue, without
+ * those carried. Only accept() takes connections out of the queue. While it does, a
+ * connection is in neither for a moment, so keep the highest value.
  */
 static unsigned long connects(struct unix_traffic *traffic,
 			      unsigned long accepts, unsigned int acceptq)
@@ -188,7 +187,7 @@ static void traffic_read(struct listener *listener, const struct sock *sk,
 
 	view->since_ms = jiffies64_to_msecs(get_jiffies_64() - listener->since);
 	view->accepts = atomic_long_read(&traffic->accepts);
-	/* With that of accepted(): what is counted there has left the queue. */
+	/* Pairs with accepted(): a connection counted there has left the queue. */
 	smp_rmb();
 	view->acceptq = unix_acceptq(sk);
 	view->connects = connects(traffic, view->accepts, view->acceptq);
@@ -202,11 +201,11 @@ static void traffic_read(struct listener *listener, const struct sock *sk,
 }
 
 /**
- * unix_read() - what there is to know of a listener now
+ * unix_read() - read what is known of a listener
  * @sk: the listener, taken in by a walk
  * @view: where to write it
  *
- * Context: process context, the walk's.
+ * Context: process context, in a walk.
  */
 void unix_read(struct sock *sk, struct unix_view *view)
 {
@@ -228,7 +227,7 @@ void unix_read(struct sock *sk, struct unix_view *view)
 		view->call = listener->call;
 		view->rule = listener->decision.rule;
 	} else {
-		/* A limit that is not known is what the kernel just stored. */
+		/* Not the decided limit: a listen() has just stored it. */
 		listen_call_forget(&view->call, view->limit);
 		view->rule = (struct selector) { };
 	}
@@ -241,15 +240,15 @@ void unix_read(struct sock *sk, struct unix_view *view)
 }
 
 /**
- * unix_is_same() - whether what was read of a listener is true
+ * unix_is_same() - whether what was read of a listener belongs together
  * @sk: the listener, taken in by a walk
- * @view: what unix_read() has written; other fields of @sk were read behind that
+ * @view: written by unix_read(); the caller has read other fields of @sk since
  *
- * Context: process context, the walk's.
+ * Context: process context, in a walk.
  */
 bool unix_is_same(const struct sock *sk, const struct unix_view *view)
 {
-	/* Whoever takes something from a socket has taken it out of the table before. */
+	/* The socket leaves the table before the kernel changes it. */
 	smp_rmb();
 	return listener_is_there(sk) &&
 	       (!view->record || !record_is_retired(view->record));

@@ -19,12 +19,12 @@
  * @acceptq: connections that wait for accept()
  * @call: the latest listen(), as in &struct listener_view
  * @rule: the rule that acts on the listener
- * @record: what is noted of it; NULL: nothing, and the rest is not known
- * @since_ms: for how long the rest has been counted
+ * @record: its record; NULL: it has none, and the fields below are unknown
+ * @since_ms: for how long traffic has been counted
  * @connects: connections that have entered the queue
- * @accepts: those handed to accept()
+ * @accepts: connections handed to accept()
  * @waits: connect() calls that had to wait for room
- * @eagains: those that got EAGAIN in place of room
+ * @eagains: connect() calls that got EAGAIN for want of room
  * @acceptq_peak: the most connections in the queue
  * @acceptq_lately: the most in the last minute
  */
@@ -46,11 +46,11 @@ struct unix_view {
 };
 
 /**
- * struct unix_known - which figures have all the hooks that they need
- * @accepts: connections handed to accept(), and those that came
- * @waits: calls that had to wait
- * @eagains: calls that would not
- * @acceptq_peak: the most in the queue
+ * struct unix_known - which figures of AF_UNIX listeners are known
+ * @accepts: connects and accepts
+ * @waits: connect() calls that had to wait
+ * @eagains: connect() calls that got EAGAIN
+ * @acceptq_peak: the peak of the queue
  */
 struct unix_known {
 	bool accepts;
@@ -80,7 +80,7 @@ static inline unsigned int unix_acceptq(const struct sock *sk)
 }
 
 /**
- * unix_look() - look whether the window of a listener's peak has ended
+ * unix_look() - begin a new window of a listener's peak if the last has ended
  * @listener: the record
  * @acceptq: connections in its queue, now or until now
  *

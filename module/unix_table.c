@@ -2,7 +2,7 @@
 /*
  * The file of AF_UNIX listeners.
  *
- * Documentation/proc-net-listenq.rst says what each column means.
+ * Documentation/proc-net-listenq.rst describes the columns.
  */
 #include <linux/kernel.h>
 #include <linux/net.h>
@@ -110,6 +110,6 @@ static void *unix_start(struct seq_file *m, loff_t *pos)
 	return v;
 }
 
-/* A name in octal takes 432 bytes, and may stand there twice. */
+/* A name in octal takes up to 432 bytes, and may be in a row twice. */
 LISTENERS_FILE_OF(unix, 2 * ROW_SIZE, unix_start, struct unix_view, unix_read,
 		  unix_is_same);

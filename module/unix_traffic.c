@@ -2,29 +2,29 @@
 /*
  * Hooks on the path of a connection to an AF_UNIX listener.
  *
- *	unix_stream_connect(sock, ...)		a note of this task
+ *	unix_stream_connect(sock, ...)		begins a note of the call
  *	  unix_find_other(...)			returns the listener; may take forever
  *	  then, with the listener locked,
- *	  unix_wait_for_peer(listener, timeo)	no room: it waits, and looks again
+ *	  unix_wait_for_peer(listener, timeo)	no room: waits, and starts over
  *	  security_unix_stream_connect(sk, listener, newsk)	there is room
  *	  or neither
- *	  unix_release_sock(newsk, 0)		it has failed
+ *	  unix_release_sock(newsk, 0)		the call has failed
  *	unix_accept(sock, ...)
  *	  unix_update_edges(child)		a connection has left the queue;
- *	  skb_free_datagram(listener, skb)	before 6.10, and what was backported
+ *	  skb_free_datagram(listener, skb)	before 6.10, except in some stable releases
  *	unix_release_sock(sk, 0)		close
  *
- * EAGAIN has no function of its own. It is what is left: the call has found a
- * listener, was neither let in nor made to wait, and gives up the socket that it has
- * made for the connection. Other reasons to fail there are that the caller's socket is
- * connected already, which is asked when the call begins, and that the listener does
- * not listen or was shut down, which is asked when it is found.
+ * EAGAIN has no function of its own, so it is told by elimination: the call has found
+ * a listener, was neither let in nor made to wait, and releases the socket that it has
+ * made for the connection. There are two other reasons to fail there: the caller's
+ * socket is connected already, which is tested when the call begins; or the listener
+ * does not listen or was shut down, which is tested when it is found.
  *
- * What is noted of a call is its task's, and nobody holds a place for long: a newer
- * note overwrites an older one. Who waits for room needs none: a call that waits again
- * and has lost its note is taken for what it is. Who has the kernel look up a path that
- * never comes holds one of the instances of a return probe that this user has a share
- * of (probe.c), and only if the call is one that would not wait.
+ * Tasks share a fixed number of notes, and a new note overwrites an old one, so that
+ * no user can use them up. A call that waits needs no note: one that looks up its
+ * listener without a note must have waited and lost it. A call whose path lookup hangs
+ * holds an instance of a return probe, from its user's share (probe.c), unless it is a
+ * call that would wait.
  */
 #include <linux/atomic.h>
 #include <linux/err.h>
@@ -51,21 +51,21 @@
 
 /**
  * struct dialing - a note of a connect() that is under way
- * @task: whose; NULL: nobody's; WRITING while it is written
- * @other: the listener that it has found, and that nothing is known of beyond that;
- *	NULL: none. It is compared, never followed.
- * @cookie: that listener's cookie
+ * @task: the task; NULL: free; WRITING while it is written
+ * @other: the listener that the call has found and whose decision is pending; NULL:
+ *	none. It is compared, never followed.
+ * @cookie: the listener's cookie
  * @began: when the call began, in jiffies (32 bits)
- * @will_wait: the call waits for room where there is none
- * @is_try: io_uring makes it before one that waits, or that it makes when told
- *	that there may be room: what it gets is not what the program gets
- * @has_begun: the kernel has begun to look for the listener, so that the call comes
- *	to an end that is seen
- * @has_waited: it has done so
- * @is_unused: its own socket was not connected when it began
+ * @will_wait: the call waits if there is no room
+ * @is_try: io_uring makes the call without waiting first, and again if it gets
+ *	EAGAIN: the program does not get this EAGAIN
+ * @has_begun: the kernel has begun to look for the listener: a hook will see how the
+ *	call ends
+ * @has_waited: the call has waited for room
+ * @is_unused: the caller's socket was not connected when the call began
  * @was_full: there was no room when @other was found
  *
- * Written, read and taken away by its own task, or overwritten by another one.
+ * Its own task writes, reads and removes it; another task may overwrite it.
  */
 struct dialing {
 	const struct task_struct *task;
@@ -83,8 +83,8 @@ struct dialing {
 #define WRITING ((const struct task_struct *)ERR_PTR(-EBUSY))
 
 /**
- * struct dialing_places - where the notes of some tasks are
- * @next: which one is overwritten where all are taken; the oldest, about
+ * struct dialing_places - the notes of the tasks with one hash value
+ * @next: the one to overwrite if all are taken; roughly the oldest
  * @notes: the notes
  */
 struct dialing_places {
@@ -95,7 +95,7 @@ struct dialing_places {
 #define DIALING_BITS 9
 static struct dialing_places dialings[1 << DIALING_BITS];
 
-/* Notes that were lost before their calls came to an end or to a wait, on this CPU. */
+/* Notes overwritten before their calls had ended or waited, on this CPU. */
 static DEFINE_PER_CPU(unsigned long, dialings_lost);
 
 static struct dialing_places *dialing_places(void)
@@ -103,7 +103,7 @@ static struct dialing_places *dialing_places(void)
 	return &dialings[hash_ptr(current, DIALING_BITS)];
 }
 
-/* @task's note, or a free place for NULL, for the caller alone until dialing_put(). */
+/* Take @task's note, or for NULL a free one, until dialing_put(). */
 static struct dialing *dialing_get(struct dialing_places *places,
 				   const struct task_struct *task)
 {
@@ -119,7 +119,7 @@ static struct dialing *dialing_get(struct dialing_places *places,
 	return NULL;
 }
 
-/* That of the current task; NULL where it has none. */
+/* Take the current task's note; NULL if it has none. */
 static struct dialing *dialing_own(void)
 {
 	return dialing_get(dialing_places(), current);
@@ -127,11 +127,11 @@ static struct dialing *dialing_own(void)
 
 static void dialing_put(struct dialing *note, const struct task_struct *task)
 {
-	/* Its next reader finds all of it. */
+	/* Its next reader sees all of it. */
 	smp_store_release(&note->task, task);
 }
 
-/* A place for a note of the current task, all zero; NULL where there is none. */
+/* Take a note for a new call of current, reset; NULL if there is none. */
 static struct dialing *dialing_new(void)
 {
 	struct dialing_places *places = dialing_places();
@@ -141,7 +141,7 @@ static struct dialing *dialing_new(void)
 
 	note = dialing_get(places, current) ?: dialing_get(places, NULL);
 	if (!note) {
-		/* Two who do this at once may mean the same one. */
+		/* Two tasks at once may pick the same note. */
 		next = READ_ONCE(places->next);
 		WRITE_ONCE(places->next, next + 1);
 		note = &places->notes[next % ARRAY_SIZE(places->notes)];
@@ -152,9 +152,9 @@ static struct dialing *dialing_new(void)
 			return NULL;
 		}
 		/*
-		 * A call that has not got as far as to look for its listener may be
-		 * over, and nothing tells of that, but not at once; nor, without that
-		 * hook, of one that was let in.
+		 * A call that has not begun to look for its listener may be over,
+		 * which no hook sees; but not within a second. Nor does a hook see a
+		 * call let in if there is none on security_unix_stream_connect().
 		 */
 		if ((note->has_begun || (u32)jiffies - note->began < HZ) &&
 		    !note->has_waited && ENTERING_IS_TOLD)
@@ -179,9 +179,8 @@ static bool is_full(const struct sock *sk)
 }
 
 /*
- * What the kernel asks of an address before all else (net/unix/af_unix.c,
- * unix_validate_addr()). A call without one has come to nothing, and nothing would tell
- * that its note is of no use.
+ * The kernel's first test of an address (net/unix/af_unix.c, unix_validate_addr()).
+ * A call that fails it ends at once, which no hook sees, so it gets no note.
  */
 static __always_inline bool is_address(const struct sockaddr_un *name, int length)
 {
@@ -190,8 +189,8 @@ static __always_inline bool is_address(const struct sockaddr_un *name, int lengt
 }
 
 /*
- * io_uring adds O_NONBLOCK to the file's own flags, which have O_RDWR; who calls for
- * the kernel (a core that is dumped to a socket) passes no such flags.
+ * io_uring adds O_NONBLOCK to the file's own flags, which include O_RDWR. The
+ * kernel's own calls (a core dumped to a socket) pass no such flags.
  */
 static bool is_try(const struct socket *sock, int flags)
 {
@@ -228,8 +227,8 @@ ENTRY_CALLBACK(dial);
 /*
  * unix_find_other(struct net *net, struct sockaddr_un *name, int len, int type, ...)
  *
- * Of a call that waits where there is no room, nothing is asked until it has waited.
- * One that has lost its note has waited.
+ * A call that will wait needs no return probe until it has waited. A call without a
+ * note has waited and lost it.
  */
 static bool find_wanted(struct pt_regs *regs)
 {
@@ -241,7 +240,7 @@ static bool find_wanted(struct pt_regs *regs)
 		return false;
 	note = dialing_own();
 	if (note) {
-		/* What was found before is not what will be found. */
+		/* The call may find another listener this time. */
 		note->other = NULL;
 		note->has_begun = true;
 		wanted = !note->will_wait || note->has_waited;
@@ -255,7 +254,7 @@ static int find_begin(struct pt_regs *regs, void *data)
 	return 1;
 }
 
-/* NULL or an error where it has found none. Who has called has a reference to it. */
+/* @result is NULL or an error if there is none; the kernel has a reference to it. */
 static bool find_end(unsigned long result, void *data)
 {
 	const struct sock *other = (const struct sock *)result;
@@ -282,8 +281,8 @@ static bool find_end(unsigned long result, void *data)
  * security_unix_stream_connect(struct sock *sk, struct sock *other,
  *				struct sock *newsk)
  *
- * There is room in the queue, which nobody else can take: the connection is in it in
- * a moment, unless a security module forbids that.
+ * There is room in the queue, and the lock keeps others from taking it: the
+ * connection enters it next, unless a security module forbids that.
  */
 static __always_inline void let_in(struct entry_regs *regs)
 {
@@ -306,7 +305,7 @@ ENTRY_CALLBACK(let_in);
 /*
  * unix_wait_for_peer(struct sock *other, long timeo)
  *
- * Senders of datagrams come here too. A call is counted when it waits for the first
+ * Senders of datagrams wait here too. A call is counted when it waits for the first
  * time.
  */
 static __always_inline void wait(struct entry_regs *regs)
@@ -334,7 +333,7 @@ static __always_inline void wait(struct entry_regs *regs)
 
 ENTRY_CALLBACK(wait);
 
-/* The call has failed. Its listener may be gone by now. */
+/* The call has failed; its listener may be gone by now. */
 static void fail(void)
 {
 	struct dialing *note = dialing_own();
@@ -353,8 +352,8 @@ static void fail(void)
 /*
  * unix_release_sock(struct sock *sk, int embrion)
  *
- * Who closes a socket is known to it; what connect() has made for the other end and
- * gives up is nobody's.
+ * The socket that connect() has made for the other end and gives up has no struct
+ * socket, unlike a socket that a process closes.
  */
 static __always_inline void release(struct entry_regs *regs)
 {
@@ -381,12 +380,12 @@ static __always_inline void accepted(const struct sock *sk)
 
 	if (!listener)
 		return;
-	/* It has left the queue before it is counted: see traffic_read(). */
+	/* Pairs with traffic_read(): it left the queue before it is counted. */
 	smp_mb__before_atomic();
 	atomic_long_inc(&listener->unix_traffic.accepts);
 	acceptq = unix_acceptq(sk);
 	unix_look(listener, acceptq + 1);
-	/* Where nobody tells of it when it enters. */
+	/* Without a hook on connections that enter the queue. */
 	if (!ENTERING_IS_TOLD)
 		peak_raise(&listener->unix_traffic.acceptq, acceptq + 1);
 }
@@ -406,7 +405,7 @@ ENTRY_CALLBACK(edges);
 /*
  * skb_free_datagram(struct sock *sk, struct sk_buff *skb)
  *
- * Of all sockets that take datagrams; none of these listens.
+ * For all datagram sockets too, but those do not listen.
  */
 static __always_inline void freed(struct entry_regs *regs)
 {
@@ -421,7 +420,7 @@ ENTRY_CALLBACK(freed);
 
 #define NO_UNIX		(!UNIX_IS_THERE)
 
-/* All that the kernel receives in datagrams comes through: not by a breakpoint. */
+/* Not by a breakpoint, since all received datagrams pass here. */
 #define FREED_IS_SEEN	(!KERNEL_HAS(unix_update_edges) && ENTRY_IS_CHEAP)
 
 const struct hook unix_hooks[] = {
@@ -485,10 +484,10 @@ const struct hook unix_hooks[] = {
 /* ---- what is known ---- */
 
 /**
- * unix_known_now() - which figures of AF_UNIX listeners have all the hooks they need
+ * unix_known_now() - find out which figures of AF_UNIX listeners are known
  *
- * Context: process context.
- * Return: them.
+ * Context: any, before hook_free().
+ * Return: what is known.
  */
 struct unix_known unix_known_now(void)
 {

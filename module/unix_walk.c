@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kernel's table of AF_UNIX sockets, as walks see it.
+ * The kernel's table of AF_UNIX sockets, for walks.
  *
- * All such sockets are in it: those who listen are few among those who are
- * connected, so that a pass gives nobody else a cookie. Their memory is not freed by
- * RCU: what a pass takes in, it takes a reference to, and the walk gives it back when
- * it goes on. A socket's end does not wait for that, only its memory.
+ * It holds all AF_UNIX sockets, most of them not listening: a pass skips those and
+ * gives them no cookie. Their memory is not freed by RCU, so a pass takes a
+ * reference to each listener, and the walk drops it when it goes on. That delays the
+ * freeing of the memory, not the close.
  */
 #include <linux/rculist.h>
 #include <linux/spinlock.h>
@@ -31,7 +31,7 @@ static unsigned int table_next(const struct listener_walk *walk,
 	return bucket;
 }
 
-/* The first from @sk on that listens; a table that is shared has those of others. */
+/* The first listener from @sk on; in a shared table, the first of @walk->net. */
 static __always_inline struct sock *
 listening_from(const struct listener_walk *walk, struct sock *sk)
 {
@@ -70,7 +70,7 @@ static unsigned int table_pass(struct listener_walk *walk, unsigned int most,
 	return count;
 }
 
-/* A walk over a table of its own has a namespace; a shared one is everybody's too. */
+/* With a table per namespace, a walk needs @net; in a shared one it may be NULL. */
 const struct walk_table unix_table = {
 	.last		= table_last,
 	.next		= table_next,
