@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /proc/net/listenq: one directory in every network namespace.
+ * /proc/net/listenq: a directory in each network namespace.
  *
- * Which files there are, and what stands in them; decides nothing.
- * Documentation/proc-net-listenq.rst says what each column means,
- * Documentation/clamp.rst what a rule does.
+ * Makes the files, and prints those that are not tables of listeners; decides
+ * nothing. Documentation/proc-net-listenq.rst describes the columns,
+ * Documentation/clamp.rst the rules.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
@@ -63,7 +63,7 @@ static const struct {
 	{ { "abandoned", 0 }, TRAFFIC_ABANDONED },
 };
 
-/* What follows from the others is brought up to date first. */
+/* Derived figures are brought up to date first. */
 static int totals_show(struct seq_file *m, void *v)
 {
 	struct net *net = seq_file_single_net(m);
@@ -97,8 +97,7 @@ static int totals_show(struct seq_file *m, void *v)
 /* ---- clamp ---- */
 
 /*
- * Bytes that a write may have: as many as all rules that there can be, with the
- * longest names in octal.
+ * Largest write: room for CLAMP_RULES_MAX rules with the longest names in octal.
  */
 #define CLAMP_WRITE_MAX 524288
 
@@ -125,9 +124,9 @@ static int clamp_show(struct seq_file *m, void *v)
 }
 
 /*
- * A larger queue is memory of the host's, so it takes a privilege over the
- * host, and it is the opener who needs it: a descriptor may have been handed
- * to somebody who doesn't know what it is.
+ * A longer queue uses the host's memory, so a write needs a privilege over the host.
+ * The opener must have it: the writer may have got the descriptor without knowing
+ * what it is.
  */
 static ssize_t clamp_write(struct file *file, const char __user *from,
 			   size_t length, loff_t *pos)
@@ -154,8 +153,8 @@ static ssize_t clamp_write(struct file *file, const char __user *from,
 }
 
 /*
- * Who has it open holds the namespace, as with the other files: its end would
- * wait for who reads, and the ends of all other namespaces with it.
+ * Pin the namespace while the file is open, as the other files do: its cleanup would
+ * wait for readers and block the cleanup of all other namespaces.
  */
 static int clamp_open(struct inode *inode, struct file *file)
 {
@@ -226,7 +225,7 @@ static int hooks_show(struct seq_file *m, void *v)
 /* ---- namespaces ---- */
 
 /**
- * listenq_proc_init() - give a network namespace its directory
+ * listenq_proc_init() - make the directory and files of a network namespace
  * @net: the namespace
  *
  * Context: process context.
@@ -261,12 +260,11 @@ int listenq_proc_init(struct net *net)
 }
 
 /**
- * listenq_proc_exit() - take the directory away
+ * listenq_proc_exit() - remove the directory and files of a network namespace
  * @net: the namespace
  *
- * Waits for those who are reading or writing; who has a file open gets an
- * error from then on (fs/proc/inode.c, proc_entry_rundown()). May be called
- * twice.
+ * Waits for reads and writes in progress; later ones on open files fail
+ * (fs/proc/inode.c, proc_entry_rundown()). May be called twice.
  *
  * Context: process context.
  */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Files of listeners: where a reader is, and whose processes it may see.
+ * Files of listeners: begins and continues a read, and decides whose processes it
+ * may show.
  *
- * For the files in proc.c, in process context, with no lock held.
+ * Called by the seq_files, in process context, with no lock held.
  */
 #include <linux/capability.h>
 #include <linux/pid.h>
@@ -18,10 +19,10 @@
 #include "sweep.h"
 
 /*
- * The caller's number as the reader's PID namespace sees it; 0 where it does
- * not. A record pins no process, so the number is looked up: it may be
- * nobody's by now, which leaves the initial namespace's as it was, or that of
- * another process or thread, which must not be taken for the caller.
+ * The caller's number in the reader's PID namespace; 0 if it has none there. A
+ * record pins no process, so look the number up. If no process or thread has it now,
+ * it is shown in the initial PID namespace only. If another one has it now, it is
+ * not the caller's and is not shown.
  */
 pid_t reader_find_caller(const struct listen_call *call)
 {
@@ -44,8 +45,8 @@ pid_t reader_find_caller(const struct listen_call *call)
 }
 
 /*
- * What seq_file takes for a record is the header, or as many rows as fit into
- * the file's buffer: no listener is in anybody's hands between two of them.
+ * One seq_file record is the header, or as many rows as fit into the buffer: so no
+ * listener is held from one record to the next.
  */
 void *reader_begin(struct seq_file *m, loff_t *pos,
 		   const struct walk_table *table)

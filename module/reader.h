@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Files of listeners: what all of them have in common. What a file does for
- * each listener is inlined here, or it would be a good part of what a read
- * costs. In process context, with no lock held.
+ * Files of listeners: the common part. The work for each listener is inlined here,
+ * where calls would be a good part of the cost of a read. Runs in process context,
+ * with no lock held.
  */
 #ifndef LISTENQ_READER_H
 #define LISTENQ_READER_H
@@ -26,28 +26,28 @@
 #include "walk.h"
 
 /*
- * What a file of listeners holds at a time, however little its reader takes:
- * to resume in a bucket of thousands costs a pass over it.
+ * Size of the file's buffer, however little a read() asks for: to resume a walk in a
+ * bucket of thousands costs a pass over it.
  */
 #define READ_SIZE 65536
 
-/* Stop filling when less than this is free: a pass would yield few rows. */
+/* Stop filling it when less than this is free: a pass would yield few rows. */
 #define ROW_SPARE (READ_SIZE / 8)
 
 /**
- * struct reader - somebody who has a file of listeners open
- * @p: the namespace; seq_file_net() wants it first
+ * struct reader - state of an open file of listeners
+ * @p: the namespace; seq_file_net() expects it first
  * @is_admin: whether the opener has CAP_NET_ADMIN over the namespace
- * @known: which figures of IPv4's listeners have all their hooks
- * @known6: the same of IPv6's
- * @unix_known: the same of AF_UNIX'
- * @walk: where the reader is
- * @batch: the walk's
- * @row_size: what a row has taken on average, in bytes
- * @caller: the process that was looked up last in this read, in the initial
- *	PID namespace; 0: none was
- * @caller_started: when it started
- * @caller_pid: its number as the reader's PID namespace sees it, 0: it doesn't
+ * @known: which figures of IPv4 listeners are known
+ * @known6: which figures of IPv6 listeners are known
+ * @unix_known: which figures of AF_UNIX listeners are known
+ * @walk: the place in the walk
+ * @batch: the walk's batch
+ * @row_size: average size of a row, in bytes
+ * @caller: the process looked up last in this read, as numbered in the initial PID
+ *	namespace; 0: none
+ * @caller_started: when @caller started; see call_time()
+ * @caller_pid: its number in the reader's PID namespace; 0: it has none
  */
 struct reader {
 	struct seq_net_private p;
@@ -63,7 +63,7 @@ struct reader {
 	pid_t caller_pid;
 };
 
-/* What kmalloc() gives for it is 8 kB; for more it would be 16 kB. */
+/* kmalloc() takes 8 kB for it, and would take 16 kB for more. */
 static_assert(sizeof(struct reader) <= 8192);
 
 void *reader_begin(struct seq_file *m, loff_t *pos,
@@ -73,7 +73,7 @@ void *reader_next(struct seq_file *m, void *v, loff_t *pos);
 void reader_stop(struct seq_file *m, void *v);
 pid_t reader_find_caller(const struct listen_call *call);
 
-/* A process may have many listeners: the one that was found last is kept. */
+/* Caches the last lookup, since a process may have many listeners. */
 static inline pid_t reader_caller_pid(struct reader *reader,
 				      const struct listen_call *call)
 {
@@ -87,11 +87,10 @@ static inline pid_t reader_caller_pid(struct reader *reader,
 }
 
 /*
- * A process' number and name are for its user, as far as the user's own PID
- * namespace reaches, and for who administers the network namespace: others may
- * not see them in /proc either. As with other files, the credentials are the
- * opener's. Returns the number, 0: unknown, and forgets a name that is not to
- * be shown.
+ * The number and the name of a process are shown to its user, if the user's PID
+ * namespace has the process, and to an administrator of the network namespace; /proc
+ * hides them from others too. The credentials are those of the opener, as with other
+ * files. Returns the number, 0 if unknown, and clears a name that must not be shown.
  */
 static inline pid_t reader_caller(struct reader *reader,
 				  const struct cred *opener,
@@ -109,7 +108,7 @@ static inline pid_t reader_caller(struct reader *reader,
 	return pid;
 }
 
-/* Which figures of a listener are known. */
+/* Which figures of this listener are known. */
 static inline const struct known *
 known_of(const struct reader *reader, const struct sock *sk,
 	 const struct listener_view *view)
@@ -122,8 +121,8 @@ known_of(const struct reader *reader, const struct sock *sk,
 }
 
 /*
- * Rows, until the buffer is full but for a few. A listener that is gone by now
- * has none; what one has takes @size bytes at most.
+ * Put rows until the buffer is nearly full. A listener that is gone by now has no
+ * row; the rows of one take at most @size bytes.
  */
 static __always_inline void
 put_listeners(struct seq_file *m,
@@ -156,9 +155,10 @@ put_listeners(struct seq_file *m,
 }
 
 /*
- * A file of listeners is a table of its columns, new ones only ever appended,
- * and a function that puts a listener's row, or rows, for which @size bytes do, of
- * what @read has written into a @type, if @is_same says that this is true.
+ * Define a file of listeners, from a table of its columns, to which new ones may
+ * only be appended, and put_NAME(), which puts a listener's rows in at most @size
+ * bytes. @read fills a @type for it, and @is_same tells afterwards whether the rows
+ * are valid.
  */
 #define LISTENERS_FILE_OF(name, size, starts, type, read, is_same)	\
 static __always_inline char *put_one_of_##name(struct seq_file *m,	\

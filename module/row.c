@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Values to text: what row.h has no reason to inline. */
+/* Values to text: the functions that row.h need not inline. */
 #include <linux/kernel.h>
 #include <linux/math64.h>
 #include <linux/netdevice.h>
@@ -12,9 +12,9 @@
 #include "row.h"
 
 /*
- * Where to write a row, if there are @size bytes for it. With NULL the reader
- * has to take what there is, or, where that is nothing, the file gets twice
- * the room (fs/seq_file.c, seq_read_iter()).
+ * Where to write a row of up to @size bytes. If this returns NULL, the reader gets
+ * what is in the buffer or, if it is empty, seq_read_iter() doubles it
+ * (fs/seq_file.c).
  */
 char *row_begin(struct seq_file *m, size_t size)
 {
@@ -26,7 +26,7 @@ char *row_begin(struct seq_file *m, size_t size)
 	return NULL;
 }
 
-/* Rows that are written, up to @at, are the file's. */
+/* Hand the rows up to @at over to the file. */
 void row_commit(struct seq_file *m, const char *at)
 {
 	char *row;
@@ -35,7 +35,7 @@ void row_commit(struct seq_file *m, const char *at)
 	seq_commit(m, at - row);
 }
 
-/* A number below 100, with both digits. */
+/* A number below 100, as two digits. */
 static __always_inline char *put_pair(char *at, unsigned int value)
 {
 	static const char pairs[][2] = {
@@ -55,7 +55,7 @@ static __always_inline char *put_pair(char *at, unsigned int value)
 	return at + 2;
 }
 
-/* A number from 10 on. */
+/* A number from 10 up. */
 noinline char *put_digits(char *at, u64 value)
 {
 	unsigned int low;
@@ -90,7 +90,7 @@ static char *put_octal(char *at, char c)
 	return at + sprintf(at, OCTAL_FORMAT, (unsigned char)c);
 }
 
-/* A word; one that would read as "not known" is escaped as well. */
+/* A word; a sole "-", which would read as "not known", is escaped too. */
 static char *put_escaped(char *at, const char *word)
 {
 	if (word[0] == '-' && !word[1])
@@ -108,7 +108,7 @@ char *put_word(char *at, const char *word)
 	return *word ? put_escaped(at, word) : put_char(at, '-');
 }
 
-/* A rule's selector as it is written; all ports are 0 to 65535. */
+/* A rule's selector as in a rule; 0 to 65535 is "*". */
 char *put_ports(char *at, u16 first, u16 last)
 {
 	if (!first)
@@ -132,7 +132,7 @@ static char *put_ipv4(char *at, __be32 address)
 	return at;
 }
 
-/* An address in brackets: the port follows. */
+/* An address in brackets, since the port follows. */
 static char *put_ipv6(char *at, const struct in6_addr *address)
 {
 	return at + sprintf(at, "[%pI6c]", address);
@@ -150,9 +150,9 @@ char *put_endpoint(char *at, const struct endpoint *endpoint)
 }
 
 /*
- * A name, `@` before an abstract one. What a path begins with is in octal where the
- * whole would read as something else: as an abstract name, as "not known", or as all
- * names in a rule.
+ * A name, with `@` before an abstract one. The first byte of a path is in octal if
+ * the text would read as an abstract name, as "not known", or as a rule for all
+ * names.
  */
 char *put_name(char *at, struct unix_name name)
 {
@@ -176,7 +176,7 @@ char *put_name(char *at, struct unix_name name)
 	return at;
 }
 
-/* A rule's selector, as it is written. */
+/* The selector of an AF_UNIX rule, as in a rule. */
 char *put_name_rule(char *at, struct unix_name name, struct selector rule)
 {
 	static const char prefix[] = "unix:";
@@ -202,7 +202,7 @@ char *put_hex(char *at, u64 value)
 	return end;
 }
 
-/* Eight bytes at a time: those that are too many are written over. */
+/* Copies 8 bytes; the next value overwrites those beyond the name. */
 char *put_proto(char *at, const struct sock *sk)
 {
 	static const char names[2][2][8] = {
@@ -244,7 +244,7 @@ char *put_local(char *at, const struct sock *sk)
 	return put_decimal(put_char(at, ':'), ntohs(inet_sk(sk)->inet_sport));
 }
 
-/* A column's name, in the header. */
+/* A column's name, for the header. */
 char *put_title(char *at, const struct column *column)
 {
 	return pad(put_word(at, column->name), at, column);

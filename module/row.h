@@ -2,10 +2,9 @@
 /*
  * Values to text, in columns.
  *
- * A row is written where the file keeps its text, value by value: each
- * function writes at @at and returns where the next one goes on. Formats that
- * are parsed for each value would be most of what a reader pays for. For
- * files of /proc, in process context; nothing here takes a lock.
+ * A row is written into the file's buffer value by value: each function writes at
+ * @at and returns where to go on. Format strings would be most of the cost of a
+ * read. For /proc files, in process context; takes no lock.
  */
 #ifndef LISTENQ_ROW_H
 #define LISTENQ_ROW_H
@@ -24,15 +23,15 @@
 /**
  * enum column_kind - how a column's values are printed
  * @COLUMN_FIGURE: decimal; VALUE_UNKNOWN is `-`
- * @COLUMN_SIGNED: the same, below 0 too
+ * @COLUMN_SIGNED: decimal, with a sign if negative
  * @COLUMN_HEX: hexadecimal
- * @COLUMN_WORD: a word, whatever it holds; an empty one is `-`
- * @COLUMN_PORTS: a range of ports; `*` for all of them, `-` for none
- * @COLUMN_PROTO: which protocol a socket speaks
+ * @COLUMN_WORD: a word of any bytes; `-` if it is empty
+ * @COLUMN_PORTS: a range of ports; `*` for all, `-` for none
+ * @COLUMN_PROTO: a socket's protocol
  * @COLUMN_LOCAL: where a socket listens
- * @COLUMN_ENDPOINT: an address and a port; `-` where they are not known
- * @COLUMN_NAME: what an AF_UNIX socket is bound to
- * @COLUMN_NAME_RULE: which rule acts on one
+ * @COLUMN_ENDPOINT: an address and a port; `-` if they are not known
+ * @COLUMN_NAME: the name that an AF_UNIX socket is bound to
+ * @COLUMN_NAME_RULE: the rule that acts on an AF_UNIX socket
  */
 enum column_kind {
 	COLUMN_FIGURE,
@@ -49,9 +48,9 @@ enum column_kind {
 
 /**
  * struct column - a column of a file
- * @name: what stands in the header
- * @width: what its values are padded to; they may be wider
- * @kind: how they are printed
+ * @name: its name in the header
+ * @width: pad values to this; they may be wider
+ * @kind: how values are printed
  */
 struct column {
 	const char *name;
@@ -60,14 +59,14 @@ struct column {
 };
 
 /**
- * union value - what stands in a column, by its kind
+ * union value - a value, by its column's kind
  * @figure: COLUMN_FIGURE, COLUMN_SIGNED, COLUMN_HEX
  * @word: COLUMN_WORD
  * @ports: COLUMN_PORTS
  * @sk: COLUMN_PROTO, COLUMN_LOCAL
  * @endpoint: COLUMN_ENDPOINT
  * @name: COLUMN_NAME
- * @name_rule: COLUMN_NAME_RULE; the name is what a rule for it alone is called by
+ * @name_rule: COLUMN_NAME_RULE: the rule, and the name to print if it is not for all
  */
 union value {
 	s64 figure;
@@ -93,9 +92,9 @@ static inline s64 if_known(bool known, s64 figure)
 }
 
 /*
- * Words may hold anything: a process can name itself with an escape sequence
- * or a line of its own. What isn't printable ASCII, a blank or a backslash
- * goes out in octal.
+ * A word may hold anything: a process can name itself with an escape sequence or a
+ * newline. Print as octal whatever is not printable ASCII, and blanks and
+ * backslashes.
  */
 static inline bool is_plain(char c)
 {
@@ -110,8 +109,8 @@ static inline const char *word_format(char c)
 }
 
 /*
- * No row is longer, with what pads it: an address with a device's name, in octal,
- * and 36 numbers at their longest make 870.
+ * No row is longer, padding included: an address with a device's name in octal, and
+ * 33 numbers of up to 20 digits, take about 800 bytes.
  */
 #define ROW_SIZE 1024
 
@@ -138,7 +137,7 @@ static __always_inline char *put_char(char *at, char c)
 	return at + 1;
 }
 
-/* The end of a row; a blank is behind each value. */
+/* End a row, in place of the blank after the last value. */
 static __always_inline char *row_end(char *at)
 {
 	at[-1] = '\n';
@@ -146,9 +145,9 @@ static __always_inline char *row_end(char *at)
 }
 
 /*
- * A blank, and what is missing to the width of the column, behind a value
- * from @start to @at. Eight blanks at a time: those that are too many are
- * written over.
+ * Pad a value that was written from @start to @at to the column's width, with at
+ * least one blank. Writes 8 blanks at a time; the next value overwrites those too
+ * many.
  */
 static __always_inline char *pad(char *at, const char *start,
 				 const struct column *column)
@@ -169,8 +168,8 @@ static __always_inline char *put_decimal(char *at, u64 value)
 }
 
 /*
- * Most figures have one digit: the padding of those is a constant. That is half
- * of what a reader pays for.
+ * Figures are half of the cost of a read. Most have one digit, whose padding is a
+ * constant.
  */
 static __always_inline char *put_figure(char *at, const struct column *column,
 					u64 value)
@@ -214,8 +213,8 @@ static __always_inline char *put_value(char *at, const struct column *column,
 }
 
 /*
- * A row of a file's columns. The table is known where this is inlined, so that
- * the compiler leaves nothing of it but what each value takes.
+ * A row. @columns is a constant where this is inlined, so that the compiler leaves
+ * nothing but the code for each value.
  */
 static __always_inline char *put_row(char *at, const struct column *columns,
 				     const union value *values,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Files of listeners, a table of columns each: sockets, handshakes, waits, drops.
+ * Files of TCP listeners: sockets, handshakes, waits, drops.
  *
- * Documentation/proc-net-listenq.rst says what each column means.
+ * Documentation/proc-net-listenq.rst describes the columns.
  */
 #include <linux/capability.h>
 #include <linux/kernel.h>
@@ -159,7 +159,7 @@ static char *put_sockets(struct seq_file *m, char *at, const struct sock *sk,
 
 LISTENERS_FILE(sockets, ROW_SIZE);
 
-/* Peaks are for who looks on; who administers the namespace may reset them. */
+/* Anyone may read peaks; an administrator of the namespace may reset them. */
 int sockets_write(struct file *file, char *text, size_t length)
 {
 	struct seq_file *m = file->private_data;
@@ -177,8 +177,7 @@ int sockets_write(struct file *file, char *text, size_t length)
 /* ---- handshakes ---- */
 
 /*
- * The columns of a histogram, from one that is named by its enum to the last, which
- * has those of no other.
+ * The columns of a histogram; the last one is for all longer times.
  */
 static unsigned long put_histogram(union value values[HISTOGRAM_COLUMNS],
 				   const struct histogram *histogram,
@@ -223,7 +222,7 @@ static const struct column handshakes_columns[HANDSHAKES_COLUMNS] = {
 	[HANDSHAKES_JOINED]	= { "joined", 0 },
 };
 
-/* What stands in the columns from HANDSHAKES_COUNTS on. */
+/* The counts in the columns from HANDSHAKES_COUNTS on. */
 static const enum traffic_count handshakes_counts[] = {
 	TRAFFIC_SYNS, TRAFFIC_REQUESTS, TRAFFIC_FINISHED, TRAFFIC_EXPIRED,
 	TRAFFIC_RESET, TRAFFIC_RESENT, TRAFFIC_COOKIES_FINISHED,
@@ -333,7 +332,7 @@ static char *put_drop(char *at, const struct sock *sk,
 	return put_row(at, drops_columns, values, ARRAY_SIZE(values));
 }
 
-/* A row for each reason that there was; where none is known, one without. */
+/* A row for each reason counted; a single "-" if drops are not known. */
 static char *put_drops(struct seq_file *m, char *at, const struct sock *sk,
 		       struct listener_view *view)
 {
