@@ -326,7 +326,7 @@ int hook_init(const struct hook *const tables[], unsigned int count)
  */
 static void keep_module(void)
 {
-	pr_crit("ftrace has failed: the module has to stay until the next boot\n");
+	pr_crit("ftrace has failed: the module can't be unloaded until the next boot\n");
 	for (;;)
 		schedule_timeout_idle(MAX_SCHEDULE_TIMEOUT);
 }

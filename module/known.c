@@ -56,7 +56,8 @@ static const struct hook *hook_of(enum traffic_hook hook)
 				      &closing_hooks[hook - CLOSING_HOOKS];
 }
 
-static struct known known_by(bool (*by)(const char *symbol), int family)
+static struct known known_by(bool (*by)(const char *symbol), int family,
+			     bool returns_doubted)
 {
 	struct known known = { };
 	const struct hook *hook;
@@ -65,7 +66,8 @@ static struct known known_by(bool (*by)(const char *symbol), int family)
 
 	for (i = 0; i < TRAFFIC_HOOKS; i++) {
 		hook = hook_of(i);
-		if (hook->absent || by(hook->symbol))
+		if (hook->absent || (by(hook->symbol) &&
+				     !(hook->end && returns_doubted)))
 			on |= BIT(i);
 	}
 	if (family == AF_INET)
@@ -94,5 +96,19 @@ static struct known known_by(bool (*by)(const char *symbol), int family)
  */
 struct known known_now(int family)
 {
-	return known_by(family == AF_UNSPEC ? hook_saw_all : hook_is_on, family);
+	return known_by(family == AF_UNSPEC ? hook_saw_all : hook_is_on, family,
+			false);
+}
+
+/**
+ * known_without_returns() - find out which figures are known of a listener for which
+ *	return probes may have missed something
+ * @family: AF_INET or AF_INET6
+ *
+ * Context: any, before hook_free(): takes no lock.
+ * Return: what is known.
+ */
+struct known known_without_returns(int family)
+{
+	return known_by(hook_is_on, family, true);
 }

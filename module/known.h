@@ -30,6 +30,7 @@ struct known {
 };
 
 struct known known_now(int family);
+struct known known_without_returns(int family);
 
 /* Whether the number of a listener's accepted connections is known. */
 static inline bool accepts_are_known(const struct known *known,

@@ -75,8 +75,10 @@ void *reader_start(struct seq_file *m, loff_t *pos)
 	if (v != SEQ_START_TOKEN)
 		return v;
 	outcome_settle(seq_file_net(m));
-	reader->known = known_now(AF_INET);
-	reader->known6 = known_now(AF_INET6);
+	reader->known[0][0] = known_now(AF_INET);
+	reader->known[0][1] = known_without_returns(AF_INET);
+	reader->known[1][0] = known_now(AF_INET6);
+	reader->known[1][1] = known_without_returns(AF_INET6);
 	return v;
 }
 

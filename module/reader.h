@@ -38,8 +38,8 @@
  * struct reader - state of an open file of listeners
  * @p: the namespace; seq_file_net() expects it first
  * @is_admin: whether the opener has CAP_NET_ADMIN over the namespace
- * @known: which figures of IPv4 listeners are known
- * @known6: which figures of IPv6 listeners are known
+ * @known: which figures of listeners are known: of IPv4, of IPv6; in each, of all
+ *	others, and of those with DOUBTED_RETURNS
  * @unix_known: which figures of AF_UNIX listeners are known
  * @walk: the place in the walk
  * @batch: the walk's batch
@@ -52,8 +52,7 @@
 struct reader {
 	struct seq_net_private p;
 	bool is_admin;
-	struct known known;
-	struct known known6;
+	struct known known[2][2];
 	struct unix_known unix_known;
 	struct listener_walk walk;
 	struct sock *batch[2 * LISTENER_BATCH];
@@ -114,10 +113,14 @@ known_of(const struct reader *reader, const struct sock *sk,
 	 const struct listener_view *view)
 {
 	static const struct known nothing;
+	u8 doubted;
 
-	if (!view->record || READ_ONCE(view->record->traffic_doubted))
+	if (!view->record)
 		return &nothing;
-	return sk->sk_family == AF_INET6 ? &reader->known6 : &reader->known;
+	doubted = READ_ONCE(view->record->doubted);
+	if (doubted & DOUBTED_TRAFFIC)
+		return &nothing;
+	return &reader->known[sk->sk_family == AF_INET6][!!doubted];
 }
 
 /*

@@ -356,7 +356,12 @@ static void forget_call(struct listener *listener)
 
 static void doubt_traffic(struct listener *listener)
 {
-	listener->traffic_doubted = true;
+	listener->doubted |= DOUBTED_TRAFFIC;
+}
+
+static void doubt_returns(struct listener *listener)
+{
+	listener->doubted |= DOUBTED_RETURNS;
 }
 
 /**
@@ -380,6 +385,18 @@ void record_doubt_calls(unsigned int whose)
 void record_doubt_traffic(unsigned int whose)
 {
 	records_each(doubt_traffic, whose);
+}
+
+/**
+ * record_doubt_returns() - doubt the counters that need return probes, which may have
+ *	missed something
+ * @whose: of which records, by RECORDS_OF_*
+ *
+ * Context: process context, may sleep.
+ */
+void record_doubt_returns(unsigned int whose)
+{
+	records_each(doubt_returns, whose);
 }
 
 /* ---- init and exit ---- */

@@ -200,6 +200,10 @@ struct listener_end {
 	bool is_known;
 };
 
+/* All of a listener's counters may have missed something, or those of return probes. */
+#define DOUBTED_TRAFFIC	BIT(0)
+#define DOUBTED_RETURNS	BIT(1)
+
 /**
  * struct listener - a record: what the module notes about a listener
  * @node: in its bucket; changed under the bucket's lock, read under RCU
@@ -211,8 +215,8 @@ struct listener_end {
  * @retired: set once, by the first that takes the record out of use
  * @seen: number of the latest sweep when a walk last met the socket (16 bits)
  * @started: whether the socket was seen to start listening
- * @traffic_doubted: whether some of @traffic may have been missed; under the
- *	bucket's lock
+ * @doubted: what of @traffic may have been missed, by DOUBTED_*; under the bucket's
+ *	lock
  * @totals: the totals of its namespace, which may be freed first: see totals_add()
  * @since: when the counting began, in jiffies (64 bits)
  * @call: the latest listen(); under the bucket's lock
@@ -246,7 +250,7 @@ struct listener {
 	unsigned int retired;
 	u16 seen;
 	bool started;
-	bool traffic_doubted;
+	u8 doubted;
 	struct totals __percpu *totals;
 	u64 since;
 	struct listen_call call;
@@ -322,6 +326,7 @@ bool record_has_ended(const struct record_bucket *bucket,
 
 void record_doubt_calls(unsigned int whose);
 void record_doubt_traffic(unsigned int whose);
+void record_doubt_returns(unsigned int whose);
 
 /**
  * record_is_unix() - whether a record is that of an AF_UNIX listener

@@ -95,12 +95,13 @@ found:
 /* Called by hook_check() when ways have fallen silent or see calls again. */
 static void doubt(unsigned int ways)
 {
-	if (ways & BIT(HOOK_RETURN))
-		record_doubt_calls(RECORDS_OF_ALL);
 	if (ways & BIT(HOOK_ENTRY))
 		record_doubt_traffic(RECORDS_OF_ALL);
-	else if (ways & BIT(HOOK_RETURN))
+	if (ways & BIT(HOOK_RETURN)) {
+		record_doubt_calls(RECORDS_OF_ALL);
+		record_doubt_returns(RECORDS_OF_TCP);
 		record_doubt_traffic(RECORDS_OF_UNIX);
+	}
 }
 
 /* Doubt what the hooks serve that hook_check_hits() has found. */

@@ -471,7 +471,7 @@ const struct hook traffic_hooks[] = {
 	[HOOK_SYN] = {
 		.symbol		= "tcp_conn_request",
 		.serves		= "syns, overflows, synq_drops, syncookies, failed",
-		.lost		= "these read -",
+		.lost		= "these, synq_reserved, expired and abandoned read -",
 		.proof		= BIT(PROOF_CONNECTED),
 		.entered	= syn_entered,
 	},
@@ -485,7 +485,7 @@ const struct hook traffic_hooks[] = {
 	[HOOK_SYNACK4] = {
 		.symbol		= "tcp_v4_send_synack",
 		.serves		= "syns, requests, fastopens, resent, synq_peak",
-		.lost		= "these read -",
+		.lost		= "these, overflows and acceptq_peak read -",
 		.entered	= synack_entered,
 	},
 	[HOOK_SYNACK6] = {
@@ -527,13 +527,13 @@ const struct hook traffic_hooks[] = {
 	[HOOK_FINISHED] = {
 		.symbol		= "inet_csk_complete_hashdance",
 		.serves		= "finished, handshakes, acceptq_peak",
-		.lost		= "these read -",
+		.lost		= "these, expired and unaccepted read -",
 		.entered	= finished_entered,
 	},
 	[HOOK_QUEUED] = {
 		.symbol		= "inet_csk_reqsk_queue_add",
 		.serves		= "cookies_finished, acceptq_peak",
-		.lost		= "these read -",
+		.lost		= "these and unaccepted read -",
 		.shared		= true,
 		.entered	= queued_entered,
 	},

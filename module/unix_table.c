@@ -53,7 +53,7 @@ static const struct unix_known *known_of_unix(const struct reader *reader,
 {
 	static const struct unix_known nothing;
 
-	if (!view->record || READ_ONCE(view->record->traffic_doubted))
+	if (!view->record || READ_ONCE(view->record->doubted))
 		return &nothing;
 	return &reader->unix_known;
 }

@@ -229,6 +229,31 @@ static void check_known(struct __test_metadata *_metadata, int fd, int asked)
 	check_listener(_metadata, fd);
 }
 
+/* A figure of the file handshakes. */
+static long long handshakes_of(int fd, const char *name)
+{
+	struct lq_table *table = lq_read(LQ_HANDSHAKES);
+	long long figure = lq_cell_num(table, lq_row(table, fd), name);
+
+	lq_free(table);
+	return figure;
+}
+
+/* What a return probe may have missed of a listener, and what it can't have. */
+static void check_missed_returns(struct __test_metadata *_metadata, int fd,
+				 bool missed)
+{
+	static const char * const by_returns[] = { "reset", "expired" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(by_returns); i++) {
+		EXPECT_EQ(missed, handshakes_of(fd, by_returns[i]) == LQ_NONE) {
+			TH_LOG("%s", by_returns[i]);
+		}
+	}
+	if (!any_placed("kprobe"))
+		EXPECT_NE(LQ_NONE, handshakes_of(fd, "requests"));
+}
+
 /* Lines of ours in the log, all of them or those that have @word. */
 static int log_lines(int log, const char *word)
 {
@@ -331,8 +356,11 @@ TEST_F(silenced, while_loaded)
 	check_known(_metadata, fresh, 55);
 	/* What was missed stays unknown until there is something to know. */
 	check_unknown(_metadata, known, 9, 9);
-	for (int i = 0; i < SOME; i++)
+	for (int i = 0; i < SOME; i++) {
 		check_unknown(_metadata, fds[i], 10 + i, 10 + i);
+		check_missed_returns(_metadata, fds[i], true);
+	}
+	check_missed_returns(_metadata, fresh, false);
 	check_lost_totals(_metadata);
 	lq_end_listening(known);
 	lq_listen(known, 11);
