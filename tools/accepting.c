@@ -103,7 +103,7 @@ bool is_stopped(const struct subject *subject, struct report *report)
 	if (process->tracer > 0) {
 		say(report, CAUSE, "Process %d traces it, a debugger perhaps.",
 		    process->tracer);
-		say(report, NOW, "Look who that is, and let it go on:");
+		say(report, NOW, "Find out what that is, and let the process continue:");
 		command(report, NOW, "ps -fp %d", process->tracer);
 	} else if (process->thread->state == 't') {
 		say(report, CAUSE, "A debugger has stopped it.");

@@ -52,7 +52,7 @@ const char *filter_port(struct filter *filter, const char *text)
 				       text, FILTER_PORTS);
 		if (!parse_ports(at, length,
 				 &filter->ports[filter->port_ranges++]))
-			return trouble("-p %s: no ports or ranges such as 80,8000-8099",
+			return trouble("-p %s: not a list of ports or ranges, such as 80,8000-8099",
 				       text);
 		at += length;
 	} while (*at++);
@@ -95,7 +95,7 @@ const char *filter_address(struct filter *filter, const char *text)
 	filter->family = v6 ? AF_INET6 : AF_INET;
 	if (inet_pton(filter->family, start, filter->address) != 1 ||
 	    (text[length] && !parse_number(text + length + 1, 0, bits, &bits)))
-		return trouble("-A %s: no address, prefix (10.0.0.0/8) or Unix socket (/run/a, @a)",
+		return trouble("-A %s: not an address, prefix (10.0.0.0/8) or Unix socket (/run/a, @a)",
 			       text);
 	filter->bits = bits;
 	return NULL;

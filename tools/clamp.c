@@ -58,7 +58,7 @@ const char *clamp_read(char **text)
 	if (!why && !is_plain(*text, length)) {
 		free(*text);
 		*text = NULL;
-		why = trouble("%s: not the module's text",
+		why = trouble("%s: not a text that the module writes",
 			      procfile_path("clamp"));
 	}
 	return why;
@@ -211,7 +211,7 @@ static const char *foresee(struct rules *rules, const char *text, size_t length)
 	error = rules_take(rules, now, strlen(now), false, said);
 	free(now);
 	if (error)
-		return trouble("%s: %s: of another module, or cut",
+		return trouble("%s: %s: from another version of the module, or cut short",
 			       procfile_path("clamp"), said);
 	if (length > RULES_MAX)
 		return refusal(E2BIG, NULL);
@@ -307,15 +307,15 @@ int clamp_main(int argc, char **argv, const struct scope *scope)
 	argc -= optind;
 	argv += optind;
 	if (file && argc)
-		die("clamp: -f and a rule as well: name one of them");
+		die("clamp: give -f FILE or rules, not both");
 	if (dry_run && !file && !argc)
-		die("clamp: --dry-run: of which rules? name some, or -f FILE");
+		die("clamp: --dry-run needs rules or -f FILE");
 	if ((save || restore) && (file || argc || dry_run || save == restore))
 		die("clamp: --save and --restore take nothing else");
 	if (restore && scope->netns)
 		die("clamp: --restore: it is for all namespaces, without -N");
 	if (scope->all)
-		die("clamp: -a: rules are for one namespace: name it with -N");
+		die("clamp: rules are per namespace: use -N, not -a");
 
 	if (save || restore) {
 		why = save ? saved_write(scope) : saved_restore();

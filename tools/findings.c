@@ -209,7 +209,7 @@ void subject_crowd(const struct subject *subject, struct crowd *crowd)
 		return;
 	crowd_read(crowd, subject->listener);
 	if (netns_leave())
-		die("no way back to the own network namespace");
+		die("cannot return to the original network namespace");
 }
 
 /* What has become of those for whom a Unix socket had no room. */

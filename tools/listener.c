@@ -210,7 +210,7 @@ const char *parse_figures(const struct place *place,
 		if (strcmp(cell, "-") &&
 		    !parse_number(cell, figures[i].min, figures[i].max,
 				  &figure[i]))
-			return trouble("%s: line %zu: %s is '%.60s', no number or out of range",
+			return trouble("%s: line %zu: %s is '%.60s', not a number or out of range",
 				       procfile_path(files[columns->file].name),
 				       place->row + 2, figures[i].name, cell);
 	}
@@ -232,7 +232,7 @@ const char *parse_listener(struct listener *listener,
 		listener->word[PROTO] = "unix";
 		listener->local.family = AF_UNIX;
 	} else if (!parse_endpoint(listener->word[LOCAL], &listener->local)) {
-		return trouble("%s: line %zu: local is '%.60s', no address and port",
+		return trouble("%s: line %zu: local is '%.60s', not an address and port",
 			       procfile_path(files[columns->file].name),
 			       place->row + 2, listener->word[LOCAL]);
 	}

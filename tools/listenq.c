@@ -153,7 +153,7 @@ static const char *optional_number(int argc, char **argv)
 static void set_output(enum output *output, enum output to)
 {
 	if (*output != TABLE && *output != to)
-		die("-w, -j, -m and --check: name one of them");
+		die("-w, -j, -m and --check exclude each other");
 	*output = to;
 }
 
@@ -454,23 +454,23 @@ int main(int argc, char **argv)
 	if (output != CHECK)
 		instead_of_message = NULL;
 	if (scope.all && scope.netns)
-		die("-a and -N: name one of them");
+		die("-a and -N exclude each other");
 	if ((scope.all || scope.netns) && strcmp(proc_dir, "/proc"))
 		die("--proc reads one namespace's files: leave out -a and -N");
 	if ((metrics.file || max) && output != METRICS)
-		die("-o, --http, --max, --names and --no-histogram: they go with -m");
+		die("-o, --http, --max, --names and --no-histogram need -m");
 	if (metrics.file && metrics.http)
-		die("-o and --http: name one of them");
+		die("-o and --http exclude each other");
 	if (groups && (output == METRICS || output == CHECK || totals ||
 		       command))
-		die("-g: it goes with the table, -w and -j");
+		die("-g works with the table, -w and -j alone");
 	if ((lately || check.allow_none) && output != CHECK)
-		die("--within and --allow-none: they go with --check");
+		die("--within and --allow-none need --check");
 	if (totals && ((output != TABLE && output != JSON) ||
 		       memcmp(&filter, &all, sizeof(filter))))
 		die("-t is about whole namespaces: only -j, -a and -N go with it");
 	if ((tcp || scope.unix_too) && (totals || log))
-		die("--tcp and --unix: they go with the table, -w, -j, -m, --check and explain");
+		die("--tcp and --unix work with the table, -w, -j, -m, --check and explain alone");
 	if (filter.name) {
 		if (log || tcp)
 			die("-A: a Unix socket is not among %s",

@@ -379,7 +379,7 @@ void live(const struct scope *scope, struct filter *filter, enum sort_key key,
 	int pressed;
 
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
-		die("-w needs a terminal: without one, call listenq again and again");
+		die("-w needs a terminal: without one, run listenq repeatedly");
 	view.scope.histograms = true;
 	view.scope.refused = REFUSED_ALLOWED;
 	why = reread(&view);

@@ -355,7 +355,7 @@ const char *netns_enter(const struct netns *netns)
 const char *netns_leave(void)
 {
 	if (entered && setns(own, CLONE_NEWNET))
-		return trouble("back to the own network namespace: %s",
+		return trouble("cannot return to the original network namespace: %s",
 			       strerror(errno));
 	entered = false;
 	return NULL;

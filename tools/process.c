@@ -405,6 +405,6 @@ void process_tell(const struct snapshot *snapshot)
 	size_t unsearched = process_unsearched(snapshot);
 
 	if (unsearched)
-		tell("who holds %zu socket%s could not be found out in time",
+		tell("no time to find the processes that hold %zu socket%s",
 		     unsearched, unsearched == 1 ? "" : "s");
 }

@@ -167,7 +167,7 @@ static const char *parse(const char *path, struct rows *rows, size_t length,
 	words = split_line(rows, &at, rows->column, ARRAY_SIZE(rows->column),
 			   false);
 	if (words <= 0 || (size_t)words > ARRAY_SIZE(rows->column))
-		return trouble("%s: the first line is no header", path);
+		return trouble("%s: the first line is not a header", path);
 	rows->columns = words;
 
 	for (;;) {

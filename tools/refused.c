@@ -36,7 +36,7 @@ static const char *parse_refusal(struct refusal *refusal,
 	if (why)
 		return why;
 	if (!parse_endpoint(listener->word[REMOTE], &refusal->network))
-		return trouble("%s: line %zu: remote is '%.60s', no address and port",
+		return trouble("%s: line %zu: remote is '%.60s', not an address and port",
 			       procfile_path("refused"),
 			       listener->place[REFUSED].row + 2,
 			       listener->word[REMOTE]);

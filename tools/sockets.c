@@ -262,7 +262,7 @@ const char *snapshot_totals(const struct snapshot *snapshot, size_t index,
 	find_columns(&columns, rows, TOTALS);
 	return rows->count ? parse_figures(&all->place[TOTALS], &columns,
 					   all->figure) :
-	       trouble("%s: has a header and no line", procfile_path("totals"));
+	       trouble("%s: nothing after the header", procfile_path("totals"));
 }
 
 /*
