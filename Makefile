@@ -67,8 +67,11 @@ dkms-remove: ## take away every version that dkms-install left
 		echo "listenq: there is no dkms: install the package dkms" >&2; exit 1; }
 	@set -e; for source in "$(DESTDIR)"/usr/src/listenq-*; do \
 		test -e "$$source" || continue; \
-		! dpkg -S "$$source" >/dev/null 2>&1 || { \
-			echo "listenq: $$source is a package's: apt-get remove listenq-dkms" >&2; exit 1; }; \
+		for owner in "dpkg -S" "rpm -qf" "pacman -Qo"; do \
+			! $$owner "$$source" >/dev/null 2>&1 || { \
+				echo "listenq: $$source belongs to the package listenq-dkms:" \
+					"remove that" >&2; exit 1; }; \
+		done; \
 		echo "listenq: removing $$source"; \
 		id=listenq/$${source##*/listenq-}; \
 		test -n "$(DESTDIR)" || test ! -e "/var/lib/dkms/$$id" || \
