@@ -23,6 +23,6 @@ files . | sort -z |
 	tar -c --null --no-recursion --files-from=- --transform="s,^,listenq-$version/,S" \
 		--format=ustar --mtime="@$epoch" --owner=0 --group=0 --numeric-owner \
 		--mode=u+rw,go=rX |
-	gzip -n9 >"$tarball.tmp"
-mv "$tarball.tmp" "$tarball"
+	gzip -n9 >"$tarball.$$"
+mv "$tarball.$$" "$tarball"
 echo "$tarball"
