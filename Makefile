@@ -98,6 +98,10 @@ deb: ## build the Debian packages listenq-dkms and listenq-tools, in build/
 	@rm -rf build/listenq
 	@ls build/*.deb
 
+packages-check: ## build the RPMs and Arch packages of packaging/, and compare what is in them
+	@$(VM)/deps.sh packages
+	@$(VM)/package.sh packages
+
 tools: ## build tools/listenq, which shows the files to people
 	$(MAKE) -C tools
 
@@ -159,7 +163,7 @@ clean: ## remove what make built here; the cache in ~/.cache/listenq stays
 		debian/listenq-dkms debian/listenq-tools debian/*.debhelper debian/*.substvars
 
 help: ## this list
-	@sed -nE 's/^([a-z-]+):.* ## (.*)/  \1\t\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z-]+):.* ## (.*)/  \1\t\2/p' Makefile | expand -t 18
 
-.PHONY: headers module tools install uninstall dkms-install dkms-remove deb
+.PHONY: headers module tools install uninstall dkms-install dkms-remove deb packages-check
 .PHONY: demo shell check bench bench-check coverage stress soak fuzz html lint dist deps clean help

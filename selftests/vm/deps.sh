@@ -10,13 +10,18 @@
 
 check_variables "$1"
 
-[ "$(uname -m)" = x86_64 ] || [ "$1" = dist ] ||
+[ "$(uname -m)" = x86_64 ] || [[ $1 == @(dist|packages) ]] ||
 	die "the folders' compilers are x86-64 programs, this machine is $(uname -m): use another for this"
 
 # A command and the package that has it.
 wanted=git:git
+packaging='rpmbuild:rpm rpmlint:rpmlint makepkg:makepkg bsdtar:libarchive-tools'
+packaging+=' cpio:cpio fakeroot:fakeroot gcc:gcc make:make pkg-config:pkgconf'
 case $1 in
 dist) ;;
+packages)
+	wanted+=" $packaging"
+	;;
 *)
 	wanted+=' mmdebstrap:mmdebstrap qemu-system-x86_64:qemu-system-x86 xz:xz-utils'
 	{ [ "$(id -u)" -eq 0 ] && [ "$1" != all ]; } || wanted+=' newuidmap:uidmap'
@@ -30,6 +35,9 @@ html)
 	;;
 lint|all)
 	wanted+=' shellcheck:shellcheck codespell:codespell mandoc:mandoc perl:perl sphinx-build:python3-sphinx'
+	;;&
+all)
+	wanted+=" $packaging"
 	;;
 esac
 
@@ -37,6 +45,10 @@ packages=()
 for pair in $wanted; do
 	command -v "${pair%%:*}" >/dev/null || packages+=("${pair#*:}")
 done
+# The packages' program is built here.
+if [[ " $wanted" == *" $packaging"* ]] && ! pkg-config --exists ncursesw jansson 2>/dev/null; then
+	packages+=(libc6-dev libjansson-dev libncurses-dev)
+fi
 if [ "${#packages[@]}" -eq 0 ]; then
 	[ "$1" != all ] || say 'deps: all there'
 	exit 0

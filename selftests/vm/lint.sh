@@ -109,13 +109,21 @@ oldest_kernel()
 # So does the module's own version, and what a kernel has to be configured with.
 versions()
 {
-	local version
+	local version spec
 
 	version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"$/\1/p' dkms.conf)
 	[ -n "$version" ] &&
 		grep -qxF "#define LISTENQ_VERSION \"$version\"" module/listenq.h &&
 		[[ $(head -n 1 debian/changelog) == "listenq ($version) "* ]] &&
-		grep -q "^## \[${version//./\\.}] - " CHANGELOG.md
+		grep -q "^## \[${version//./\\.}] - " CHANGELOG.md &&
+		grep -qxF "pkgver=$version" packaging/arch/PKGBUILD || return
+	for spec in packaging/rpm/*.spec; do
+		if ! grep -qx "Version: *${version//./\\.}" "$spec" ||
+			! grep -A 1 -x '%changelog' "$spec" | grep -q " - ${version//./\\.}-1$"; then
+			echo "$spec is not of version $version"
+			return 1
+		fi
+	done
 }
 
 options()
@@ -228,7 +236,7 @@ mapfile -t c < <(lines '*.c' '*.h' ':!module/compat.h' \
 	':!module/trace.h' ':!*tool*' ':!selftests/fuzzer')
 mapfile -t tool < <(lines 'tools/*.c' 'tools/*.h' 'selftests/tool.[ch]')
 mapfile -t fuzzer < <(lines 'selftests/fuzzer/*.c' 'selftests/fuzzer/*.h')
-mapfile -t shell < <(shell_files; echo dkms.conf; lines '*.bash')
+mapfile -t shell < <(shell_files; echo dkms.conf; lines '*.bash' '*/PKGBUILD')
 check checkpatch style
 check 'sparse and W=1' sparse
 check shellcheck shellcheck --external-sources --check-sourced --source-path="$vm" "${shell[@]}"
@@ -236,8 +244,9 @@ check codespell spelling
 check mandoc mandoc -T lint -W warning tools/listenq.8
 check Sphinx documents
 check 'oldest kernel: compat.h, dkms.conf, kernels.rst, README.md' oldest_kernel
-check 'version: dkms.conf, listenq.h, debian/changelog, CHANGELOG.md' versions
+check 'version: dkms.conf, listenq.h, debian/changelog, CHANGELOG.md, packaging/' versions
 check 'options: compat.h, dkms.conf' options
+check 'probes: Kbuild, compat.h, kernels.rst' probes
 check 'claims and tests: listen.rst' claims
 check 'options: listenq.c, listenq.8, listenq.bash' tool_options
 check 'programs: vm/programs, testing.rst' programs

@@ -1,21 +1,27 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# package.sh [bookworm|trixie|tarball]...: what installs the module (make, Debian's
-# dkms, the package), tried in copies of two folders, and what it installs, tried in
-# VMs of those kernels; and the release tarball, by an ordinary user. By default all
-# three, as many side by side as there are processors.
+# package.sh [bookworm|trixie|tarball|packages]...: what installs the module (make,
+# Debian's dkms, the package), tried in copies of two folders, and what it installs,
+# tried in VMs of those kernels; the release tarball, by an ordinary user; and the
+# packages of other distributions. By default all four, as many side by side as there
+# are processors.
 # The last line is "N passed, N failed, N skipped".
 
 . "$(dirname "$0")/lib.sh"
 . "$vm/machine.sh"
+. "$vm/packaging.sh"
 
 version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"$/\1/p' "$top/dkms.conf")
 id=listenq/$version
 memory=1024 processors=2 icount='' disk=''
 passed=0 failed=0
 VM_TIMEOUT=${VM_TIMEOUT:-300}
-"$vm/deps.sh" all
+if [ "$*" = packages ]; then
+	"$vm/deps.sh" packages
+else
+	"$vm/deps.sh" all
+fi
 export TESTS=rows
 
 # claim TEXT COMMAND...: a test case; what COMMAND says is shown if it fails.
@@ -447,10 +453,10 @@ part()
 	[ "$failed" -eq 0 ]
 }
 
-[ $# -gt 0 ] || set -- trixie bookworm tarball
+[ $# -gt 0 ] || set -- trixie bookworm tarball packages
 case $* in
 bookworm | trixie) part "on_$*" ;;
-tarball) part by_tarball ;;
+tarball | packages) part "by_$*" ;;
 *)
 	logs=$(mktemp -d)
 	trap 'rm -rf "$logs"' EXIT
