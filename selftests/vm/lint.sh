@@ -133,6 +133,24 @@ options()
 			tr ' ' '\n' | sort)
 }
 
+# What is asked of a kernel's headers, and of its version, stands in kernels.rst with what
+# a backport does to it.
+probes()
+{
+	# shellcheck disable=SC2016 # backquotes of the page's
+	diff <({
+		sed -nE 's/.*\$\(call have,[^,]*,([a-z_]+)\).*/\1/p; s/.*-DHAVE_([a-z_]+)\).*/\1/p' \
+			module/Kbuild
+		sed -nE 's/^#ifdef ([a-z]\w+)$/\1/p; s/^#ifdef (UNIX_HASH_SIZE)$/\1/p' \
+			module/compat.h
+		sed -nE 's/.*KERNEL_VERSION\(([0-9]+), ([0-9]+), 0\).*/version \1.\2/p' \
+			module/compat.h
+	} | sort -u) \
+		<(sed -n '/^Backports$/,/^The sources of these/p' Documentation/kernels.rst |
+			sed '/^   \* - /,/^     - /!d; /^     - /d; /^   \* - asked/d' |
+			sed -E 's/^   \* - //' | grep -oE '[a-zA-Z_][a-zA-Z0-9_]{4,}( [0-9.]+)?' | sort -u)
+}
+
 # Each claim of listen.rst has a test that begins with its id, and no such test
 # is without a row.
 claims()
