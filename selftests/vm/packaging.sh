@@ -9,7 +9,7 @@
 # by dash, which it is not written for.)
 rpm_macros=(
 	'_docdir_fmt %%{NAME}'
-	'_unitdir /usr/lib/systemd/system'
+	'_unitdir /usr/lib/systemd/system' '_udevrulesdir /usr/lib/udev/rules.d'
 	'systemd_post true'
 	'systemd_preun true'
 	'systemd_postun true'
