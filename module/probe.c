@@ -253,7 +253,7 @@ bool probe_remove(struct probe *probe)
 	if (probe->hook->end ? kretprobe_remove(probe) :
 			       entry_probe_remove(&probe->entry))
 		return true;
-	pr_err("cannot remove the probe on %s away: its memory is not freed\n",
+	pr_err("cannot remove the probe on %s: its memory is not freed\n",
 	       probe->hook->symbol);
 	return false;
 }

@@ -9,7 +9,7 @@
  * Handlers take records from the pools (pool.c) and retire them. They free none:
  * upkeep_work does, in process context. A record is retired once, by whichever sets
  * @retired first: the listener's stop, a new start on the same socket, or a sweep
- *	that did not meet the listener.
+ * that did not meet the listener.
  *
  * The hooks of listen() begin and end records; handlers, readers and sweeps look
  * them up. Locks, innermost last, raw and with interrupts off: a bucket's, the

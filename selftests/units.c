@@ -97,6 +97,9 @@ static const struct made {
 	{ "1:name=systemd:/user.slice/user-1000.slice/user@1000.service/init.scope\n",
 	  .unit = "user@1000/init.scope", .text = "user@1000/init.scope",
 	  .label = "unit=\"user-1000.slice\"" },
+	/* A name that the kernel could take for its own */
+	{ "0::/system.slice/_cpu.service\n", .unit = "cpu.service",
+	  .text = "cpu.service", .label = "unit=\"cpu.service\"" },
 	/* docker: systemd's driver, cgroupfs, version 1, rootless */
 	{ "0::/system.slice/docker-" ID ".scope\n", .container = ID,
 	  .engine = "docker", .text = "docker:3f2a1b4c5d6e",
@@ -108,7 +111,7 @@ static const struct made {
 	  .text = "3f2a1b4c5d6e", .label = "container=\"" ID "\"" },
 	{ "0::/user.slice/user-1000.slice/user@1000.service/user.slice/docker-" ID ".scope\n",
 	  .unit = "user@1000.service", .container = ID, .engine = "docker",
-	  .text = "docker:3f2a1b4c5d6e", .label = "unit=\"user-1000.slice\"" },
+	  .text = "user@1000.service/docker:3f2a1b4c5d6e", .label = "unit=\"user-1000.slice\"" },
 	/* containerd under Kubernetes: systemd's driver, cgroupfs, a static pod */
 	{ "0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" POD_ ".slice/"
 	  "cri-containerd-" ID ".scope\n", .container = ID, .engine = "containerd",
@@ -129,7 +132,8 @@ static const struct made {
 	{ "1:name=systemd:/system.slice/containerd.service/kubepods-burstable-pod" POD_
 	  ".slice:cri-containerd:" ID "\n", .unit = "containerd.service",
 	  .container = ID, .engine = "containerd", .pod = POD,
-	  .text = "containerd:3f2a1b4c5d6e", .label = "unit=\"containerd.service\"" },
+	  .text = "containerd.service/containerd:3f2a1b4c5d6e",
+	  .label = "unit=\"containerd.service\"" },
 	/* CRI-O, and what inits its containers have below */
 	{ "0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" POD_ ".slice/"
 	  "crio-" ID ".scope/container\n", .container = ID, .engine = "cri-o",
@@ -145,7 +149,7 @@ static const struct made {
 	  .label = "container=\"" ID "\"" },
 	{ "0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-" ID ".scope/container\n",
 	  .unit = "user@1000.service", .container = ID, .engine = "podman",
-	  .text = "podman:3f2a1b4c5d6e", .label = "unit=\"user-1000.slice\"" },
+	  .text = "user@1000.service/podman:3f2a1b4c5d6e", .label = "unit=\"user-1000.slice\"" },
 	{ "0::/libpod_parent/libpod-" ID "\n", .container = ID,
 	  .engine = "podman", .text = "podman:3f2a1b4c5d6e",
 	  .label = "container=\"" ID "\"" },
@@ -167,13 +171,17 @@ static const struct made {
 	  .label = "container=\"" ID "\"" },
 	{ "0::/system.slice/mine.service/docker-" OTHER ".scope\n",
 	  .unit = "mine.service", .container = OTHER, .engine = "docker",
-	  .text = "docker:001122334455", .label = "unit=\"mine.service\"" },
+	  .text = "mine.service/docker:001122334455", .label = "unit=\"mine.service\"" },
 	{ "0::/user.slice/user-1000.slice/user@1000.service/system.slice/nginx.service\n",
 	  .unit = "user@1000/nginx.service", .text = "user@1000/nginx.service",
 	  .label = "unit=\"user-1000.slice\"" },
 	/* Nothing that is known */
 	{ "0::/\n" }, { "" }, { "\n" }, { "0::\n" }, { "::" }, { "nginx.service\n" },
 	{ "0::/lxc.payload.web/system.slice/nginx.service\n" },
+	{ "0::/lxc.payload.web/docker/" ID "\n" },
+	{ "0::/lxc/web/system.slice/docker-" ID ".scope\n" },
+	{ "0::/lxc.payload.web/kubepods/pod" POD "/" ID "\n" },
+	{ "1:name=systemd:/user/mallory/0/docker/" ID "\n" },
 	{ "0::/system.slice\n" }, { "0::/../../nginx.service\n" },
 	{ "0::/system.slice/-x.service\n" }, { "0::/system.slice/a b.service\n" },
 	{ "0::/system.slice/a\033[31m.service\n" },
@@ -295,7 +303,9 @@ TEST_F(units, another_process_of_that_number)
 /* ---- real ones ---- */
 
 #define ROOT	"/tmp/listenq-units"
-#define STORE	"/var/lib/containers"
+/* The VM's disk is an overlay already, on which there can be no other one. */
+#define STORE	"/tmp/listenq-store"
+#define PODMAN	"podman --storage-driver vfs --root " STORE " --runroot " STORE "/run "
 
 FIXTURE(real)
 {
@@ -309,8 +319,8 @@ FIXTURE_SETUP(real)
 
 FIXTURE_TEARDOWN(real)
 {
-	run("systemctl stop lqshared lqprivate lqcontainer 2>&1; podman rm -f -t 0 lqweb 2>&1;"
-	    " umount " STORE " 2>&1; rm -rf " ROOT);
+	run("systemctl stop lqshared lqprivate lqcontainer 2>&1; " PODMAN "rm -f -t 0 lqweb 2>&1;"
+	    " rm -rf " ROOT " " STORE);
 }
 
 static bool listens(const char *netns, int port)
@@ -350,7 +360,7 @@ TEST_F_TIMEOUT(real, of_systemd, SLOW_TIMEOUT)
 
 static void start_podman(const char *how, const char *options)
 {
-	must("%s podman run -d --name lqweb --network none --read-only %s --rootfs " ROOT
+	must("%s " PODMAN "run -d --name lqweb --network none --read-only %s --rootfs " ROOT
 	     " /bin/busybox httpd -f -p 7072 2>&1", how, options);
 }
 
@@ -360,14 +370,12 @@ TEST_F_TIMEOUT(real, of_podman, SLOW_TIMEOUT)
 	char id[65], text[256];
 
 	LQ_SKIP_FOR(lacks("podman"));
-	/* The VM's disk is an overlay already, on which there can be no other one. */
-	must("mkdir -p " STORE " && mount -t tmpfs none " STORE);
 	start_podman("", "");
-	must("podman inspect -f '{{.Id}}' lqweb");
+	must(PODMAN "inspect -f '{{.Id}}' lqweb");
 	snprintf(id, sizeof(id), "%.64s", output);
 	snprintf(text, sizeof(text), "-N %.12s", id);
 	EXPECT_TRUE(lq_wait_until(listens(text, 7072))) {
-		run("podman logs lqweb 2>&1; cat /proc/$(pidof busybox)/cgroup");
+		run(PODMAN "logs lqweb 2>&1; cat /proc/$(pidof busybox)/cgroup");
 		TH_LOG("%s", output);
 	}
 	snprintf(text, sizeof(text), "\"container\": \"%s\", \"engine\": \"podman\"", id);
@@ -377,10 +385,10 @@ TEST_F_TIMEOUT(real, of_podman, SLOW_TIMEOUT)
 	EXPECT_RUN(DONE, run("listenq -a -m | grep '^listenq_sockets.*7072'"));
 	EXPECT_TRUE(says(text));
 	/* A restart, in a namespace of its own again. */
-	must("podman restart -t 0 lqweb");
+	must(PODMAN "restart -t 0 lqweb");
 	EXPECT_TRUE(lq_wait_until(!run("listenq -a -m | grep '^listenq_sockets.*7072'")));
 	EXPECT_TRUE(says(text));
-	must("podman rm -f -t 0 lqweb");
+	must(PODMAN "rm -f -t 0 lqweb");
 
 	start_podman("systemd-run -q --unit lqcontainer -p Delegate=yes -p Type=forking",
 		     "--cgroups=split");

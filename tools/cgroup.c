@@ -23,6 +23,9 @@
 /* podman, where it runs as a part of a unit, and the unit is made for the container. */
 #define PAYLOAD	"libpod-payload-"
 
+/* Where podman and systemd-nspawn have what is not in the container, in its unit. */
+static const char * const supervisors[] = { "runtime", "supervisor" };
+
 /* What engines put before the id: "docker-ID.scope". */
 static const struct {
 	const char *prefix, *engine;
@@ -51,7 +54,7 @@ static bool ends_with(const char *text, const char *end)
 
 static bool is_unit(const char *name)
 {
-	if (!isalnum((unsigned char)*name) ||
+	if ((!isalnum((unsigned char)*name) && !strchr("_:\\", *name)) ||
 	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 			 "0123456789:_.@\\-") != strlen(name))
 		return false;
@@ -59,6 +62,14 @@ static bool is_unit(const char *name)
 		if (ends_with(name, unit_types[i]))
 			return true;
 	return false;
+}
+
+/* Cgroups that are no slices, and that the engines' own daemons have made. */
+static bool is_engines(const char *name)
+{
+	return !strcmp(name, "docker") || !strcmp(name, "libpod_parent") ||
+	       !strncmp(name, "kubepods", 8) || !strcmp(name, "kubelet") ||
+	       !strcmp(name, "..");
 }
 
 /* ---- one name of a path ---- */
@@ -152,12 +163,38 @@ static bool is_manager(struct walk *walk, const char *name)
 	return true;
 }
 
+/* A unit of the system's, or of the user's whose systemd comes before it. */
+static void take_unit(struct walk *walk, struct membership *membership,
+		      const char *name)
+{
+	if (*walk->manager) {
+		snprintf(membership->unit, sizeof(membership->unit),
+			 "user@%s/%s", walk->manager, name);
+		*walk->manager = '\0';
+		return;
+	}
+	snprintf(membership->unit, sizeof(membership->unit), "%s", name);
+	if (*membership->user)
+		is_manager(walk, name);
+}
+
+/* Below a unit: what somebody in it has made. */
+static void take_nested(struct membership *membership, const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(supervisors); i++)
+		if (!membership->nested && !strcmp(name, supervisors[i]))
+			membership->supervises = true;
+	membership->nested = true;
+}
+
 /* Takes in the next name; true where nothing below it counts. */
 static bool step(struct walk *walk, struct membership *membership,
 		 const char *name)
 {
 	bool slice = ends_with(name, ".slice");
 
+	/* systemd has that before names which the kernel could take for its own. */
+	name += *name == '_';
 	if (!*membership->unit && !*membership->user &&
 	    !strncmp(name, "user-", 5) && slice && walk->in_slices &&
 	    strlen(name) < sizeof(membership->user))
@@ -168,22 +205,19 @@ static bool step(struct walk *walk, struct membership *membership,
 		read_pod(membership, name);
 	if (read_container(membership, name))
 		return true;
+	if (walk->pods && strstr(name, "conmon-"))
+		membership->supervises = true;
 	if (*membership->unit && !*walk->manager) {
-		membership->nested = true;
+		take_nested(membership, name);
 		return false;
 	}
 	if (walk->in_slices && !walk->pods && is_unit(name)) {
-		if (*walk->manager) {
-			snprintf(membership->unit, sizeof(membership->unit),
-				 "user@%s/%.90s", walk->manager, name);
-			*walk->manager = '\0';
-		} else if (strlen(name) < sizeof(membership->unit)) {
-			strcpy(membership->unit, name);
-			if (*membership->user && is_manager(walk, name))
-				return false;
-		}
+		take_unit(walk, membership, name);
+		return false;
 	}
-	walk->in_slices = walk->in_slices && slice;
+	if (walk->in_slices && !slice && !is_engines(name))
+		return true;
+	walk->in_slices = walk->in_slices && (slice || !strcmp(name, ".."));
 	return false;
 }
 
@@ -288,8 +322,8 @@ static bool is_of_unit(const struct membership *membership)
 }
 
 /*
- * In one word, for people: the unit, or else the container as its engine lists it, or
- * the pod.
+ * In one word, for people: the unit, or else the container as its engine lists it,
+ * behind the unit that has named it if one has; or the pod.
  */
 const char *membership_text(const struct membership *membership,
 			    char text[TEXT_SIZE])
@@ -297,9 +331,10 @@ const char *membership_text(const struct membership *membership,
 	if (!membership)
 		strcpy(text, "-");
 	else if (is_of_unit(membership))
-		strcpy(text, membership->unit);
+		snprintf(text, TEXT_SIZE, "%.150s", membership->unit);
 	else if (*membership->container)
-		snprintf(text, TEXT_SIZE, "%s%s%.*s", membership->engine,
+		snprintf(text, TEXT_SIZE, "%.100s%s%s%s%.*s", membership->unit,
+			 *membership->unit ? "/" : "", membership->engine,
 			 *membership->engine ? ":" : "", SHORT_ID,
 			 membership->container);
 	else
@@ -319,14 +354,6 @@ bool membership_is(const struct membership *membership, const char *name)
 	       (strcasestr(membership->unit, name) ||
 		!strncmp(membership->container, name, length) ||
 		!strncmp(membership->pod, name, length));
-}
-
-/* Whether it is called that: the unit's whole name, or the id, of a container 12 digits. */
-bool membership_named(const struct membership *membership, const char *name)
-{
-	return !strcmp(membership->unit, name) || !strcmp(membership->pod, name) ||
-	       (strlen(name) >= SHORT_ID &&
-		!strncmp(membership->container, name, strlen(name)));
 }
 
 /**
@@ -354,4 +381,33 @@ const char *membership_lasting(const struct membership *membership,
 		return membership->unit;
 	*what = *membership->pod ? "pod_uid" : "container";
 	return *membership->pod ? membership->pod : membership->container;
+}
+
+/**
+ * membership_identity() - the name by which a process stands for all that has it
+ * @membership: of the process; may be NULL
+ *
+ * Only a name that the system has given, and not that of whoever looks after what is
+ * called so: podman's monitor is in the unit of its container, and in the host's network.
+ *
+ * Return: text of @membership's; "" where there is none.
+ */
+const char *membership_identity(const struct membership *membership)
+{
+	const char *what;
+
+	if (!membership || membership->supervises || *membership->user)
+		return "";
+	return membership_lasting(membership, false, &what);
+}
+
+/* Whether that is @name, of a container's id its first 12 digits or more. */
+bool membership_named(const struct membership *membership, const char *name)
+{
+	const char *is = membership_identity(membership);
+	size_t length = strlen(name);
+
+	return *is && (!strcmp(is, name) ||
+		       (is == membership->container && length >= SHORT_ID &&
+			!strncmp(is, name, length)));
 }

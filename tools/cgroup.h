@@ -19,16 +19,18 @@
  * @container: the id of the container, 64 hexadecimal digits as a rule
  * @engine: the engine that runs the container
  * @nested: the process is in a cgroup below its unit's, which the unit has made
+ * @supervises: it only looks after what runs in the unit, or in a container
  * @payload: the unit has made the container, for itself (podman's Quadlet)
  */
 struct membership {
 	unsigned int references;
-	char unit[112];
+	char unit[288];
 	char user[32];
 	char pod[37];
 	char container[65];
 	char engine[16];
 	bool nested;
+	bool supervises;
 	bool payload;
 };
 
@@ -39,6 +41,7 @@ void membership_release(struct membership *membership);
 const char *membership_text(const struct membership *membership,
 			    char text[TEXT_SIZE]);
 bool membership_is(const struct membership *membership, const char *name);
+const char *membership_identity(const struct membership *membership);
 bool membership_named(const struct membership *membership, const char *name);
 const char *membership_lasting(const struct membership *membership,
 			       bool trusted, const char **what);

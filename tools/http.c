@@ -19,7 +19,7 @@
 
 /* Prometheus sends some 400 bytes. */
 #define REQUEST_MAX	8192
-/* For the request, and then for the answer: Prometheus waits for 10 s for both. */
+/* For the request, and then for the answer. */
 #define REQUEST_MS	5000
 #define ANSWER_MS	20000
 
@@ -105,6 +105,22 @@ static bool read_request(char request[REQUEST_MAX])
 	}
 }
 
+/*
+ * Half of the time that Prometheus waits for what others may fill with as much as they
+ * like: its default is 10 s. Where they took all of it, there would be no sample of the
+ * host either.
+ */
+static void bound_others(const char *request)
+{
+	static const char name[] = "\nX-Prometheus-Scrape-Timeout-Seconds:";
+	const char *timeout = strcasestr(request, name);
+	double seconds = timeout ? strtod(timeout + strlen(name), NULL) : 0;
+
+	if (!(seconds >= 1 && seconds <= 20))
+		seconds = seconds > 20 ? 20 : 8;
+	others_bounds.until_ms = seconds * 1000 / 2;
+}
+
 /* Whether it is for the metrics; if not, it is answered. @head: without the text. */
 static bool is_for_metrics(char *request, bool *head)
 {
@@ -153,7 +169,10 @@ bool http_receive(struct http *http)
 			fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 	/* One that has gone is no failure. */
 	signal(SIGPIPE, SIG_IGN);
-	return read_request(request) && is_for_metrics(request, &http->head);
+	if (!read_request(request))
+		return false;
+	bound_others(request);
+	return is_for_metrics(request, &http->head);
 }
 
 /**

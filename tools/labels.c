@@ -8,11 +8,13 @@
  * which does not change while it listens, and in a container the container's.
  */
 
+#include <fcntl.h>
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
-#include "cgroup.h"
+#include "members.h"
 #include "metrics.h"
 #include "procdir.h"
 
@@ -153,24 +155,24 @@ static const struct caller *look_up(void **callers, int pid)
 }
 
 /*
- * What the caller of listen() belongs to; NULL where it has gone. A process that has
- * its number now, and has begun since, is another one.
+ * The caller of listen(); NULL where it has gone. A process that has its number now, and
+ * has begun since, is another one. @now: when listeners were read.
  */
-static struct membership *membership_of_caller(void **callers,
-					       const struct listener *listener,
-					       long long now)
+static const struct caller *caller_of(void **callers,
+				      const struct listener *listener,
+				      long long now)
 {
 	const long long *figure = listener->figure;
 	const struct caller *caller;
 
-	if (figure[PID] == UNKNOWN || figure[PID] <= 0 || now == UNKNOWN)
+	if (figure[PID] == UNKNOWN || figure[PID] <= 0)
 		return NULL;
 	caller = look_up(callers, figure[PID]);
 	if (caller->started_ms == UNKNOWN ||
-	    (figure[SINCE_MS] != UNKNOWN &&
+	    (now != UNKNOWN && figure[SINCE_MS] != UNKNOWN &&
 	     caller->started_ms > now - figure[SINCE_MS] + SLACK_MS))
 		return NULL;
-	return caller->membership;
+	return caller;
 }
 
 /*
@@ -178,110 +180,137 @@ static struct membership *membership_of_caller(void **callers,
  * gone.
  */
 static void find_processes(const struct metrics *metrics,
+			   const struct snapshot *snapshot,
 			   struct listener *const listener[], size_t count)
 {
 	struct listener **named = allocate(NULL, count, sizeof(*named));
-	struct membership **of = allocate(NULL, count, sizeof(*of));
+	const struct caller **caller = allocate(NULL, count, sizeof(*caller));
 	long long now = proc_uptime_ms();
 	void *callers = NULL;
 	size_t number = 0, i;
 
+	if (now != UNKNOWN)
+		now -= now_ms() - snapshot->taken_ms;
 	for (i = 0; i < count; i++) {
-		of[i] = is_nameless(listener[i]->in) ? NULL :
-			membership_of_caller(&callers, listener[i], now);
+		bool nameless = is_nameless(listener[i]->in);
+
+		caller[i] = nameless ? NULL :
+			    caller_of(&callers, listener[i], now);
 		if (has_process(metrics, listener[i]) &&
 		    (listener[i]->figure[PID] == UNKNOWN ||
-		     (!of[i] && !is_nameless(listener[i]->in) &&
-		      !proc_has(listener[i]->figure[PID]))))
+		     (!nameless && !caller[i])))
 			named[number++] = listener[i];
 	}
 	process_find(named, number, false);
 	for (i = 0; i < count; i++)
-		if (of[i]) {
+		if (caller[i]) {
 			membership_release(listener[i]->holder.membership);
-			listener[i]->holder.membership = membership_share(of[i]);
+			listener[i]->holder.membership =
+				membership_share(caller[i]->membership);
 		}
 	tdestroy(callers, free_caller);
 	free(named);
-	free(of);
+	free(caller);
 }
 
 /* ---- namespaces ---- */
 
-/* A namespace that has no name, and one that it could have. */
-struct nameless {
-	struct netns *netns;
-	char name[TEXT_SIZE];
-	long long started_ms;
-};
-
-/* Of one name, those that have begun first. */
-static int by_name(const void *x, const void *y)
+/* What @netns could be called; "" where nothing that lasts is known. */
+static const char *read_nameless(struct netns *netns, const char **what)
 {
-	const struct nameless *a = x, *b = y;
-
-	return strcmp(a->name, b->name) ?:
-	       (a->started_ms > b->started_ms) - (a->started_ms < b->started_ms) ?:
-	       (a->netns->ino > b->netns->ino) - (a->netns->ino < b->netns->ino);
-}
-
-/* What it could be called; false where nothing that lasts is known. */
-static bool read_nameless(struct nameless *nameless, struct netns *netns,
-			  bool trusted)
-{
-	const char *name, *what;
+	struct stat stat;
 	int pid;
 
+	*what = "unit";
 	if (!is_nameless(netns) || !netns->path ||
 	    sscanf(netns->path, "/proc/%d/", &pid) != 1)
-		return false;
+		return "";
 	membership_release(netns->membership);
 	netns->membership = membership_of(pid);
-	name = membership_lasting(netns->membership, trusted, &what);
-	if (!*name || (*netns->membership->user && !trusted))
-		return false;
-	*nameless = (struct nameless) {
-		.netns = netns,
-		.started_ms = proc_started_ms(pid),
-	};
-	snprintf(nameless->name, sizeof(nameless->name), "%.*s",
-		 strcmp(what, "container") ? TEXT_SIZE - 1 : SHORT_ID, name);
-	return true;
+	/* Another process may have its number by now. */
+	if (netns->membership &&
+	    (fstatat(AT_FDCWD, netns->path, &stat, 0) ||
+	     stat.st_dev != netns->dev || stat.st_ino != netns->ino)) {
+		membership_release(netns->membership);
+		netns->membership = NULL;
+	}
+	if (!*membership_identity(netns->membership))
+		return "";
+	return membership_lasting(netns->membership, false, what);
 }
 
-static bool is_taken(const struct netns_list *list, const char *name)
+static struct netns *netns_at(const struct snapshot *snapshot, size_t index)
 {
-	for (size_t i = 0; i < list->count; i++)
-		if (list->netns[i].named && !strcmp(list->netns[i].name, name))
-			return true;
-	return false;
+	const struct netns_list *list = &snapshot->list;
+
+	return index < list->count ? &list->netns[index] :
+	       &snapshot->unread[index - list->count].netns;
+}
+
+static int by_text(const void *x, const void *y)
+{
+	return strcmp(x, y);
+}
+
+/* Whether @name is a new one; it is kept. */
+static bool is_new(void **names, const char *name)
+{
+	const char **found = tsearch(name, names, by_text);
+
+	if (!found)
+		die("not enough memory");
+	return *found == name;
+}
+
+static void keep(void *name)
+{
+	(void)name;
 }
 
 /*
- * A unit or a container may have several namespaces, as that of a browser's sandbox:
- * the one of its oldest process has its name, the others keep the number.
+ * A namespace is called after a unit or a container if -N finds it by that name, too,
+ * and by the number of a process if not: what a service has unshared is not called like
+ * the service.
  */
-static void name_namespaces(const struct snapshot *snapshot, bool trusted)
+static void name_namespaces(const struct snapshot *snapshot)
 {
-	const struct netns_list *list = &snapshot->list;
-	size_t most = list->count + snapshot->unreads, count = 0, i;
-	struct nameless *nameless = allocate(NULL, most, sizeof(*nameless));
+	size_t count = snapshot->list.count + snapshot->unreads, i;
+	struct members members = { };
+	const struct member *member;
+	const char *name, *what;
+	struct netns *netns;
+	bool is_read = false;
+	char text[TEXT_SIZE];
+	void *names = NULL;
 
-	for (i = 0; i < most; i++)
-		count += read_nameless(&nameless[count], i < list->count ?
-				       &list->netns[i] :
-				       &snapshot->unread[i - list->count].netns,
-				       trusted);
-	qsort(nameless, count, sizeof(*nameless), by_name);
+	for (i = 0; i < count; i++)
+		if (netns_at(snapshot, i)->named)
+			is_new(&names, netns_at(snapshot, i)->name);
 	for (i = 0; i < count; i++) {
-		if ((i && !strcmp(nameless[i].name, nameless[i - 1].name)) ||
-		    is_taken(list, nameless[i].name))
+		netns = netns_at(snapshot, i);
+		name = read_nameless(netns, &what);
+		if (!*name)
 			continue;
-		nameless[i].netns->label = strdup(nameless[i].name);
-		if (!nameless[i].netns->label)
+		if (!is_read)
+			members_read(&members, NULL);
+		is_read = true;
+		member = members_find(&members, name);
+		snprintf(text, sizeof(text), "%.*s",
+			 strcmp(what, "container") ? TEXT_SIZE - 1 : SHORT_ID,
+			 name);
+		if (!member || member->dev != netns->dev ||
+		    member->ino != netns->ino)
+			continue;
+		netns->label = strdup(text);
+		if (!netns->label)
 			die("not enough memory");
+		if (!is_new(&names, netns->label)) {
+			free(netns->label);
+			netns->label = NULL;
+		}
 	}
-	free(nameless);
+	tdestroy(names, keep);
+	members_free(&members);
 }
 
 /**
@@ -294,6 +323,6 @@ static void name_namespaces(const struct snapshot *snapshot, bool trusted)
 void find_names(const struct metrics *metrics, const struct snapshot *snapshot,
 		struct listener *const listener[], size_t count)
 {
-	name_namespaces(snapshot, metrics->names == NAMES_ALL);
-	find_processes(metrics, listener, count);
+	name_namespaces(snapshot);
+	find_processes(metrics, snapshot, listener, count);
 }

@@ -460,6 +460,8 @@ const char *read_netns(struct snapshot *snapshot, size_t index,
 
 /* ---- visit.c: from one namespace to the next ---- */
 
+extern struct read_bounds others_bounds;
+
 const char *visit(struct snapshot *snapshot, const struct scope *scope);
 
 /* ---- histogram.c: times ---- */

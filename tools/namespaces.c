@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "listenq.h"
+#include "cgroup.h"
 
 /* By which namespace it is, for tsearch(3). */
 static int by_inode(const void *x, const void *y)
@@ -72,12 +72,36 @@ static int is_name(const struct dirent *entry)
 }
 
 /*
+ * A number for the container or unit of the process at @path; 0 where it is of none. It
+ * is a hash (FNV-1a): who shares it with another one shares its bounds, too.
+ */
+static unsigned long long owner_by_name(const char *path)
+{
+	struct membership *membership;
+	unsigned long long hash = 0xcbf29ce484222325;
+	const char *name;
+	int pid;
+
+	if (sscanf(path, "/proc/%d/", &pid) != 1)
+		return 0;
+	membership = membership_of(pid);
+	name = membership_identity(membership);
+	for (; *name; name++)
+		hash = (hash ^ (unsigned char)*name) * 0x100000001b3;
+	name = membership_identity(membership);
+	hash = *name ? hash | 1ULL << 63 : 0;
+	membership_release(membership);
+	return hash;
+}
+
+/*
  * Who has to answer for the namespace at @fd: nobody for one that belongs to the
  * tool's own user namespace, since that takes privileges; or else the user who
- * made its user namespace; or else, for those that root made, as container
- * engines do, that user namespace.
+ * made its user namespace; or else, for those that root made, the container or unit
+ * that root is in, since root of a container can make as many as it likes; or else
+ * that user namespace.
  */
-static unsigned long long owner_of(int fd)
+static unsigned long long owner_of(int fd, const char *path)
 {
 	int space = ioctl(fd, NS_GET_USERNS);
 	struct stat own, stat;
@@ -92,7 +116,9 @@ static unsigned long long owner_of(int fd)
 	close(space);
 	same = !stat.st_ino || (!fstatat(AT_FDCWD, "/proc/self/ns/user", &own, 0) &&
 				own.st_ino == stat.st_ino);
-	return same ? 0 : uid ?: 1ULL << 32 | stat.st_ino;
+	if (same || uid)
+		return same ? 0 : uid;
+	return owner_by_name(path) ?: 1ULL << 32 | stat.st_ino;
 }
 
 /*
@@ -125,7 +151,7 @@ static bool is_another(const char *path, dev_t device, void **known,
 	is = ioctl(fd, NS_GET_NSTYPE) == CLONE_NEWNET &&
 	     !fstat(fd, &stat) && stat.st_ino == netns->ino;
 	if (is)
-		netns->owner = owner_of(fd);
+		netns->owner = owner_of(fd, path);
 	close(fd);
 	return is;
 }

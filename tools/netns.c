@@ -16,7 +16,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "cgroup.h"
+#include "members.h"
 #include "procdir.h"
 
 /* No process has a larger number (PID_MAX_LIMIT), and no namespace a smaller one. */
@@ -162,7 +162,7 @@ static const char *open_by_inode(const char *name, long long inode,
 		why = list_add(list, found->path, found->name);
 	/* Its process may have ended, and another one have its number. */
 	if (!why && found && list->netns[0].ino != (ino_t)inode)
-		why = trouble("network namespace %s: has gone", name);
+		why = trouble("network namespace %s: no longer exists", name);
 	else if (!why && !found)
 		why = trouble("network namespace %s: no name and no process leads there%s",
 			      name, all.hidden ? " that you may know" : "");
@@ -171,45 +171,28 @@ static const char *open_by_inode(const char *name, long long inode,
 }
 
 /*
- * By what lives there: the namespace of the oldest process of a unit, a container or a
- * pod, those that the system has named before those that a user has. NULL where there
- * is none.
+ * By what lives there: a unit, a container or a pod. @found: there is one of that name.
  */
 static const char *open_by_member(const char *name, struct netns_list *list,
 				  bool *found)
 {
-	/* Of the system's, and of users'. */
-	long long oldest_ms[2] = { LLONG_MAX, LLONG_MAX }, pid, ms;
-	DIR *proc = opendir("/proc");
-	int oldest[2] = { };
-	struct dirent *entry;
+	const char *why = NULL;
+	struct members members;
 	char path[PATH_MAX];
 
-	while (proc && (entry = readdir(proc))) {
-		struct membership *membership;
-
-		if (!parse_number(entry->d_name, 1, INT_MAX, &pid))
-			continue;
-		membership = membership_of(pid);
-		if (membership && membership_named(membership, name)) {
-			bool users = *membership->user;
-
-			ms = proc_started_ms(pid);
-			if (ms != UNKNOWN && ms < oldest_ms[users]) {
-				oldest_ms[users] = ms;
-				oldest[users] = pid;
-			}
-		}
-		membership_release(membership);
+	members_read(&members, name);
+	*found = members.count;
+	if (*found) {
+		snprintf(path, sizeof(path), "/proc/%d/ns/net",
+			 members.member->pid);
+		why = list_add(list, path, name);
+		/* Its process may have ended, and another one have its number. */
+		if (!why && (list->netns[0].ino != members.member->ino ||
+			     list->netns[0].dev != members.member->dev))
+			why = trouble("network namespace %s: no longer exists", name);
 	}
-	if (proc)
-		closedir(proc);
-	pid = oldest[0] ?: oldest[1];
-	*found = pid;
-	if (!pid)
-		return NULL;
-	snprintf(path, sizeof(path), "/proc/%lld/ns/net", pid);
-	return list_add(list, path, name);
+	members_free(&members);
+	return why;
 }
 
 /**
@@ -236,6 +219,8 @@ const char *netns_open(const char *name, struct netns_list *list)
 		list->count = 1;
 		return NULL;
 	}
+	if (!*name)
+		return trouble("-N: the name of a namespace is empty");
 	if (strchr(name, '/'))
 		return list_add(list, name, name);
 	snprintf(path, sizeof(path), NETNS_NAMES "/%s", name);
@@ -279,7 +264,7 @@ const char *netns_reach(struct netns *netns, bool *gone)
 	}
 	*gone = fstat(netns->fd, &stat) || stat.st_dev != netns->dev ||
 		stat.st_ino != netns->ino;
-	return *gone ? trouble("network namespace %s: has gone", netns->name) :
+	return *gone ? trouble("network namespace %s: no longer exists", netns->name) :
 		       NULL;
 }
 

@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -36,24 +37,44 @@ static void file_of(char path[PATH_MAX], const char *name)
 
 /* ---- save ---- */
 
-/* Its name in /run/netns; "" of the host's own, which the first process is in. */
-static const char *name_of(const struct netns *netns, char name[NAME_MAX + 1])
+/* Whether it is the host's own, which the first process is in. */
+static const char *is_first(const struct netns *netns, bool *is)
 {
 	struct netns_list first;
-	const char *why;
+	const char *why = netns_open("/proc/1/ns/net", &first);
 
-	*name = '\0';
-	/* One that was escaped is not the name of a folder any more. */
-	if (netns->named && !strchr(netns->name, '\\')) {
-		snprintf(name, NAME_MAX + 1, "%s", netns->name);
-		return NULL;
-	}
-	why = netns_open("/proc/1/ns/net", &first);
-	if (!why && (netns->named || first.netns[0].ino != netns->ino ||
-		     first.netns[0].dev != netns->dev))
-		why = trouble("clamp: --save is for the host's own namespace and for those with a name: ip netns attach NAME PID");
+	*is = !why && first.netns[0].ino == netns->ino &&
+	      first.netns[0].dev == netns->dev;
 	netns_close(&first);
 	return why;
+}
+
+/*
+ * Its name in /run/netns, the one that was asked for if there are several; "" of the
+ * host's own, which is there without a name at boot.
+ */
+static const char *name_of(const struct netns *netns, const char *asked,
+			   char name[NAME_MAX + 1])
+{
+	char path[PATH_MAX];
+	const char *why;
+	struct stat stat;
+	bool first;
+
+	*name = '\0';
+	why = is_first(netns, &first);
+	if (why || first)
+		return why;
+	snprintf(path, sizeof(path), NETNS_NAMES "/%s", asked ?: "");
+	if (asked && !strchr(asked, '/') && !fstatat(AT_FDCWD, path, &stat, 0) &&
+	    stat.st_ino == netns->ino && stat.st_dev == netns->dev)
+		snprintf(name, NAME_MAX + 1, "%s", asked);
+	else if (netns->named && !strchr(netns->name, '\\'))
+		/* One that was escaped is not the name of a folder any more. */
+		snprintf(name, NAME_MAX + 1, "%s", netns->name);
+	if (!*name || *name == '.')
+		return trouble("clamp: --save is for the host's own namespace and for those with a name: ip netns attach NAME PID");
+	return NULL;
 }
 
 /* The folders that lead to @path, as far as they are not there. */
@@ -107,7 +128,7 @@ const char *saved_write(const struct scope *scope)
 
 	why = netns_open(scope->netns ?: "/proc/self/ns/net", &list);
 	if (!why)
-		why = name_of(&list.netns[0], name);
+		why = name_of(&list.netns[0], scope->netns, name);
 	if (!why)
 		why = netns_enter(&list.netns[0]);
 	if (!why)
@@ -134,30 +155,34 @@ out:
 
 /* ---- restore ---- */
 
-/* Waits where the module is being loaded. NULL or a reason. */
+static bool is_being_loaded(void)
+{
+	FILE *file = fopen("/sys/module/listenq/initstate", "r");
+	char state[16] = "";
+
+	if (file && !fgets(state, sizeof(state), file))
+		*state = '\0';
+	if (file)
+		fclose(file);
+	return !strncmp(state, "coming", strlen("coming"));
+}
+
+/*
+ * Waits until the module is there in all namespaces, which get their files one after the
+ * other. NULL or a reason.
+ */
 static const char *wait_for_module(void)
 {
-	static const char state[] = "/sys/module/listenq/initstate";
 	long long until_ms = now_ms() + LOAD_MS;
-	char text[16];
-	FILE *file;
 
-	while (access(procfile_path("clamp"), F_OK)) {
-		*text = '\0';
-		file = fopen(state, "r");
-		if (file && !fgets(text, sizeof(text), file))
-			*text = '\0';
-		if (file)
-			fclose(file);
-		if (strncmp(text, "coming", strlen("coming")) &&
-		    access(procfile_path("clamp"), F_OK))
-			return procfile_trouble(procfile_path("clamp"), ENOENT);
+	while (is_being_loaded()) {
 		if (now_ms() > until_ms)
 			return trouble("the module is not ready after %d s",
 				       LOAD_MS / 1000);
 		pause_for(STEP_SECONDS);
 	}
-	return NULL;
+	return access(procfile_path("clamp"), F_OK) ?
+	       procfile_trouble(procfile_path("clamp"), ENOENT) : NULL;
 }
 
 /* Whether all there is are rules that the module's parameter has made. */
@@ -180,7 +205,7 @@ static bool is_as_loaded(const char *rules)
 /* Into the namespace that was entered. @what: it, for people. */
 static const char *put_rules(const char *path, const char *what)
 {
-	char *text = NULL, *rules = NULL, *saved = NULL, *kept = NULL;
+	char *text = NULL, *rules = NULL, *saved = NULL, *kept = NULL, *all = NULL;
 	size_t count, length;
 	const char *why;
 
@@ -197,8 +222,10 @@ static const char *put_rules(const char *path, const char *what)
 	}
 	saved[length] = '\0';
 	kept = without_comments(saved, &count);
-	if (count)
-		why = clamp_write(saved, length);
+	/* In place of the parameter's, which are among those that were saved. */
+	if (asprintf(&all, "flush\n%s", saved) < 0)
+		die("not enough memory");
+	why = clamp_write(all, strlen(all));
 	if (!why)
 		printf("%s: %zu rule%s\n", what, count, count == 1 ? "" : "s");
 out:
@@ -206,6 +233,7 @@ out:
 	free(rules);
 	free(saved);
 	free(kept);
+	free(all);
 	return why;
 }
 
@@ -228,7 +256,7 @@ static const char *restore(const char *netns, const char *path, const char *what
 	return why;
 }
 
-/* Reads the name first: it may be there before the namespace is. */
+/* The name may be there before the namespace is, or be left over. */
 static const char *restore_named(const char *name, const char *path)
 {
 	long long until_ms = now_ms() + NAME_MS;
@@ -241,8 +269,11 @@ static const char *restore_named(const char *name, const char *path)
 	while ((fd = open_namespace(netns)) < 0 && errno == EINVAL &&
 	       now_ms() < until_ms)
 		pause_for(STEP_SECONDS);
-	if (fd >= 0)
-		close(fd);
+	if (fd < 0) {
+		tell("%s: not a network namespace", netns);
+		return NULL;
+	}
+	close(fd);
 	return restore(netns, path, name);
 }
 
@@ -251,6 +282,36 @@ static bool tell_failure(const char *what, const char *why)
 	if (why)
 		tell("%s: %s", what, why);
 	return why;
+}
+
+/* When a name came or went last. */
+static struct timespec names_changed(void)
+{
+	struct stat stat = { };
+
+	fstatat(AT_FDCWD, NETNS_NAMES, &stat, 0);
+	return stat.st_mtim;
+}
+
+/* All that have a name; whether one has failed. */
+static bool restore_all_named(void)
+{
+	char path[PATH_MAX];
+	struct dirent **entry;
+	bool failed = false;
+	int count;
+
+	count = scandir(NETNS_DIR, &entry, NULL, alphasort);
+	for (int i = 0; i < count; i++) {
+		file_of(path, entry[i]->d_name);
+		if (*entry[i]->d_name != '.' && !access(path, F_OK) &&
+		    tell_failure(path, restore_named(entry[i]->d_name, path)))
+			failed = true;
+		free(entry[i]);
+	}
+	if (count >= 0)
+		free(entry);
+	return failed;
 }
 
 /**
@@ -264,10 +325,9 @@ static bool tell_failure(const char *what, const char *why)
 const char *saved_restore(void)
 {
 	const char *why = wait_for_module();
+	struct timespec before, after;
 	char path[PATH_MAX];
 	bool failed = false;
-	struct dirent **entry;
-	int count;
 
 	if (why)
 		return why;
@@ -275,15 +335,12 @@ const char *saved_restore(void)
 	if (!access(path, F_OK))
 		failed = tell_failure(path, restore("/proc/1/ns/net", path,
 						    "the host"));
-	count = scandir(NETNS_DIR, &entry, NULL, alphasort);
-	for (int i = 0; i < count; i++) {
-		file_of(path, entry[i]->d_name);
-		if (*entry[i]->d_name != '.' && !access(path, F_OK) &&
-		    tell_failure(path, restore_named(entry[i]->d_name, path)))
-			failed = true;
-		free(entry[i]);
-	}
-	if (count >= 0)
-		free(entry);
+	/* While this runs, listenq-clamp.path is not told of names that come. */
+	after = names_changed();
+	do {
+		before = after;
+		failed |= restore_all_named();
+		after = names_changed();
+	} while (before.tv_sec != after.tv_sec || before.tv_nsec != after.tv_nsec);
 	return failed ? trouble("clamp: not all saved rules are in force") : NULL;
 }

@@ -207,6 +207,8 @@ static void read_unit(struct acceptor *process)
 
 	if (length > strlen(".service") && length < sizeof(process->unit) &&
 	    !*membership->user && !*membership->container && !membership->nested &&
+	    isalnum((unsigned char)*membership->unit) &&
+	    !strchr(membership->unit, '\\') &&
 	    !strcmp(membership->unit + length - strlen(".service"), ".service"))
 		strcpy(process->unit, membership->unit);
 	membership_release(membership);

@@ -16,7 +16,7 @@
  * memory it is seven times as many bytes, with room in listenq-metrics.service.
  */
 static const struct read_bounds netns_bounds = { 16 << 20, 1000 };
-static const struct read_bounds others_bounds = { 32 << 20, 10000 };
+struct read_bounds others_bounds = { 32 << 20, 10000 };
 
 /**
  * struct share - what an owner of namespaces has left; times are durations

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which network namespace is meant by the name of a unit, a pod or a container: that of
+ * its oldest process. Others may have been made by what runs there, as by a browser's
+ * sandbox or by somebody who wants to be taken for the service.
+ */
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "members.h"
+#include "procdir.h"
+
+static int by_name(const void *x, const void *y)
+{
+	const struct member *a = x, *b = y;
+
+	return strcmp(a->name, b->name);
+}
+
+/* Of one name, those that have begun first. */
+static int by_age(const void *x, const void *y)
+{
+	const struct member *a = x, *b = y;
+
+	return by_name(x, y) ?:
+	       (a->started_ms > b->started_ms) - (a->started_ms < b->started_ms) ?:
+	       a->pid - b->pid;
+}
+
+/* False where the process belongs to nothing, or to nothing that is called @name. */
+static bool read_member(struct member *member, int pid, const char *name)
+{
+	struct membership *membership = membership_of(pid);
+	bool is = *membership_identity(membership) &&
+		  (!name || membership_named(membership, name));
+	struct stat stat;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	*member = (struct member) {
+		.pid = pid,
+		.started_ms = is ? proc_started_ms(pid) : UNKNOWN,
+	};
+	is = member->started_ms != UNKNOWN && !fstatat(AT_FDCWD, path, &stat, 0);
+	if (is) {
+		member->dev = stat.st_dev;
+		member->ino = stat.st_ino;
+		member->name = strdup(membership_identity(membership));
+		if (!member->name)
+			die("not enough memory");
+	}
+	membership_release(membership);
+	return is;
+}
+
+/**
+ * members_read() - find the oldest process of each unit, pod and container
+ * @members: filled, for members_free()
+ * @name: only of what is called that, see membership_named(); NULL: of all
+ */
+void members_read(struct members *members, const char *name)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	struct member member;
+	size_t all = 0, i;
+	long long pid;
+
+	*members = (struct members) { };
+	while (proc && (entry = readdir(proc))) {
+		if (!parse_number(entry->d_name, 1, INT_MAX, &pid) ||
+		    !read_member(&member, pid, name))
+			continue;
+		/* By powers of two. */
+		if (!(all & (all - 1)))
+			members->member = allocate(members->member, 2 * all + 1,
+						   sizeof(member));
+		members->member[all++] = member;
+	}
+	if (proc)
+		closedir(proc);
+	if (all)
+		qsort(members->member, all, sizeof(member), by_age);
+	for (i = 0; i < all; i++)
+		if (i && !strcmp(members->member[members->count - 1].name,
+				 members->member[i].name))
+			free(members->member[i].name);
+		else
+			members->member[members->count++] = members->member[i];
+}
+
+/* The oldest process of what is called @name; NULL where there is none. */
+const struct member *members_find(const struct members *members, const char *name)
+{
+	const struct member key = { .name = (char *)name };
+
+	return members->count ? bsearch(&key, members->member, members->count,
+					sizeof(key), by_name) : NULL;
+}
+
+void members_free(struct members *members)
+{
+	for (size_t i = 0; i < members->count; i++)
+		free(members->member[i].name);
+	free(members->member);
+	*members = (struct members) { };
+}
