@@ -222,6 +222,10 @@ struct finding {
 
 extern const struct finding findings[];
 extern const size_t findings_count;
+extern const char * const harm_names[];
+extern const char * const kind_labels[KINDS];
+
+const char *headline_of(const struct report *report);
 
 void say(struct report *report, enum kind kind, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

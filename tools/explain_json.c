@@ -11,12 +11,6 @@ static const char * const kind_names[KINDS] = {
 	[FOR_GOOD] = "for_good",
 };
 
-static const char * const harm_names[] = {
-	[MAY_BE] = "may be", [WERE] = "clients were lost",
-	[ARE] = "clients are lost or wait",
-	[NONE_SERVED] = "nobody is served",
-};
-
 static void add(json_t *object, const char *name, json_t *value)
 {
 	if (!object || !value || json_object_set_new(object, name, value))
@@ -56,10 +50,7 @@ static json_t *report_object(const struct report *report)
 	add(object, "cookie", text_of(listener->word[COOKIE]));
 	add(object, "pid", pid == UNKNOWN ? json_null() : json_integer(pid));
 	add(object, "comm", text_of(listener_comm(listener)));
-	for (size_t i = 0; i < report->lines; i++)
-		if (report->line[i].kind == HEADLINE)
-			add(object, "headline",
-			    json_string(report->line[i].text));
+	add(object, "headline", json_string(headline_of(report)));
 	for (int kind = EVIDENCE; kind <= CAUSE; kind++)
 		add(object, kind_names[kind], lines_of(report, kind, false));
 	for (int kind = NOW; kind < KINDS; kind++) {

@@ -106,19 +106,10 @@ static void put_head(const struct sink *sink, enum style style,
 
 static void put_report(const struct sink *sink, const struct report *report)
 {
-	static const char * const labels[KINDS] = {
-		[EVIDENCE] = "seen", [CAUSE] = "cause", [NOW] = "now",
-		[FOR_GOOD] = "for good",
-	};
-	const char *headline = "";
-
-	for (size_t i = 0; i < report->lines; i++)
-		if (report->line[i].kind == HEADLINE)
-			headline = report->line[i].text;
 	put_head(sink, report->harm >= ARE ? BAD : WARN, report->listener,
-		 headline, report->finding);
+		 headline_of(report), report->finding);
 	for (int kind = EVIDENCE; kind < KINDS; kind++)
-		put_lines(sink, report, kind, labels[kind]);
+		put_lines(sink, report, kind, kind_labels[kind]);
 	sink_end_line(sink);
 }
 

@@ -48,7 +48,28 @@ const struct finding findings[] = {
 
 const size_t findings_count = ARRAY_SIZE(findings);
 
+const char * const harm_names[] = {
+	[MAY_BE] = "may be", [WERE] = "clients were lost",
+	[ARE] = "clients are lost or wait",
+	[NONE_SERVED] = "nobody is served",
+};
+
+const char * const kind_labels[KINDS] = {
+	[EVIDENCE] = "seen", [CAUSE] = "cause", [NOW] = "now",
+	[FOR_GOOD] = "for good",
+};
+
 /* ---- a report ---- */
+
+const char *headline_of(const struct report *report)
+{
+	const char *headline = "";
+
+	for (size_t i = 0; i < report->lines; i++)
+		if (report->line[i].kind == HEADLINE)
+			headline = report->line[i].text;
+	return headline;
+}
 
 /* What say() and command() add. */
 void add_line(struct report *report, enum kind kind, bool is_command,
