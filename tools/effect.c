@@ -45,10 +45,12 @@ static void limit_text(char text[TEXT_SIZE], long long limit)
 		snprintf(text, TEXT_SIZE, "%lld", limit);
 }
 
-static void change_cell(char text[TEXT_SIZE], size_t column, const void *row)
+static void change_cell(char text[TEXT_SIZE], const struct grid *grid,
+			size_t column, const void *row)
 {
 	const struct change *change = row;
 
+	(void)grid;
 	switch (column) {
 	case LISTENER:
 		snprintf(text, TEXT_SIZE, "%s", change->listener->word[LOCAL]);

@@ -9,16 +9,11 @@
 #include "log.h"
 #include "sink.h"
 
-static bool is_shown(const struct grid *grid, size_t column)
-{
-	return grid->netns || !grid->column[column].netns;
-}
-
 static void get_cell(const struct grid *grid, size_t column, const void *row,
 		     char text[TEXT_SIZE])
 {
 	if (row)
-		grid->cell(text, column, row);
+		grid->cell(text, grid, column, row);
 	else
 		strcpy(text, grid->column[column].title);
 }
@@ -45,7 +40,7 @@ static void put(const struct grid *grid, const void *row,
 		const struct grid_column *column = &grid->column[i];
 		unsigned int width = grid->width[i];
 
-		if (!is_shown(grid, i))
+		if (!grid_shows(grid, i))
 			continue;
 		get_cell(grid, i, row, text);
 		/* No blanks at the end of a line. */

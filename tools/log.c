@@ -46,14 +46,15 @@ static const struct grid_column log_columns[] = {
 	[PROCESS]	= { "PROCESS", .left = true },
 };
 
-static void log_cell(char text[TEXT_SIZE], size_t column, const void *row)
+static void log_cell(char text[TEXT_SIZE], const struct grid *grid,
+		     size_t column, const void *row)
 {
 	const struct refusal *refusal = *(struct refusal *const *)row;
 	const struct listener *listener = &refusal->listener;
 
 	switch (column) {
 	case TIME:
-		refusal_time(text, refusal, false);
+		refusal_time(text, refusal, grid->rfc3339);
 		break;
 	case NETNS:
 		word_text(text, listener->netns);
@@ -82,6 +83,17 @@ static void log_cell(char text[TEXT_SIZE], size_t column, const void *row)
 	}
 }
 
+/* Of rows of pointers to refusals. */
+struct grid log_grid(bool netns)
+{
+	return (struct grid) {
+		.column = log_columns,
+		.columns = ARRAY_SIZE(log_columns),
+		.cell = log_cell,
+		.netns = netns,
+	};
+}
+
 /* ---- their sums ---- */
 
 enum { COUNT, TOP_NETNS, NETWORK, TOP_REASON, TOP_LISTENER, TOP_PROCESS, LAST };
@@ -96,7 +108,8 @@ static const struct grid_column top_columns[] = {
 	[LAST]		= { "LAST", .left = true, .style = DIM },
 };
 
-static void top_cell(char text[TEXT_SIZE], size_t column, const void *row)
+static void top_cell(char text[TEXT_SIZE], const struct grid *grid,
+		     size_t column, const void *row)
 {
 	const struct sum *sum = row;
 	const struct listener *listener = &sum->latest->listener;
@@ -121,20 +134,25 @@ static void top_cell(char text[TEXT_SIZE], size_t column, const void *row)
 		word_text(text, listener_caller(listener));
 		break;
 	case LAST:
-		refusal_time(text, sum->latest, false);
+		refusal_time(text, sum->latest, grid->rfc3339);
 		break;
 	}
 }
 
-static void print_sums(struct refusal **refusal, size_t count, bool json,
-		       bool netns)
+struct grid top_grid(bool netns)
 {
-	struct grid grid = {
+	return (struct grid) {
 		.column = top_columns,
 		.columns = ARRAY_SIZE(top_columns),
 		.cell = top_cell,
 		.netns = netns,
 	};
+}
+
+static void print_sums(struct refusal **refusal, size_t count, bool json,
+		       bool netns)
+{
+	struct grid grid = top_grid(netns);
 	struct sum *sum;
 	size_t sums;
 
@@ -332,12 +350,7 @@ void log_print(const struct scope *scope, const struct filter *filter,
 		.scope = &refused,
 		.filter = filter,
 		.form = form,
-		.grid = {
-			.column = log_columns,
-			.columns = ARRAY_SIZE(log_columns),
-			.cell = log_cell,
-			.netns = scope->all,
-		},
+		.grid = log_grid(scope->all),
 	};
 
 	if (form->follow) {

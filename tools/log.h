@@ -94,17 +94,25 @@ struct grid_column {
  * @columns: how many of them
  * @cell: writes the text of a row's cell
  * @netns: the namespace is shown
+ * @rfc3339: times are in UTC, with the year
  * @begun: the header was printed
  * @width: of each column
  */
 struct grid {
 	const struct grid_column *column;
 	size_t columns;
-	void (*cell)(char text[TEXT_SIZE], size_t column, const void *row);
+	void (*cell)(char text[TEXT_SIZE], const struct grid *grid,
+		     size_t column, const void *row);
 	bool netns;
+	bool rfc3339;
 	bool begun;
 	unsigned int width[GRID_COLUMNS];
 };
+
+static inline bool grid_shows(const struct grid *grid, size_t column)
+{
+	return grid->netns || !grid->column[column].netns;
+}
 
 void grid_print(struct grid *grid, const void *rows, size_t size, size_t count);
 
@@ -117,6 +125,8 @@ struct log_form {
 	bool json;
 };
 
+struct grid log_grid(bool netns);
+struct grid top_grid(bool netns);
 void log_print(const struct scope *scope, const struct filter *filter,
 	       const struct log_form *form);
 
