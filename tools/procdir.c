@@ -10,7 +10,9 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "procdir.h"
@@ -167,6 +169,23 @@ bool proc_is_live(void)
 	struct statfs fs;
 
 	return !statfs(proc_dir, &fs) && fs.f_type == PROC_SUPER_MAGIC;
+}
+
+/* How long ago a saved file was written, as far as a copy keeps that; else 0. */
+long long proc_age_ms(const char *name)
+{
+	char path[PATH_MAX];
+	struct timespec now;
+	struct stat file;
+
+	snprintf(path, sizeof(path), "%s/%s", proc_dir, name);
+	if (proc_is_live() || stat(path, &file))
+		return 0;
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (file.st_mtim.tv_sec < 0 || file.st_mtim.tv_sec >= now.tv_sec)
+		return 0;
+	return (now.tv_sec - file.st_mtim.tv_sec) * 1000LL +
+	       (now.tv_nsec - file.st_mtim.tv_nsec) / 1000000;
 }
 
 /* Where saved files have those of a moment before; false where they have none. */

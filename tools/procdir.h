@@ -19,6 +19,7 @@ long long proc_number(const char *name);
 long long proc_uptime_ms(void);
 long long proc_started_ms(int pid);
 bool proc_is_live(void);
+long long proc_age_ms(const char *name);
 bool proc_before(char dir[PATH_MAX]);
 
 #endif /* LISTENQ_TOOL_PROCDIR_H */

@@ -9,6 +9,10 @@
 #include <time.h>
 
 #include "log.h"
+#include "procdir.h"
+
+/* How old the file was that was read last: its ages count from then. */
+static long long file_age_ms;
 
 /* The file has clients' addresses. NULL where that is no reason. */
 static const char *refused_trouble(const char *name)
@@ -66,6 +70,7 @@ const char *refused_read(struct snapshot *snapshot, size_t index, bool needed)
 	if (why)
 		return refused_trouble(name) ?: why;
 	now = now_ms();
+	file_age_ms = proc_age_ms("net/listenq/refused");
 	rows = snapshot->rows[index][REFUSED];
 	find_columns(&columns, rows, REFUSED);
 	if (columns.word[LOCAL] < 0 || columns.figure[REFUSAL_NUMBER] < 0)
@@ -121,7 +126,7 @@ size_t choose_refusals(struct snapshot *snapshot, const struct filter *filter,
 	return chosen;
 }
 
-/* When it was by the clock on the wall; as RFC 3339 has it, or for people. */
+/* When it was by the wall clock; as RFC 3339 has it, or for people. */
 void refusal_time(char text[TEXT_SIZE], const struct refusal *refusal,
 		  bool rfc3339)
 {
@@ -131,7 +136,7 @@ void refusal_time(char text[TEXT_SIZE], const struct refusal *refusal,
 	clock_gettime(CLOCK_REALTIME, &now);
 	wall = now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 	text_clock(text, refusal->when_ms == UNKNOWN ? UNKNOWN :
-		   wall - (now_ms() - refusal->when_ms), rfc3339);
+		   wall - file_age_ms - (now_ms() - refusal->when_ms), rfc3339);
 }
 
 /* "203.0.113.0/24", "2001:db8::/64"; "-" where the client is not known. */
