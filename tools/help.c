@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What ? shows in the live view: its keys, and every column of the table. */
 
+#include <string.h>
+
 #include "live.h"
 
 static const char * const lines[] = {
@@ -62,4 +64,33 @@ const char *help_line(size_t line)
 size_t help_lines(void)
 {
 	return ARRAY_SIZE(lines);
+}
+
+/* A line from @length on, without the blanks there. */
+static const char *behind(const char *line, size_t length)
+{
+	return line + length + strspn(line + length, " ");
+}
+
+/**
+ * help_column() - what a column of the table is
+ * @title: the column's
+ * @text: filled
+ *
+ * Return: false where nothing is known of it.
+ */
+bool help_column(const char *title, char text[TEXT_SIZE])
+{
+	size_t length = strlen(title), used, i;
+
+	for (i = 0; i < ARRAY_SIZE(lines); i++)
+		if (!strncmp(lines[i], title, length) && lines[i][length] == ' ')
+			break;
+	if (i == ARRAY_SIZE(lines))
+		return false;
+	used = snprintf(text, TEXT_SIZE, "%s", behind(lines[i], length));
+	while (++i < ARRAY_SIZE(lines) && *lines[i] == ' ')
+		used += snprintf(text + used, TEXT_SIZE - used, "; %s",
+				 behind(lines[i], 0));
+	return true;
 }

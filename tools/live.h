@@ -123,6 +123,7 @@ unsigned int history_print(const struct history *history,
 /* ---- help.c: keys and columns ---- */
 
 const char *help_line(size_t line);
+bool help_column(const char *title, char text[TEXT_SIZE]);
 size_t help_lines(void);
 
 #endif /* LISTENQ_TOOL_LIVE_H */

@@ -47,7 +47,31 @@ struct table {
 enum {
 	TABLE_NETNS = 1, TABLE_RATES = 2, TABLE_GROUPS = 4, TABLE_SOCKETS = 8,
 	TABLE_UNIX = 16, TABLE_TCP = 32,
+	/* Not the columns that say nothing of any listener. */
+	TABLE_BRIEF = 64,
 };
+
+/**
+ * struct cell - one of a table, for an output that sets out cells itself
+ * @text: what stands in it; nothing where it is a bar
+ * @style: what that means
+ * @left: it is text
+ * @spans: of a header: it is that of the next column, too
+ * @names: it is the listener's name, of which @text may have a part
+ * @filled: of a bar, from 0 to 1; negative where it is none, or it is not known
+ */
+struct cell {
+	char text[TEXT_SIZE];
+	enum style style;
+	bool left;
+	bool spans;
+	bool names;
+	double filled;
+};
+
+bool table_title(const struct table *table, size_t column, struct cell *cell);
+bool table_cell(const struct table *table, size_t column,
+		const struct listener *listener, struct cell *cell);
 
 void table_layout(struct table *table, struct listener *const listener[],
 		  size_t count, unsigned int width, unsigned int flags);

@@ -220,16 +220,25 @@ static enum style time_style(const struct listener *listener,
 	return figure == ACCEPTQ_OLDEST_MS && ms >= 1000 ? WARN : PLAIN;
 }
 
-/*
- * The text of a cell, and what it means. DIM: it says nothing. The bar is full
- * where the queue is, which holds one more than its limit.
- */
+/* A bar is full where the queue is, which holds one more than its limit. */
+static double bar_filled(const struct column *column,
+			 const struct listener *listener)
+{
+	const struct listener *fullest = fullest_of(listener, column->figure);
+
+	if (listener_fill(fullest, column->figure) < 0)
+		return -1;
+	return fullest->figure[column->figure] /
+	       (fullest->figure[LIMIT] + 1.0);
+}
+
+/* The text of a cell, and what it means. DIM: it says nothing. */
 static enum style format(const struct column *column, unsigned int width,
 			 const struct listener *listener, char text[TEXT_SIZE])
 {
 	const long long *figure = listener->figure;
 	enum style style = PLAIN;
-	double rate;
+	double rate, filled;
 
 	switch (column->kind) {
 	case WORD_CELL:
@@ -288,13 +297,12 @@ static enum style format(const struct column *column, unsigned int width,
 		share_text(listener, column->figure, text);
 		break;
 	case BAR_CELL:
-		figure = fullest_of(listener, column->figure)->figure;
-		if (listener_fill(listener, column->figure) < 0) {
+		filled = bar_filled(column, listener);
+		if (filled < 0) {
 			*text = '\0';
 			return DIM;
 		}
-		text_bar(text, (double)figure[column->figure] /
-			       (figure[LIMIT] + 1.0), width);
+		text_bar(text, filled, width);
 		style = count_style(listener, column->figure);
 		return style == PLAIN ? GOOD : style;
 	}
@@ -313,10 +321,13 @@ static unsigned int total_width(const struct table *table)
 	return total ? total - 1 : 0;
 }
 
-/* What a column wants; whether any cell of it says something. */
+/*
+ * What a column wants; whether any cell of it says something. A rate of 0 does where
+ * the next look may find another.
+ */
 static unsigned int natural_width(const struct column *column,
 				  struct listener *const listener[],
-				  size_t count, bool *says)
+				  size_t count, unsigned int flags, bool *says)
 {
 	unsigned int width = column->spans ? 0 : strlen(column->title);
 	char text[TEXT_SIZE];
@@ -329,7 +340,8 @@ static unsigned int natural_width(const struct column *column,
 	*says = false;
 	for (i = 0; i < count; i++) {
 		if (format(column, 4, listener[i], text) != DIM ||
-		    (column->kind == RATE_CELL && strcmp(text, "-")))
+		    (column->kind == RATE_CELL && !(flags & TABLE_BRIEF) &&
+		     strcmp(text, "-")))
 			*says = true;
 		length = text_width(text);
 		if (length > NAME_MAX_WIDTH)
@@ -442,7 +454,7 @@ static enum alike how_alike(struct listener *const listener[], size_t count)
  * @listener: the listeners that are going to be shown
  * @count: how many
  * @width: of the screen; 0 where it has no end
- * @flags: TABLE_NETNS, TABLE_RATES, TABLE_GROUPS
+ * @flags: TABLE_NETNS, TABLE_RATES, TABLE_GROUPS, TABLE_BRIEF
  */
 void table_layout(struct table *table, struct listener *const listener[],
 		  size_t count, unsigned int width, unsigned int flags)
@@ -465,11 +477,14 @@ void table_layout(struct table *table, struct listener *const listener[],
 
 		if ((column->flag & flags) != column->flag)
 			continue;
-		table->width[i] = natural_width(column, listener, count,
+		table->width[i] = natural_width(column, listener, count, flags,
 						&says);
 		rank[i] = column->rank;
-		if (!says && column->rank < 80)
+		if (!says && column->rank < 80) {
 			rank[i] -= EMPTY;
+			if (flags & TABLE_BRIEF)
+				table->width[i] = 0;
+		}
 		if (column->kind == PID_CELL && alike != DIFFERENT)
 			rank[i] = TELLS_APART;
 		/* How many rows it stands for. */
@@ -485,6 +500,12 @@ void table_layout(struct table *table, struct listener *const listener[],
 }
 
 /* ---- output ---- */
+
+/* What a listener is called. */
+static bool is_name(const struct column *column)
+{
+	return column->kind == WORD_CELL && column->word == LOCAL;
+}
 
 /* An address that has no room loses its middle: the port tells more. */
 static void cut_local(char text[TEXT_SIZE], unsigned int width)
@@ -545,11 +566,78 @@ void table_row(const struct table *table, const struct listener *listener,
 			sink->put(sink, PLAIN, " ");
 		first = false;
 		style = format(column, table->width[i], listener, text);
-		if (column->kind == WORD_CELL && column->word == LOCAL)
+		if (is_name(column))
 			cut_local(text, table->width[i]);
 		sink_padded(sink, style, text, table->width[i],
 			    column->left && column->kind != COUNT_CELL);
 	}
+}
+
+/* ---- cells by themselves ---- */
+
+/**
+ * table_title() - what stands above a column
+ * @table: laid out
+ * @column: below TABLE_COLUMNS
+ * @cell: filled
+ *
+ * Return: false where the column is left out, or has no title of its own.
+ */
+bool table_title(const struct table *table, size_t column, struct cell *cell)
+{
+	const struct column *of;
+
+	if (!table->width[column])
+		return false;
+	of = &columns[column];
+	*cell = (struct cell) { .style = TITLE, .filled = -1 };
+	if (!*of->title) {
+		/* It stands above the bar, unless that is left out. */
+		if (table->width[column - 1])
+			return false;
+		of--;
+	} else {
+		cell->spans = of->spans && table->width[column + 1];
+	}
+	cell->left = of->left && of->kind != BAR_CELL;
+	cell->names = is_name(of);
+	snprintf(cell->text, TEXT_SIZE, "%.*s", (int)strcspn(of->title, " "),
+		 of->title);
+	if (of->kind == SETTER_CELL)
+		strcpy(cell->text, of->title);
+	return true;
+}
+
+/**
+ * table_cell() - what stands in a column
+ * @table: laid out
+ * @column: below TABLE_COLUMNS
+ * @listener: of this listener
+ * @cell: filled
+ *
+ * Return: false where the column is left out.
+ */
+bool table_cell(const struct table *table, size_t column,
+		const struct listener *listener, struct cell *cell)
+{
+	const struct column *of;
+	size_t length;
+
+	if (!table->width[column])
+		return false;
+	of = &columns[column];
+	*cell = (struct cell) { .left = of->left, .filled = -1 };
+	cell->names = is_name(of);
+	cell->style = format(of, 1, listener, cell->text);
+	if (of->kind == BAR_CELL) {
+		cell->filled = bar_filled(of, listener);
+		*cell->text = '\0';
+	}
+	/* Where a limit has no mark. */
+	length = strlen(cell->text);
+	if (length && cell->text[length - 1] == ' ')
+		cell->text[length - 1] = '\0';
+	return true;
 }
 
 /**
