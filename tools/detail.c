@@ -365,16 +365,11 @@ static unsigned int put_head(const struct chart *chart, const struct sink *sink)
 {
 	const struct histogram *histogram = &chart->histogram;
 	unsigned int used = sink_label(sink, chart->label);
-	long long mean = UNKNOWN;
 	char text[TEXT_SIZE];
 
 	if (!chart->known)
 		return used + sink_print(sink, DIM, "not known");
-	if (histogram->count &&
-	    __builtin_mul_overflow(histogram->sum / histogram->count,
-				   1000000 / histogram->second, &mean))
-		mean = LLONG_MAX;
-	text_us(text, mean);
+	text_us(text, histogram_mean_us(histogram));
 	return used + sink_print(sink, PLAIN, "%lld %s, mean %s",
 				 histogram->count, chart->of, text);
 }

@@ -79,3 +79,16 @@ bool histogram_add(struct histogram *histogram, enum file file,
 	histogram->buckets = bucket - histogram->bucket;
 	return histogram->buckets > 1 && before == LLONG_MAX;
 }
+
+/* In microseconds; UNKNOWN where nothing has been counted. */
+long long histogram_mean_us(const struct histogram *histogram)
+{
+	long long mean;
+
+	if (!histogram->count)
+		return UNKNOWN;
+	if (__builtin_mul_overflow(histogram->sum / histogram->count,
+				   1000000 / histogram->second, &mean))
+		return LLONG_MAX;
+	return mean;
+}

@@ -490,6 +490,7 @@ struct histogram {
 
 bool histogram_add(struct histogram *histogram, enum file file,
 		   const struct listener *listener);
+long long histogram_mean_us(const struct histogram *histogram);
 
 /* ---- process.c: who has a socket open ---- */
 
