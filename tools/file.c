@@ -271,13 +271,15 @@ static int replace(const struct output_file *file, const char *text, size_t size
  * @file: which; it has all of @text afterwards, or is as it was
  * @text: its content
  * @size: how long that is
+ * @mode: who may do what with it; the umask takes some of that away
  *
  * Who stops the program waits until the name beside it is gone; what SIGKILL
  * leaves is in nobody's way.
  *
  * Return: NULL or a reason.
  */
-const char *file_write(struct output_file *file, const char *text, size_t size)
+const char *file_write(struct output_file *file, const char *text, size_t size,
+		       mode_t mode)
 {
 	mode_t mask = umask(0);
 	sigset_t all, before;
@@ -286,7 +288,7 @@ const char *file_write(struct output_file *file, const char *text, size_t size)
 	umask(mask);
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &before);
-	error = replace(file, text, size, 0644 & ~mask);
+	error = replace(file, text, size, mode & ~mask);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	close(file->dir);
 	file->dir = -1;

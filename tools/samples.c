@@ -44,7 +44,8 @@ const char *samples_close(struct samples *samples)
 	if (fclose(samples->to))
 		die("not enough memory");
 	if (samples->path)
-		why = file_write(&samples->file, samples->text, samples->size);
+		why = file_write(&samples->file, samples->text, samples->size,
+				 0644);
 	else
 		http_send(samples->http, samples->openmetrics, samples->text,
 			  samples->size);

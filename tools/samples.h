@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Metrics as text, and the file that it becomes. */
+/* Metrics as text, and the file that it becomes; a report is such a file, too. */
 #ifndef LISTENQ_TOOL_SAMPLES_H
 #define LISTENQ_TOOL_SAMPLES_H
 
@@ -21,7 +21,8 @@ struct output_file {
 
 const char *file_find(struct output_file *file, const char *path);
 const char *file_open(struct output_file *file, const char *path);
-const char *file_write(struct output_file *file, const char *text, size_t size);
+const char *file_write(struct output_file *file, const char *text, size_t size,
+		       mode_t mode);
 
 /* ---- samples.c: the formats of metrics ---- */
 

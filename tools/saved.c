@@ -144,7 +144,7 @@ const char *saved_write(const struct scope *scope)
 	if (!why)
 		why = file_open(&file, path);
 	if (!why)
-		why = file_write(&file, kept, strlen(kept));
+		why = file_write(&file, kept, strlen(kept), 0644);
 	if (!why)
 		printf("%s: %zu rule%s\n", path, rules, rules == 1 ? "" : "s");
 	free(kept);
