@@ -165,6 +165,11 @@ TEST_F(log, times)
 	EXPECT_LE(before - 61, when);
 	EXPECT_GE(time(NULL) - 60, when);
 
+	/* Of files that were saved, since they were. */
+	date_sample(REFUSED);
+	EXPECT_SAYS("\"time\": \"2020-02-03T04:04:0", tool("--proc . log -j"));
+	EXPECT_EQ(0, run("touch " REFUSED));
+
 	/* In local time for people. */
 	EXPECT_RUN(DONE, run("TZ=XXX-3 %s log --proc .", tool_path()));
 	at = strchr(output, '\n');
