@@ -53,7 +53,7 @@ struct record {
 
 static const char * const files_of_namespace[] = {
 	"uptime", "version", "net/tcp", "net/tcp6",
-	"sys/fs/nr_open", "sys/net/core/somaxconn",
+	"sys/fs/nr_open", "sys/kernel/hostname", "sys/net/core/somaxconn",
 	"sys/net/ipv4/tcp_abort_on_overflow", "sys/net/ipv4/tcp_fastopen",
 	"sys/net/ipv4/tcp_max_syn_backlog", "sys/net/ipv4/tcp_migrate_req",
 	"sys/net/ipv4/tcp_synack_retries", "sys/net/ipv4/tcp_syncookies",
