@@ -423,7 +423,7 @@ static void find_unknowns(const struct look *look, struct outcome *outcome)
  * @filter: which listeners there
  * @form: how it is wanted
  *
- * Return: DONE, or WRONG where something is wrong.
+ * Return: DONE, or WRONG where something is wrong, unless that is in a page.
  */
 int explain(const struct scope *scope, const struct filter *filter,
 	    const struct explain_form *form)
@@ -431,9 +431,16 @@ int explain(const struct scope *scope, const struct filter *filter,
 	struct look first = { }, second = { };
 	struct outcome outcome = { };
 	struct scope all = *scope;
+	struct output_file file;
+	const char *why = NULL;
 	size_t i, j;
 	bool twice;
 
+	/* Before anything is looked at, and in the caller's own directory. */
+	if (form->page)
+		why = file_open(&file, form->page);
+	if (why)
+		die("%s", why);
 	all.histograms = true;
 	all.module = true;
 	all.refused = REFUSED_ALLOWED;
@@ -444,6 +451,9 @@ int explain(const struct scope *scope, const struct filter *filter,
 	outcome.count = second.count;
 	outcome.twice = twice;
 	test_all(&second, twice ? &first : NULL, &outcome);
+	/* The table names those, too, where nobody waits. */
+	if (form->page)
+		process_find(second.chosen, second.count, true);
 	find_unknowns(&second, &outcome);
 	reports_closed(&outcome.report, &outcome.reports, &second.snapshot,
 		       filter);
@@ -451,10 +461,14 @@ int explain(const struct scope *scope, const struct filter *filter,
 		qsort(outcome.report, outcome.reports, sizeof(*outcome.report),
 		      worse);
 
-	if (form->json)
+	if (form->page)
+		why = report_write(&file, &outcome, scope, filter, form);
+	else if (form->json)
 		explain_json(&outcome);
 	else
 		explain_text(&outcome, form->verbose);
+	if (why)
+		die("%s", why);
 
 	for (i = 0; i < outcome.reports; i++) {
 		for (j = 0; j < outcome.report[i].lines; j++)
@@ -465,5 +479,5 @@ int explain(const struct scope *scope, const struct filter *filter,
 	look_end(&second);
 	if (twice)
 		look_end(&first);
-	return outcome.reports ? WRONG : DONE;
+	return outcome.reports && !form->page ? WRONG : DONE;
 }

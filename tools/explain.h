@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the rooms of "listenq explain" share. explain.c looks twice, and has
- * explain_text.c or explain_json.c print what it finds;
+ * explain_text.c, explain_json.c or report.c (html.h) show what it finds;
  * findings.c has the table of what can be wrong, and accepting.c (with threads.c),
  * backlog.c and handshaking.c the tests in it; state.c (with wchan.c), setting.c
  * and connections.c read what the tests want to know besides the module's figures.
@@ -14,6 +14,7 @@
 #include "log.h"
 #include "procdir.h"
 #include "rules.h"
+#include "samples.h"
 
 /* What happened within that time is still worth a finding. */
 #define RECENT_MS	3600000
@@ -312,7 +313,7 @@ bool has_cookies(const struct subject *subject, struct report *report);
 bool is_unfinished(const struct subject *subject, struct report *report);
 bool has_fastopen_full(const struct subject *subject, struct report *report);
 
-/* ---- explain.c, explain_text.c, explain_json.c ---- */
+/* ---- explain.c, explain_text.c, explain_json.c, report.c ---- */
 
 /**
  * struct unknown - something that can't be known now
@@ -340,7 +341,7 @@ struct unknown {
  * @reports: how many
  */
 struct outcome {
-	const struct snapshot *snapshot;
+	struct snapshot *snapshot;
 	struct listener *const *chosen;
 	size_t count;
 	bool twice;
@@ -359,12 +360,21 @@ void explain_json(const struct outcome *outcome);
  * @seconds: between two looks
  * @verbose: those too that nothing is wrong with
  * @json: as an object in JSON
+ * @page: as a page in this file; NULL: not so
+ * @command: what was typed, for that
  */
 struct explain_form {
 	double seconds;
 	bool verbose;
 	bool json;
+	const char *page;
+	const char *command;
 };
+
+const char *report_write(struct output_file *file,
+			 const struct outcome *outcome,
+			 const struct scope *scope, const struct filter *filter,
+			 const struct explain_form *form);
 
 int explain(const struct scope *scope, const struct filter *filter,
 	    const struct explain_form *form);

@@ -85,6 +85,7 @@ _listenq()
 		--check --within --allow-none --proc --help --version)
 	local explain_options=(--all --netns --port --address --process --unit --verbose
 		--interval --json --proc)
+	local report_options=(--all --netns --port --address --process --unit --interval --proc)
 	local log_options=(--all --netns --port --address --process --unit --follow --top
 		--json --proc)
 	local prev=${COMP_WORDS[COMP_CWORD - 1]} command='' names=() netns=() word
@@ -92,7 +93,7 @@ _listenq()
 	COMPREPLY=()
 	for ((word = 1; word < COMP_CWORD; word++)); do
 		case ${COMP_WORDS[word]} in
-		clamp|log|explain|record) command=${COMP_WORDS[word]} ;;
+		clamp|log|explain|record|report) command=${COMP_WORDS[word]} ;;
 		-N|--netns) netns=("${COMP_WORDS[word + 1]}") ;;
 		esac
 	done
@@ -132,11 +133,16 @@ _listenq()
 	explain:*)
 		names=("${explain_options[@]}")
 		;;
+	report:*)
+		compopt -o default
+		[[ ${COMP_WORDS[COMP_CWORD]} == -* ]] || return
+		names=("${report_options[@]}")
+		;;
 	*)
 		if [[ ${COMP_WORDS[COMP_CWORD]} == -* ]]; then
 			names=("${options[@]}")
 		else
-			names=(clamp explain log record)
+			names=(clamp explain log record report)
 		fi
 		;;
 	esac

@@ -63,6 +63,7 @@ static const char usage[] =
 "       listenq [-a | -N NETNS] [FILTER] --check [PERCENT] [--within SECONDS]\n"
 "               [--allow-none]\n"
 "       listenq [-a | -N NETNS] [FILTER] explain [-v] [-i SECONDS] [-j]\n"
+"       listenq [-a | -N NETNS] [FILTER] report [-i SECONDS] FILE\n"
 "       listenq [-a | -N NETNS] [FILTER] log [-f | --top] [-j]\n"
 "       listenq [-N NETNS] clamp [--dry-run] [-f FILE | RULE[, RULE]...]\n"
 "       listenq [-N NETNS] clamp --save\n"
@@ -115,6 +116,9 @@ static const char usage[] =
 "  -v, --verbose          those too that nothing is wrong with\n"
 "  -i, --interval SECONDS between the two looks that it takes (1)\n"
 "  -j, --json             JSON: an object, with all that is said\n"
+"\n"
+"report writes that into a file, as a page of HTML with the table, histograms, and\n"
+"who was turned away: for a ticket; -i as above.\n"
 "\n"
 "log prints who was turned away, and by which listener:\n"
 "  -f, --follow           and then who is, until it is interrupted\n"
@@ -253,17 +257,46 @@ static void die_of_option(int option, char **argv)
 	die("%s is not an option, or takes no argument: -h lists them", word);
 }
 
-/* Of log and explain, options may stand on both sides. */
-static int next_option(int argc, char **argv, const char **command)
+/* Of these, options may stand on both sides. */
+static bool takes_options(const char *word)
+{
+	return !strcmp(word, "log") || !strcmp(word, "explain") ||
+	       !strcmp(word, "report");
+}
+
+/* The command's word is taken, and the name of the file that report writes. */
+static int next_option(int argc, char **argv, const char **command,
+		       const char **page)
 {
 	static const char letters[] = "+:aN:p:A:P:U:s:rgwjtmo:fi:vhV";
-	int option = getopt_long(argc, argv, letters, options, NULL);
+	int option;
 
-	if (option != -1 || *command || optind >= argc ||
-	    (strcmp(argv[optind], "log") && strcmp(argv[optind], "explain")))
-		return option;
-	*command = argv[optind++];
-	return getopt_long(argc, argv, letters, options, NULL);
+	while ((option = getopt_long(argc, argv, letters, options,
+				     NULL)) == -1 && optind < argc)
+		if (!*command && takes_options(argv[optind]))
+			*command = argv[optind++];
+		else if (*command && !strcmp(*command, "report") && !*page)
+			*page = argv[optind++];
+		else
+			break;
+	return option;
+}
+
+/* All that was typed, for whoever reads a report; to free(). */
+static char *command_line(int argc, char **argv)
+{
+	size_t size;
+	char *text;
+	FILE *to = open_memstream(&text, &size);
+
+	if (!to)
+		die("not enough memory");
+	fputs("listenq", to);
+	for (int i = 1; i < argc; i++)
+		fprintf(to, " %s", argv[i]);
+	if (fclose(to))
+		die("not enough memory");
+	return text;
 }
 
 /*
@@ -311,12 +344,13 @@ int main(int argc, char **argv)
 	struct scope scope = { };
 	const char *why = NULL, *number;
 	struct check check = { .percent = 80, .within = 300 };
-	bool reverse = false, max = false, totals = false, log, explains;
+	bool reverse = false, max = false, totals = false, log, explains, report;
 	struct explain_form explanation = { };
 	struct http http = { };
 	bool groups = false, lately = false, tcp = false;
 	struct log_form form = { };
-	const char *command = NULL;
+	const char *command = NULL, *page = NULL;
+	char *typed;
 	double seconds = 1;
 	int option, status;
 
@@ -325,7 +359,7 @@ int main(int argc, char **argv)
 
 	instead_of_message = is_asked_to_check(argc, argv) ? check_trouble :
 							     NULL;
-	while ((option = next_option(argc, argv, &command)) != -1) {
+	while ((option = next_option(argc, argv, &command, &page)) != -1) {
 		switch (option) {
 		case 'a':
 			scope.all = true;
@@ -450,6 +484,7 @@ int main(int argc, char **argv)
 			die("%s", why);
 	}
 	log = command && !strcmp(command, "log");
+	report = command && !strcmp(command, "report");
 	explains = command && !log;
 	if (output != CHECK)
 		instead_of_message = NULL;
@@ -488,11 +523,14 @@ int main(int argc, char **argv)
 		die("-f and --top: they go with log");
 	if (form.follow && form.top)
 		die("-f and --top: name one of them");
+	if (report && (!page || output != TABLE || explanation.verbose ||
+		       totals || reverse || key != BY_FILL))
+		die("report: a file, which it writes; -i, -a, -N, --proc and filters go with it");
 	if (explains && ((output != TABLE && output != JSON) || totals ||
 			 reverse || key != BY_FILL))
 		die("explain: -v, -i, -j, -a, -N, --proc and filters go with it");
 	if ((explanation.seconds || explanation.verbose) && !explains)
-		die("-v and -i: they go with explain");
+		die("-v and -i: they go with explain, -i with report, too");
 
 	if (optind < argc && !command && !strcmp(argv[optind], "clamp")) {
 		status = clamp_main(argc - optind, argv + optind, &scope);
@@ -507,8 +545,12 @@ int main(int argc, char **argv)
 		die("'%s' is not understood: -h lists the options",
 		    argv[optind]);
 	} else if (explains) {
+		typed = command_line(argc, argv);
 		explanation.json = output == JSON;
+		explanation.page = page;
+		explanation.command = typed;
 		status = explain(&scope, &filter, &explanation);
+		free(typed);
 	} else if (log) {
 		form.json = output == JSON;
 		log_print(&scope, &filter, &form);

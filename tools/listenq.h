@@ -86,6 +86,7 @@ const char *escape(char *to, size_t size, const char *from);
 const char *quote_line(char *to, size_t size, const char *from);
 const char *quote_plugin(char *to, size_t size, const char *from);
 void quote_label(FILE *to, const char *value);
+void quote_html(FILE *to, const char *value);
 void quote_json(FILE *to, const char *value);
 
 /* ---- procfile.c: a file of /proc/net/listenq ---- */

@@ -82,6 +82,25 @@ void quote_label(FILE *to, const char *value)
 			fprintf(to, "\\\\%03o", (unsigned char)*value);
 }
 
+/*
+ * Text of HTML or XML, or a value of an attribute between quotation marks. The arrow is
+ * this program's own (table.c): all other text is printable ASCII by then, or made so.
+ */
+void quote_html(FILE *to, const char *value)
+{
+	static const char arrow[] = "→";
+
+	for (; *value; value++)
+		if (strchr("&<>\"'", *value))
+			fprintf(to, "&#%d;", *value);
+		else if (is_printable(*value))
+			putc_unlocked(*value, to);
+		else if (!strncmp(value, arrow, strlen(arrow)))
+			value += fprintf(to, "%s", arrow) - 1;
+		else
+			fprintf(to, "\\%03o", (unsigned char)*value);
+}
+
 /* A string of JSON's, with its quotation marks. */
 void quote_json(FILE *to, const char *value)
 {
