@@ -55,7 +55,7 @@ runs()
 # listenq(8), where someone uses it; its libraries are in some folders only.
 tool=''
 if { [ "$mode" = shell ] || runs tool units holders verdict effect views log explain explain_saved \
-			saved scrape hostile metrics neighbours budgets servers php_fpm monitoring unix_tool; } && [ -z "$cross" ] &&
+			report_page saved scrape hostile metrics neighbours budgets servers php_fpm monitoring unix_tool; } && [ -z "$cross" ] &&
 	pkg-config --exists ncursesw jansson 2>/dev/null; then
 	tool=y
 fi
@@ -247,7 +247,7 @@ add_programs()
 		install -D -m 644 "$src/tools/listenq.bash" \
 			"$root/usr/share/bash-completion/completions/listenq"
 	fi
-	if [ -n "$tool" ] && runs tool holders views log; then
+	if [ -n "$tool" ] && runs tool holders views log report_page; then
 		add_tool_test
 		add_utf8
 	fi
