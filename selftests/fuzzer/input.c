@@ -79,7 +79,8 @@ static void read_run(struct input *input, char **line)
 		if (!strcmp(word, "-a") || !strcmp(word, "--all") ||
 		    !strcmp(word, "-N"))
 			input->all = true;
-		if (!strcmp(word, "-o") && input->words < MAX_WORDS)
+		if ((!strcmp(word, "-o") || !strcmp(word, "report")) &&
+		    input->words < MAX_WORDS)
 			input->word[input->words++] = (char *)folder_output();
 	}
 }

@@ -25,7 +25,7 @@ static const char * const values[] = {
 	"-a", "-N", "-p", "-A", "-P", "-s", "-r", "-w", "-j", "-t", "-m", "-o",
 	"--metrics=openmetrics", "--max", "--names", "own", "all",
 	"none", "--check", "--within", "--allow-none", "--dry-run", "-f", "--top",
-	"log", "explain", "-g", "-v", "-i", "--unix", "--tcp", "unix", "stream",
+	"log", "explain", "report", "-g", "-v", "-i", "--unix", "--tcp", "unix", "stream",
 	"seqpacket", "/run/a", "@a\\040b", "@a,b", "unix:/run/a", "unix:*",
 	"clamp", "fill", "overflows", "oldest", "syns", "process", "0.1",
 	"1x1", "2x80", "3x20", "24x80", "60x200", "xterm", "vt100", "dumb",
