@@ -379,7 +379,7 @@ TEST_F(holders, are_searched_for_a_second)
 	EXPECT_EQ(1, sample("listenq_sockets", "port=\"5432\",process=\"holder\"}"));
 	EXPECT_EQ(1, sample("listenq_sockets", "port=\"5433\"}"));
 	EXPECT_EQ(1, sample("listenq_listeners_unsearched", ""));
-	EXPECT_TRUE(says("listenq: who holds 1 socket could not be found out in time\n"));
+	EXPECT_TRUE(says("listenq: no time to find the processes that hold 1 socket\n"));
 	EXPECT_EQ(DONE, timed("-a"));
 	EXPECT_SOON(before, HOSTILE_MS);
 	/* As far as there is room. */

@@ -88,9 +88,9 @@ TEST_F(request, metrics)
 	EXPECT_EQ(0, strcmp(strstr(output, "\r\n\r\n"), "\r\n\r\n"));
 	EXPECT_EQ(NULL, strstr(output, "\r\nContent-Length: 0\r\n"));
 
-	EXPECT_RUN(DONE, run("printf 'GET /metrics HTTP/1.1\\r\\n\\r\\n' |"
-			     " %s --metrics=openmetrics --http --proc .", tool_path()));
-	EXPECT_TRUE(says("\r\nContent-Type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\n"));
+	EXPECT_RUN(DONE, run("printf 'GET /metrics HTTP/1.1\\r\\n\\r\\n' |\n"
+			     "%s --metrics=openmetrics --http --proc .", tool_path()));
+	EXPECT_TRUE(says("\r\nContent-Type: application/openmetrics-text; version=1.0.0;"));
 	EXPECT_TRUE(says("\n# EOF\n"));
 	EXPECT_NE(NULL, content());
 }
@@ -104,7 +104,8 @@ TEST_F(request, refused)
 		{ "GET /metrics/ HTTP/1.1\\r\\n\\r\\n", "404 Not Found" },
 		{ "GET /../metrics HTTP/1.1\\r\\n\\r\\n", "404 Not Found" },
 		{ "POST / HTTP/1.1\\r\\n\\r\\n", "404 Not Found" },
-		{ "POST /metrics HTTP/1.1\\r\\nContent-Length: 1\\r\\n\\r\\nx", "405 Method Not Allowed" },
+		{ "POST /metrics HTTP/1.1\\r\\nContent-Length: 1\\r\\n\\r\\nx",
+		  "405 Method Not Allowed" },
 		{ "get /metrics HTTP/1.1\\r\\n\\r\\n", "405 Method Not Allowed" },
 		{ "GET /metrics\\r\\n\\r\\n", "400 Bad Request" },
 		{ "GET /metrics HTTP/2\\r\\n\\r\\n", "400 Bad Request" },
@@ -123,8 +124,8 @@ TEST_F(request, refused)
 	}
 	EXPECT_RUN(DONE, ask("POST /metrics HTTP/1.1\\r\\n\\r\\n"));
 	EXPECT_TRUE(says("\r\nAllow: GET, HEAD\r\n"));
-	EXPECT_RUN(DONE, run("{ echo GET /metrics HTTP/1.1; head -c 9000 /dev/zero | tr '\\0' a; } |"
-			     " %s -m --http --proc . 2>&1", tool_path()));
+	EXPECT_RUN(DONE, run("{ echo GET / HTTP/1.1; head -c 9000 /dev/zero | tr '\\0' a; } |\n"
+			     "%s -m --http --proc . 2>&1", tool_path()));
 	EXPECT_TRUE(answers("431 Request Header Fields Too Large"));
 	/* Nobody is there any more: no answer. */
 	EXPECT_OUTPUT("", ask("GET /metrics HTTP/1.1\\r\\n"));
@@ -136,13 +137,13 @@ TEST_F(request, slow)
 {
 	long long start = lq_now_ms();
 
-	EXPECT_RUN(DONE, run("{ printf 'GET /met'; sleep 60; } |"
-			     " { %s -m --http --proc . 2>&1; kill $(pidof sleep); }",
+	EXPECT_RUN(DONE, run("{ printf 'GET /met'; sleep 60; } |\n"
+			     "{ %s -m --http --proc . 2>&1; kill $(pidof sleep); }",
 			     tool_path()));
 	EXPECT_TRUE(answers("408 Request Timeout"));
 	EXPECT_GT(20000, lq_now_ms() - start);
-	EXPECT_RUN(DONE, run("{ printf 'GET /metrics HTTP/1.1\\r\\n\\r\\n'; } |"
-			     " { %s -m --http --proc . 2>&1; echo $? >status; } | true; cat status",
+	EXPECT_RUN(DONE, run("{ printf 'GET /metrics HTTP/1.1\\r\\n\\r\\n'; } |\n"
+			     "{ %s -m --http --proc . 2>&1; echo $? >status; } | true; cat status",
 			     tool_path()));
 	EXPECT_STREQ("0\n", output);
 }
@@ -150,8 +151,8 @@ TEST_F(request, slow)
 /* That there is nothing to be read is told as in the file. */
 TEST_F(request, no_module)
 {
-	EXPECT_RUN(TROUBLE, run("printf 'GET /metrics HTTP/1.1\\r\\n\\r\\n' |"
-				" %s -m --http --proc /nowhere 2>/dev/null", tool_path()));
+	EXPECT_RUN(TROUBLE, run("printf 'GET /metrics HTTP/1.1\\r\\n\\r\\n' |\n"
+				"%s -m --http --proc /nowhere 2>/dev/null", tool_path()));
 	EXPECT_TRUE(answers("200 OK"));
 	EXPECT_TRUE(says("\nlistenq_up 0\n"));
 
@@ -189,7 +190,7 @@ static int connect_there(void)
 	return fd;
 }
 
-static int curl(const char *path)
+static int fetch(const char *path)
 {
 	return run("curl -s -S -m 30 -D - http://127.0.0.1:%d%s 2>&1", PORT, path);
 }
@@ -205,7 +206,7 @@ TEST_F_TIMEOUT(scraped, by_curl, SLOW_TIMEOUT)
 	int fd = lq_listener(AF_INET, 5);
 	char line[128];
 
-	EXPECT_RUN(0, curl("/metrics"));
+	EXPECT_RUN(0, fetch("/metrics"));
 	EXPECT_TRUE(answers("200 OK"));
 	EXPECT_TRUE(says("\nlistenq_up 1\n"));
 	snprintf(line, sizeof(line), ",address=\"127.0.0.1\",port=\"%d\"", lq_port(fd));
@@ -213,7 +214,7 @@ TEST_F_TIMEOUT(scraped, by_curl, SLOW_TIMEOUT)
 	/* systemd itself called listen() for this one. */
 	EXPECT_FALSE(isnan(sample("listenq_backlog_limit",
 				  ",address=\"127.0.0.1\",port=\"9936\",process=\"systemd\"")));
-	EXPECT_RUN(0, curl("/"));
+	EXPECT_RUN(0, fetch("/"));
 	EXPECT_TRUE(answers("404 Not Found"));
 	EXPECT_TRUE(lq_wait_until(!instances()));
 	EXPECT_EQ(0, run("systemctl --failed --no-legend | grep listenq"));
@@ -230,28 +231,35 @@ TEST_F_TIMEOUT(scraped, slow_clients, SLOW_TIMEOUT)
 
 	for (int i = 0; i < 3; i++)
 		fds[i] = connect_there();
-	EXPECT_RUN(0, curl("/metrics"));
+	EXPECT_RUN(0, fetch("/metrics"));
 	EXPECT_TRUE(says("\nlistenq_up 1\n"));
 	for (int i = 3; i < 12; i++)
 		fds[i] = connect_there();
 	/* Eight of one source: the others were refused, as is one more. */
-	EXPECT_NE(0, curl("/metrics"));
+	EXPECT_NE(0, fetch("/metrics"));
 	accepted = instances();
 	EXPECT_GE(8, accepted);
 	EXPECT_EQ(0, run("systemctl is-active listenq-http.socket"));
 	EXPECT_TRUE(lq_wait_until(!instances()));
-	EXPECT_RUN(0, curl("/metrics"));
+	EXPECT_RUN(0, fetch("/metrics"));
 	EXPECT_TRUE(says("\nlistenq_up 1\n"));
 	for (int i = 0; i < 12; i++)
 		close(fds[i]);
 
 	/* More than systemd's limit for a socket unit, one after the other. */
-	EXPECT_EQ(0, run("for i in $(busybox seq 300); do curl -s -m 1 -o /dev/null --http0.9"
-			 " telnet://127.0.0.1:%d </dev/null; done; true", PORT));
+	EXPECT_EQ(0, run("for i in $(busybox seq 300); do\n"
+			 "curl -s -m 1 -o /dev/null telnet://127.0.0.1:%d </dev/null; done; true",
+			 PORT));
 	EXPECT_EQ(0, run("systemctl is-active listenq-http.socket"));
 	EXPECT_TRUE(lq_wait_until(!instances()));
-	EXPECT_RUN(0, curl("/metrics"));
+	EXPECT_RUN(0, fetch("/metrics"));
 	EXPECT_TRUE(says("\nlistenq_up 1\n"));
+}
+
+static bool has_data(const char *expression)
+{
+	return !run("curl -s -m 5 -G --data-urlencode 'query=%s' http://" PROMETHEUS "/api/v1/query",
+		    expression) && strstr(output, "\"value\":[");
 }
 
 /* Prometheus scrapes it, and has what happens. */
@@ -275,15 +283,11 @@ TEST_F_TIMEOUT(scraped, by_prometheus, SLOW_TIMEOUT)
 		       "--web.listen-address=" PROMETHEUS, NULL);
 		err(1, "prometheus");
 	}
-	EXPECT_TRUE(lq_wait_until(!run("curl -s -m 5 -G --data-urlencode 'query=up{job=\"listenq\"} == 1'"
-				       " http://" PROMETHEUS "/api/v1/query") &&
-				  strstr(output, "\"value\":["))) {
+	EXPECT_TRUE(lq_wait_until(has_data("up{job=\"listenq\"} == 1"))) {
 		run("tail -n 5 " FOLDER "/log");
 		TH_LOG("%s", output);
 	}
-	EXPECT_TRUE(lq_wait_until(!run("curl -s -m 5 -G --data-urlencode 'query=listenq_overflows_total > 0'"
-				       " http://" PROMETHEUS "/api/v1/query") &&
-				  strstr(output, "\"value\":["))) {
+	EXPECT_TRUE(lq_wait_until(has_data("listenq_overflows_total > 0"))) {
 		TH_LOG("%s", output);
 	}
 	lq_kill(prometheus);

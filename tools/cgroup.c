@@ -54,9 +54,11 @@ static bool ends_with(const char *text, const char *end)
 
 static bool is_unit(const char *name)
 {
+	static const char valid[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_.@\\-";
+
 	if ((!isalnum((unsigned char)*name) && !strchr("_:\\", *name)) ||
-	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-			 "0123456789:_.@\\-") != strlen(name))
+	    strspn(name, valid) != strlen(name))
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(unit_types); i++)
 		if (ends_with(name, unit_types[i]))
@@ -125,8 +127,7 @@ static void read_pod(struct membership *membership, const char *name)
 		return;
 	pod += strlen("pod");
 	/* A static pod's UID is a hash, without dashes. */
-	for (i = 0; i < UID_LENGTH && (isxdigit((unsigned char)pod[i]) ||
-				      pod[i] == '_' || pod[i] == '-'); i++)
+	for (i = 0; i < UID_LENGTH && pod[i] && strchr("0123456789abcdef_-", pod[i]); i++)
 		membership->pod[i] = pod[i] == '_' ? '-' : pod[i];
 	if (i < 32 || isalnum((unsigned char)pod[i]))
 		i = 0;
@@ -217,7 +218,7 @@ static bool step(struct walk *walk, struct membership *membership,
 	}
 	if (walk->in_slices && !slice && !is_engines(name))
 		return true;
-	walk->in_slices = walk->in_slices && (slice || !strcmp(name, ".."));
+	walk->in_slices = walk->in_slices && slice;
 	return false;
 }
 

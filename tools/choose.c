@@ -95,7 +95,7 @@ const char *filter_address(struct filter *filter, const char *text)
 	filter->family = v6 ? AF_INET6 : AF_INET;
 	if (inet_pton(filter->family, start, filter->address) != 1 ||
 	    (text[length] && !parse_number(text + length + 1, 0, bits, &bits)))
-		return trouble("-A %s: not an address, prefix (10.0.0.0/8) or Unix socket (/run/a, @a)",
+		return trouble("-A %s: not an address, a prefix (10.0.0.0/8) or a Unix socket (@a)",
 			       text);
 	filter->bits = bits;
 	return NULL;

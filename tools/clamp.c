@@ -300,7 +300,7 @@ int clamp_main(int argc, char **argv, const struct scope *scope)
 			restore = true;
 			break;
 		default:
-			die("clamp: %s: the options here are -f FILE, --dry-run, --save and --restore",
+			die("clamp: %s: -f FILE, --dry-run, --save and --restore are its options",
 			    argv[optind - 1]);
 		}
 	}

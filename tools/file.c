@@ -163,7 +163,7 @@ const char *file_find(struct output_file *file, const char *path)
 	memcpy(dir, path, name - path);
 	file->dir = open_directory(dir, seen);
 	if (file->dir < 0 && errno == ELOOP)
-		return trouble("%s: %s is a link that other users can change, or there are too many links",
+		return trouble("%s: %s is a link that others can change, or there are too many",
 			       path, seen);
 	return file->dir < 0 ? trouble("%s: %s", path, strerror(errno)) : NULL;
 }

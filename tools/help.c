@@ -11,7 +11,7 @@ static const char * const lines[] = {
 	"                             connections, whom it has turned away last, how many",
 	"                             per second, and histograms of times",
 	"Esc                          back to the table; the filter off",
-	"/                            filter by address, process, unit, protocol, namespace",
+	"/                            filter by address, process, unit, protocol, netns",
 	"s S                          sort by the next key, by the one before",
 	"f o w y n l p                sort by fill, overflows, oldest wait, SYN queue,",
 	"                             SYNs, address, process",

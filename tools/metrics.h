@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the rooms of metrics share: labels.c names listeners and namespaces, groups.c
- * decides which listeners have samples, metrics.c has the samples of these, metrics_unix.c those of Unix sockets by the same
- * means, and totals.c those of namespaces and of the module.
+ * What the rooms of metrics share. labels.c names listeners and namespaces, groups.c
+ * decides which listeners have samples, metrics.c has these, metrics_unix.c those of Unix
+ * sockets, and totals.c those of namespaces and of the module.
  */
 #ifndef LISTENQ_TOOL_METRICS_H
 #define LISTENQ_TOOL_METRICS_H

@@ -56,6 +56,10 @@ void detail_print(const struct listener *listener,
 		  const struct history *history, unsigned int width,
 		  unsigned int height, const struct sink *sink);
 
+/* ---- usage.c ---- */
+
+extern const char usage[];
+
 /* ---- record.c: a copy for --proc ---- */
 
 void record_main(const char *path, const struct scope *scope);

@@ -73,7 +73,7 @@ static const char *name_of(const struct netns *netns, const char *asked,
 		/* One that was escaped is not the name of a folder any more. */
 		snprintf(name, NAME_MAX + 1, "%s", netns->name);
 	if (!*name || *name == '.')
-		return trouble("clamp: --save is for the host's own namespace and for those with a name: ip netns attach NAME PID");
+		return trouble("clamp: the namespace has no name: ip netns attach NAME PID");
 	return NULL;
 }
 
@@ -222,10 +222,11 @@ static const char *put_rules(const char *path, const char *what)
 	}
 	saved[length] = '\0';
 	kept = without_comments(saved, &count);
-	/* In place of the parameter's, which are among those that were saved. */
-	if (asprintf(&all, "flush\n%s", saved) < 0)
+	/* In place of the parameter's, which is among those that were saved. */
+	if (asprintf(&all, "%s%s", *rules ? "flush\n" : "", saved) < 0)
 		die("not enough memory");
-	why = clamp_write(all, strlen(all));
+	if (*rules || count)
+		why = clamp_write(all, strlen(all));
 	if (!why)
 		printf("%s: %zu rule%s\n", what, count, count == 1 ? "" : "s");
 out:

@@ -162,20 +162,33 @@ claims()
 			selftests/listen_*.c | sort -u)
 }
 
-# Each test that a row of security.rst names is there: fixture.test, which is
-# what the test's own output has.
+# Each test that a row of security.rst or trust.rst names is there: fixture.test, which
+# is what the test's own output has.
 rows()
 {
-	local name status=0
+	local page name status=0
 
 	# shellcheck disable=SC2016 # backquotes of the page's
-	while read -r name; do
-		grep -qE "^TEST_F(_TIMEOUT)?\(${name%.*}, ${name#*.}[,)]" selftests/*.c || {
-			echo "Documentation/security.rst: no test $name"
-			status=1
-		}
-	done < <(grep -oE '``[a-z_]+\.[a-z_]+``' Documentation/security.rst | tr -d '`')
+	for page in security trust; do
+		while read -r name; do
+			grep -qE "^TEST_F(_TIMEOUT)?\(${name%.*}, ${name#*.}[,)]" selftests/*.c || {
+				echo "Documentation/$page.rst: no test $name"
+				status=1
+			}
+		done < <(grep -oE '``[a-z_]+\.[a-z0-9_]+``' "Documentation/$page.rst" | tr -d '`')
+	done
 	return "$status"
+}
+
+# Each alert has a section in alerts.rst, which its runbook_url leads to.
+alerts()
+{
+	local rules=tools/monitoring/listenq.rules.yml
+
+	diff <(sed -n 's/^  - alert: //p' "$rules" | sort) \
+		<(grep -xE 'Listenq[A-Za-z]+' Documentation/alerts.rst | sort) &&
+		diff <(sed -n 's/^  - alert: //p' "$rules" | tr '[:upper:]' '[:lower:]') \
+			<(sed -n 's|^ *runbook_url: .*/alerts.html#\(.*\)"$|\1|p' "$rules")
 }
 
 # Where CI runs a program stands in testing.rst too.
@@ -200,7 +213,7 @@ tool_options()
 	diff <(cut -d ' ' -f 2 <<<"$table" | sed '/^$/d' | sort) \
 		<(tr -d ':' <<<"$letters" | fold -w 1 | sort) &&
 		diff <(echo "$table") <(sed -nE 's/^"  (-(.),|   ) --([a-z-]+).*/\3 \2/p' \
-			tools/listenq.c | sort -u) &&
+			tools/usage.c | sort -u) &&
 		diff <(echo "$table") <(sed -nE \
 			's/^\.It Fl ((.) , (Fl )?)?-([a-z-]+)( .*|$)/\4 \2/p' \
 			tools/listenq.8 | sort -u) &&
@@ -267,9 +280,10 @@ check 'version: dkms.conf, listenq.h, debian/changelog, CHANGELOG.md, packaging/
 check 'options: compat.h, dkms.conf' options
 check 'probes: Kbuild, compat.h, kernels.rst' probes
 check 'claims and tests: listen.rst' claims
-check 'options: listenq.c, listenq.8, listenq.bash' tool_options
+check 'options: listenq.c, usage.c, listenq.8, listenq.bash' tool_options
 check 'programs: vm/programs, testing.rst' programs
-check 'rows and tests: security.rst' rows
+check 'rows and tests: security.rst, trust.rst' rows
+check 'alerts: listenq.rules.yml, alerts.rst' alerts
 check 'sk_drops: all texts' sk_drops
 
 wait
