@@ -54,8 +54,11 @@ runs()
 
 # listenq(8), where someone uses it; its libraries are in some folders only.
 tool=''
-if { [ "$mode" = shell ] || runs tool units holders verdict effect views log explain explain_saved \
-			report_page saved scrape hostile metrics neighbours budgets servers php_fpm monitoring unix_tool; } && [ -z "$cross" ] &&
+tool_users='tool units holders verdict effect views log explain explain_saved report_page
+	metrics unix_tool hostile neighbours budgets saved scrape servers php_fpm monitoring
+	recipes'
+# shellcheck disable=SC2086 # a list
+if { [ "$mode" = shell ] || runs $tool_users; } && [ -z "$cross" ] &&
 	pkg-config --exists ncursesw jansson 2>/dev/null; then
 	tool=y
 fi
