@@ -208,6 +208,7 @@ const char *netns_open(const char *name, struct netns_list *list)
 {
 	char path[PATH_MAX];
 	long long pid, inode;
+	char escaped[NAME_MAX * 4 + 1];
 	const char *why;
 	bool found;
 
@@ -238,6 +239,8 @@ const char *netns_open(const char *name, struct netns_list *list)
 		why = open_by_member(name, list, &found);
 		if (found)
 			return why;
+		return trouble("network namespace %s: no such name, process, unit, pod or container",
+			       escape(escaped, sizeof(escaped), name));
 	}
 	return list_add(list, path, name);
 }

@@ -301,17 +301,17 @@ add_tests()
 	cp -r "$framework/kselftest" "$framework/run_kselftest.sh" "$root/kselftest/"
 	make -s --no-print-directory -C "$selftests" KSFT=/build/ksft \
 		"PROGRAMS=$tests" COLLECTION=listenq emit_tests >"$root/kselftest/kselftest-list.txt"
-	install -D -m 644 -t "$root/over/etc/systemd/system" \
-		"$selftests/vm/selftests.service"
 }
 
-# What a user's `make install` would have put into the folder, below /over; its
-# depmod has to see the other modules too.
+# What a user's `make install` would have put into the folder, below /over, and the unit
+# that runs init there; its depmod has to see the other modules too.
 add_installed()
 {
 	local to=$root/over/lib/modules
 
-	mkdir -p "$root/over/usr/lib"
+	mkdir -p "$root/over/usr/lib" "$root/kselftest"
+	install -D -m 644 -t "$root/over/etc/systemd/system" \
+		"$src/selftests/vm/selftests.service"
 	ln -s usr/lib "$root/over/lib"
 	make -C "$src" W=1 cmd_checkdoc= "${variables[@]}" \
 		KDIR="/usr/src/linux-headers-$release" "DESTDIR=$root/over" install
