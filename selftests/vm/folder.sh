@@ -169,11 +169,11 @@ make_folder()
 	quietly "$dir/folder.log" debian "$suite" --variant=apt \
 		--format=directory --include="${packages// /,}" \
 		"${options[@]}" "$dir/root.tmp" ||
-		folder_failed "$dir/folder.log" "kernel $1"
+		folder_failed "$dir/folder.log" "kernel $1" || return
 	if [ "$arch" != amd64 ]; then
 		say "$1: the same for $arch"
 		add_architecture "$dir/root.tmp" "$dir/folder.log" ||
-			folder_failed "$dir/folder.log" "kernel $1"
+			folder_failed "$dir/folder.log" "kernel $1" || return
 	fi
 	if [ -z "$image" ]; then
 		say "$1: building the kernel (minutes; its log is $dir/folder.log)"

@@ -42,7 +42,7 @@ machine()
 make_image()
 {
 	lock "$folder"
-	make_folder "$folder"
+	make_folder "$folder" || return
 	make_ksft
 	[ "$1" != bench ] || make_peers "$folder"
 	build "$@"
