@@ -43,8 +43,9 @@ settings()
 # shell the console is the terminal's. OPTION is for QEMU, VM_APPEND for the kernel.
 boot()
 {
-	local name=$1 mode=$2 out=$3 accel console verdict append status=0
-	local limit=${VM_TIMEOUT:-900} log=${console_log:-$3/console.log} qemu
+	local name=$1 mode=$2 out=$3 accel append status=0
+	local limit=${VM_TIMEOUT:-900} log=${console_log:-$3/console.log}
+	local qemu console verdict channel
 
 	# The clock counts instructions, a nanosecond each; waiting takes none.
 	if [ -n "$icount" ]; then
@@ -52,24 +53,14 @@ boot()
 	else
 		accel=$(accelerator)
 	fi
-	case $arch in
-	amd64)
-		need qemu-system-x86_64
-		qemu=(qemu-system-x86_64 -machine pc)
-		console=ttyS0 verdict=ttyS1
-		# Where QEMU walks page tables, a fifth level costs a quarter of a VM's time,
-		# and copying by one instruction that it carries out byte by byte a tenth.
-		case $accel in
-		kvm) qemu+=(-cpu host -accel kvm) ;;
-		tcg) qemu+=(-cpu "max,-la57,-erms,-fsrm") ;;
-		icount) qemu+=(-cpu max) ;;
-		esac
-		;;
-	arm64)
-		need qemu-system-aarch64
-		qemu=(qemu-system-aarch64 -machine virt -cpu cortex-a57)
-		console=ttyAMA0 verdict=ttyS0
-		;;
+	architecture "$arch"
+	need "${qemu[0]}"
+	# Where QEMU walks page tables, a fifth level costs a quarter of a VM's time,
+	# and copying by one instruction that it carries out byte by byte a tenth.
+	case $arch-$accel in
+	amd64-kvm) qemu+=(-cpu host -accel kvm) ;;
+	amd64-tcg) qemu+=(-cpu "max,-la57,-erms,-fsrm") ;;
+	amd64-icount) qemu+=(-cpu max) ;;
 	esac
 	case $accel in
 	icount) qemu+=(-accel tcg -icount 'shift=0,sleep=off' -smp 1) ;;
@@ -109,11 +100,7 @@ boot()
 			-mon chardev=console -serial chardev:console)
 	else
 		qemu+=(-chardev "stdio,id=verdict,signal=off"
-			-serial "file:$log")
-		case $arch in
-		amd64) qemu+=(-serial chardev:verdict) ;;
-		arm64) qemu+=(-device "pci-serial,chardev=verdict") ;;
-		esac
+			-serial "file:$log" "${channel[@]}")
 	fi
 	say "$name: booting in QEMU ($accel$(
 		[ "$accel" != tcg ] || echo ', emulated: no usable KVM'))"

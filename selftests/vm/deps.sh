@@ -27,8 +27,11 @@ packages)
 	{ [ "$(id -u)" -eq 0 ] && [ "$1" != all ]; } || wanted+=' newuidmap:uidmap'
 	;;&
 check | shell | soak | bench | all)
-	[[ " ${KERNELS:-} " != *" "@(all|arm64)" "* ]] ||
-		wanted+=' qemu-system-aarch64:qemu-system-arm'
+	for kernel in $(kernels_named "${KERNELS:-}"); do
+		describe "$kernel"
+		pair=${qemu[0]}:$emulator
+		[[ " $wanted " == *" $pair "* ]] || wanted+=" $pair"
+	done
 	;;&
 html)
 	wanted=sphinx-build:python3-sphinx

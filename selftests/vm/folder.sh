@@ -170,7 +170,7 @@ make_folder()
 		--format=directory --include="${packages// /,}" \
 		"${options[@]}" "$dir/root.tmp" ||
 		folder_failed "$dir/folder.log" "kernel $1" || return
-	if [ "$arch" != amd64 ]; then
+	if [ -n "$cross" ]; then
 		say "$1: the same for $arch"
 		add_architecture "$dir/root.tmp" "$dir/folder.log" ||
 			folder_failed "$dir/folder.log" "kernel $1" || return

@@ -21,10 +21,9 @@ modules='dummy veth vrf inet_diag tcp_diag unix_diag mptcp_diag rds_tcp sch_nete
 # Those that lead to a disk with a folder on it.
 modules+=' virtio_pci virtio_blk squashfs overlay'
 
-case $1 in
-amd64) sys='' cross='' karch=x86_64 triplet=x86_64-linux-gnu ;;
-arm64) sys=/arm64 cross=aarch64-linux-gnu- karch=arm64 triplet=aarch64-linux-gnu ;;
-esac
+. "${0%/*}/arches.sh"
+architecture "$1"
+sys=${cross:+/$1}	# another machine's Debian
 mode=$2
 systemd=$3
 tests=$4

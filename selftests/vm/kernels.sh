@@ -3,6 +3,8 @@
 #
 # The kernels that listenq is tested on, one short description each.
 
+. "$vm/arches.sh"
+
 default_kernel=bookworm
 # The one that takes longest goes first.
 all_kernels='debug bullseye bookworm trixie trixie-backports arm64 trixie-rt servers'
@@ -13,7 +15,7 @@ hand_kernels='debug-rt kcsan experimental'	# not part of KERNELS=all
 tool_libraries='libjansson-dev libncurses-dev pkgconf'
 tool_packages="libc6-dbg $tool_libraries tmux valgrind"
 
-# describe NAME: sets
+# describe NAME: sets what architecture() does, and
 #   suite	the Debian release that compiler and userland come from
 #   release	the suite that the kernel comes from
 #   arch	the kernel's architecture, as Debian says it
@@ -52,7 +54,7 @@ describe()
 		extra+=' nfs-kernel-server default-jre-headless nodejs xz-utils'
 		extra+=' prometheus prometheus-node-exporter bpftrace php-fpm curl podman crun udev'
 		;;
-	arm64) suite=trixie arch=arm64 image=linux-image-arm64 ;;
+	arm64) suite=trixie arch=$1 image=linux-image-$1 ;;
 	debug | debug-rt)
 		suite=trixie image='' fragments=(debug.config) slowness=4
 		[ "$1" = debug ] || fragments+=(debug-rt.config)
@@ -65,12 +67,13 @@ describe()
 	*) die "no kernel '$1': known are $all_kernels $hand_kernels, and all" ;;
 	esac
 	release=${release:-$suite}
+	architecture "$arch"
 	if [ -z "$image" ]; then
 		extra='linux-source bc bison flex libelf-dev libssl-dev xz-utils'
-	elif [ "$arch" = arm64 ]; then
+	elif [ -n "$cross" ]; then
 		# kbuild's tools come with the headers, those of this machine
 		# are needed.
-		extra="gcc-aarch64-linux-gnu libc6-dev-arm64-cross linux-headers-amd64"
+		extra="gcc-$triplet libc6-dev-$arch-cross linux-headers-amd64"
 	else
 		extra+=" $image ${image/image/headers}"
 		peers=${peers:-bpftrace libbpf-tools}
