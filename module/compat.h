@@ -63,6 +63,23 @@
 /* Unroll the loop that follows; 6.15 has this under another name. */
 #define unroll_loop(count) _Pragma(__stringify(GCC unroll count))
 
+/*
+ * s390 does not export what its regs_get_kernel_argument() calls. Arguments on the
+ * stack are beyond the frame that the caller provides.
+ */
+#ifdef CONFIG_S390
+static __always_inline unsigned long s390_argument(const struct pt_regs *regs,
+						   unsigned int n)
+{
+	const unsigned long *stack = (const unsigned long *)(regs->gprs[15] +
+							     STACK_FRAME_OVERHEAD);
+
+	return n < 5 ? regs->gprs[2 + n] : stack[n - 5];
+}
+
+#define regs_get_kernel_argument s390_argument
+#endif
+
 /* 5.11 moved the pointer to the return probe out of the instance. */
 #ifndef HAVE_get_kretprobe
 static inline struct kretprobe *get_kretprobe(struct kretprobe_instance *ri)
