@@ -25,6 +25,12 @@ architecture()
 		qemu=(qemu-system-aarch64 -machine virt -cpu cortex-a57)
 		console=ttyAMA0 verdict=ttyS0 channel=(-device 'pci-serial,chardev=verdict')
 		;;
+	s390x)
+		karch=s390 triplet=s390x-linux-gnu emulator=qemu-system-misc
+		qemu=(qemu-system-s390x -machine s390-ccw-virtio)
+		console=ttysclp0 verdict=hvc0
+		channel=(-device virtio-serial-ccw -device 'virtconsole,chardev=verdict')
+		;;
 	esac
 	cross=$triplet-
 	[ "$1" != amd64 ] || cross=''

@@ -20,6 +20,7 @@ programs='bash dash cat chmod cut date dd dmesg env find grep head id ip kmod
 modules='dummy veth vrf inet_diag tcp_diag unix_diag mptcp_diag rds_tcp sch_netem fuse'
 # Those that lead to a disk with a folder on it.
 modules+=' virtio_pci virtio_blk squashfs overlay'
+modules+=' virtio_console'	# and to the verdict's port, on s390x
 
 . "${0%/*}/arches.sh"
 architecture "$1"
