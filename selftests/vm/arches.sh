@@ -14,6 +14,8 @@
 #   channel	QEMU's options for that port, whose chardev is "verdict"
 architecture()
 {
+	# The same wherever there is PCI.
+	channel=(-device 'pci-serial,chardev=verdict')
 	case $1 in
 	amd64)
 		karch=x86_64 triplet=x86_64-linux-gnu emulator=qemu-system-x86
@@ -23,7 +25,12 @@ architecture()
 	arm64)
 		karch=arm64 triplet=aarch64-linux-gnu emulator=qemu-system-arm
 		qemu=(qemu-system-aarch64 -machine virt -cpu cortex-a57)
-		console=ttyAMA0 verdict=ttyS0 channel=(-device 'pci-serial,chardev=verdict')
+		console=ttyAMA0 verdict=ttyS0
+		;;
+	riscv64)
+		karch=riscv triplet=riscv64-linux-gnu emulator=qemu-system-misc
+		qemu=(qemu-system-riscv64 -machine virt)
+		console=ttyS0 verdict=ttyS1
 		;;
 	s390x)
 		karch=s390 triplet=s390x-linux-gnu emulator=qemu-system-misc

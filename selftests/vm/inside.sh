@@ -74,14 +74,17 @@ fi
 build()
 {
 	local make=(make "-j$(nproc)" "ARCH=$karch" "CROSS_COMPILE=$cross")
-	local program
+	local program kernel
 
 	if [ -d /build/own ]; then
 		ko=/build/own/listenq.ko
 		release=$(modinfo -F vermagic "$ko" | cut -d' ' -f1)
 	else
 		release=$(ls "$sys/lib/modules")
-		cp "$sys/boot/vmlinuz-$release" /build/vmlinuz
+		# Since 7.2 it is among the modules, until the package is installed.
+		kernel=$sys/boot/vmlinuz-$release
+		[ -e "$kernel" ] || kernel=$sys/lib/modules/$release/vmlinuz
+		cp "$kernel" /build/vmlinuz
 		# What is installed here already is taken as it is.
 		ko=$(find "$sys/lib/modules/$release" -name 'listenq.ko*')
 	fi

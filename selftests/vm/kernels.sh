@@ -8,7 +8,7 @@
 default_kernel=bookworm
 # The one that takes longest goes first.
 all_kernels='debug bullseye bookworm trixie trixie-backports arm64 trixie-rt servers'
-hand_kernels='debug-rt kcsan experimental s390x'	# not part of KERNELS=all
+hand_kernels='debug-rt kcsan experimental s390x riscv64'	# not part of KERNELS=all
 
 # What listenq(8) is built with, and what its test drives it with: valgrind
 # wants the loader's symbols.
@@ -55,6 +55,7 @@ describe()
 		extra+=' prometheus prometheus-node-exporter bpftrace php-fpm curl podman crun udev'
 		;;
 	arm64) suite=trixie arch=$1 image=linux-image-$1 ;;
+	riscv64) suite=sid arch=$1 image=linux-image-$1 ;;
 	s390x) suite=bookworm arch=$1 image=linux-image-$1 ;;
 	debug | debug-rt)
 		suite=trixie image='' fragments=(debug.config) slowness=4
