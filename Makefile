@@ -9,6 +9,7 @@ VM := selftests/vm
 # `KERNELS=... make check` does.
 export KERNELS KERNEL MODULES KSFT TESTS PARTS MINUTES FILES V LISTENQ_CACHE
 export LISTENQ_SEED LISTENQ_LOADS LISTENQ_SECONDS
+export FILE COUNT SEED CHANGE
 ifneq ($(KERNEL),)
 export KDIR
 endif
@@ -130,6 +131,10 @@ coverage: ## run the selftests in debug VMs, show which lines of the module they
 	@$(VM)/deps.sh coverage
 	@$(VM)/coverage.sh
 
+mutants: ## test the tests: change the module one thing at a time, and see which fail: FILE=module/clamp.c, COUNT=50, SEED=
+	@$(VM)/deps.sh mutants
+	@$(VM)/mutants.sh
+
 stress: ## everything at once, on four processors: KERNELS, LISTENQ_LOADS=1000, LISTENQ_SECONDS=60, LISTENQ_SEED
 	@$(VM)/deps.sh check
 	@TESTS=stress KERNELS="$(or $(KERNELS),debug)" $(VM)/check.sh
@@ -166,4 +171,4 @@ help: ## this list
 	@sed -nE 's/^([a-z-]+):.* ## (.*)/  \1\t\2/p' Makefile | expand -t 18
 
 .PHONY: headers module tools install uninstall dkms-install dkms-remove deb packages-check
-.PHONY: demo shell check bench bench-check coverage stress soak fuzz html lint dist deps clean help
+.PHONY: demo shell check bench bench-check coverage mutants stress soak fuzz html lint dist deps clean help

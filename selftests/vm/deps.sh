@@ -26,7 +26,7 @@ packages)
 	wanted+=' mmdebstrap:mmdebstrap qemu-system-x86_64:qemu-system-x86 xz:xz-utils'
 	{ [ "$(id -u)" -eq 0 ] && [ "$1" != all ]; } || wanted+=' newuidmap:uidmap'
 	;;&
-check | shell | soak | bench | all)
+check | shell | soak | bench | mutants | all)
 	for kernel in $(kernels_named "${KERNELS:-}"); do
 		describe "$kernel"
 		pair=${qemu[0]}:$emulator

@@ -35,16 +35,16 @@ check_variables()
 	# shellcheck disable=SC2086
 	case $target in
 	check | coverage) are_words TESTS core ci all $programs ;;
-	soak) are_words TESTS $programs ;;
+	soak | mutants) are_words TESTS $programs ;;
 	bench) are_words PARTS path read change beside groups large rate ;;
 	esac
 	case $target in
-	shell | soak)
+	shell | soak | mutants)
 		[[ ${KERNELS:-one} != *[[:space:]]* && ${KERNELS:-} != all ]] ||
 			die "KERNELS='$KERNELS': make $target takes one kernel"
 		;;
 	esac
-	for variable in MINUTES LISTENQ_LOADS LISTENQ_SECONDS LISTENQ_SEED; do
+	for variable in MINUTES LISTENQ_LOADS LISTENQ_SECONDS LISTENQ_SEED COUNT SEED CHANGE; do
 		is_number "$variable"
 	done
 	if [ "$target" = check ] && [ -n "${KERNEL:-}" ]; then
@@ -55,6 +55,14 @@ check_variables()
 			die "MODULES='$MODULES' is not a kernel's module directory: name one like /lib/modules/RELEASE"
 	elif [ -n "${KERNEL:-}${MODULES:-}" ]; then
 		die "KERNEL= and MODULES= are for make check, which takes KERNEL=bzImage KDIR=build"
+	fi
+	if [ "$target" = mutants ]; then
+		[[ " ${KERNELS:-} " != *" "@(arm64|servers)" "* ]] ||
+			die "KERNELS='$KERNELS': make mutants takes a kernel for amd64 that boots the tests alone"
+		[ -z "${FILE:-}" ] || [[ $FILE == module/*.[ch] && -f $top/$FILE ]] ||
+			die "FILE='$FILE' is not a C file of module/"
+		[ -z "${CHANGE:-}" ] || [ -n "${FILE:-}" ] ||
+			die "CHANGE='$CHANGE' is a number in a file: name it by FILE="
 	fi
 	[ -z "${KSFT:-}" ] || [ -f "$KSFT/tools/testing/selftests/lib.mk" ] ||
 		die "KSFT='$KSFT' is not a kernel tree: it lacks tools/testing/selftests/lib.mk"
