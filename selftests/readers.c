@@ -183,6 +183,41 @@ TEST_F(readers, root_of_another_user_namespace_does_not)
 	check_seen(_metadata, seen, "-", "-", OVERFLOW_UID);
 }
 
+/*
+ * A program that its user did not start as just that user, a setuid program, is not
+ * for that user to look at: as in /proc, all three have to agree.
+ */
+TEST_F(readers, a_setuid_program_is_not_its_user_s)
+{
+	static const uid_t uids[][3] = {
+		{ SERVER_UID, 0, 0 },
+		{ SERVER_UID, 0, SERVER_UID },
+		{ SERVER_UID, SERVER_UID, 0 },
+		{ 0, SERVER_UID, SERVER_UID },
+		{ 0, 0, SERVER_UID },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(uids); i++) {
+		struct server *server = lq_shared(sizeof(*server));
+		pid_t pid = lq_fork_ready();
+
+		if (!pid) {
+			if (setresuid(uids[i][0], uids[i][1], uids[i][2]))
+				err(1, "setresuid");
+			prctl(PR_SET_NAME, "setuid");
+			strcpy(server->cookie,
+			       lq_cookie_str(lq_listener(AF_INET, 5)));
+			lq_stay();
+		}
+		snprintf(server->pid_str, sizeof(server->pid_str), "%d", pid);
+		check_seen(_metadata, look_as(become_server_user, server->cookie),
+			   "-", "-", uids[i][1]);
+		check_seen(_metadata, look_as(stay, server->cookie),
+			   server->pid_str, "setuid", uids[i][1]);
+		lq_kill(pid);
+	}
+}
+
 /* Who has the file open and who reads it may be two: the opener counts. */
 TEST_F(readers, the_opener_counts)
 {
@@ -277,6 +312,9 @@ TEST_F(readers, other_pid_namespace)
 	ASSERT_TRUE(of_outside->done && of_inside->done);
 	EXPECT_STREQ("-", of_outside->pid);
 	EXPECT_STREQ("1", of_inside->pid);
+	/* The namespace's administrator is told the name all the same. */
+	EXPECT_STREQ("readers", of_outside->comm);
+	EXPECT_STREQ("readers", of_inside->comm);
 
 	/* From outside, both have numbers of this namespace's. */
 	look(inside->cookie, seen);
@@ -286,6 +324,25 @@ TEST_F(readers, other_pid_namespace)
 	snprintf(outer, sizeof(outer), "%d", getpid());
 	EXPECT_STREQ(outer, seen->pid);
 	lq_kill(pid);
+}
+
+/* To the same user, in a PID namespace that it is not in, a process has no name. */
+TEST_F(readers, same_user_in_another_pid_namespace)
+{
+	struct seen *seen = lq_shared(sizeof(*seen));
+	struct server *server = start_server();
+	pid_t pid;
+
+	ASSERT_EQ(0, unshare(CLONE_NEWPID));
+	pid = lq_fork();
+	if (!pid) {
+		mount_own_proc();
+		become_server_user();
+		look(server->cookie, seen);
+		_exit(0);
+	}
+	ASSERT_EQ(0, lq_reap(pid));
+	check_seen(_metadata, seen, "-", "-", SERVER_UID);
 }
 
 /* A process that becomes number @pid; ENOSYS and EPERM are for the caller. */
