@@ -37,6 +37,9 @@
 #define BUDGET		704
 /* The same where the allocator fills sheaves, from 6.18 on, which leaves slabs in part. */
 #define BUDGET_SHEAVES	800
+/* Listeners that come and go, and the bytes that may be left of each. */
+#define LIVES		4000
+#define LEFT		128
 #define RECORD_CACHE	"/sys/kernel/slab/listenq_record"
 
 /* Shared with children; whatever the scale, BACK_TO_BACK fit as well. */
@@ -599,6 +602,26 @@ TEST_F_TIMEOUT(many, memory, 200)
 	EXPECT_EQ(MANY, lq_read(LQ_SOCKETS)->nrows);
 	EXPECT_EQ(1, lq_num(self->fds[MANY - 1], "asked"));
 	close_many(self->fds, MANY);
+}
+
+/*
+ * What a listener costs goes soon after its end, and not when a sweep finds that it is
+ * gone: the third of those, which are half a minute apart.
+ */
+TEST_F(many, memory_of_those_that_end)
+{
+	long long before = record_bytes(), start, left;
+
+	if (before < 0)
+		SKIP(return, "the kernel lacks CONFIG_SLUB_SYSFS or _DEBUG");
+	if (getenv("LISTENQ_SLOW"))
+		SKIP(return, "checkers keep what is freed");
+	for (int i = 0; i < LIVES; i++)
+		close(lq_listener(AF_INET, 1));
+	start = lq_now_ms();
+	lq_wait_until((left = record_bytes() - before) < LIVES * LEFT ||
+		      lq_now_ms() - start > 10000);
+	EXPECT_GT(LIVES * LEFT, left);
 }
 
 TEST_HARNESS_MAIN
