@@ -6,6 +6,7 @@
 
 #define _GNU_SOURCE
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "kselftest_harness.h"
@@ -23,6 +24,9 @@
 #define CLIENTS		3
 #define CHANGES		60
 #define LEAST_EACH	30
+
+#define LATE_ROUNDS	40
+#define LATE_MS		400
 
 LQ_FIXTURE_FAMILIES(limits, lq_set_somaxconn(SOMAXCONN_HERE));
 
@@ -724,6 +728,80 @@ TEST_F(others, live_change_under_load)
 	EXPECT_EQ(0, lq_netstat("ListenOverflows"));
 	EXPECT_EQ(0, lq_netstat("ListenDrops"));
 	EXPECT_EQ(0, lq_num(fd, "acceptq"));
+}
+
+/* Two threads that call listen() on one socket, each with a backlog of its own. */
+struct late {
+	int fd;
+	atomic_uint calls[2];
+	atomic_bool over;
+	bool seen;	/* one of the calls has returned late */
+	long long end;
+};
+
+/* Until the other one has made two calls during one of this one's, or for a while. */
+static void *call_late(void *arg)
+{
+	struct late *late = arg;
+
+	while (!late->over) {
+		unsigned int others = late->calls[1];
+
+		lq_listen(late->fd, 100);
+		late->seen = late->calls[1] - others >= 2;
+		if (late->seen || lq_now_ms() > late->end)
+			late->over = true;
+		late->calls[0]++;
+	}
+	return NULL;
+}
+
+/* Two calls for each that returns to the other one. */
+static void *call_twice(void *arg)
+{
+	struct late *late = arg;
+	unsigned int others;
+
+	while (!late->over) {
+		others = late->calls[0];
+		for (int i = 0; i < 2; i++) {
+			lq_listen(late->fd, 101);
+			late->calls[1]++;
+		}
+		while (late->calls[0] == others && !late->over)
+			;
+	}
+	return NULL;
+}
+
+/*
+ * Of two calls of listen(), the one that has stored its limit first may be the last to
+ * return: what is known is who asked for the limit in force. Where processors are
+ * emulated in turns, a call is held up in each part of it now and then.
+ */
+TEST_F(others, a_call_that_returns_late)
+{
+	struct lq_ss ss;
+	int seen = 0;
+
+	for (int round = 0; round < LATE_ROUNDS; round++) {
+		struct late late = {
+			.fd = lq_listener(AF_INET, 100),
+			.end = lq_now_ms() + LATE_MS,
+		};
+		pthread_t threads[2];
+
+		ASSERT_EQ(0, pthread_create(&threads[0], NULL, call_late, &late));
+		ASSERT_EQ(0, pthread_create(&threads[1], NULL, call_twice, &late));
+		for (int i = 0; i < 2; i++)
+			ASSERT_EQ(0, pthread_join(threads[i], NULL));
+		seen += late.seen;
+		ASSERT_TRUE(lq_ss(late.fd, &ss));
+		ASSERT_EQ(ss.sendq, lq_num(late.fd, "asked"));
+		ASSERT_EQ(ss.sendq, lq_num(late.fd, "granted"));
+		close(late.fd);
+	}
+	TH_LOG("%d of %d calls were late", seen, LATE_ROUNDS);
 }
 
 LQ_FIXTURE_RELOADS(before_the_load, lq_set_somaxconn(SOMAXCONN_HERE));
