@@ -166,7 +166,7 @@ limit_of()
 # where all programs pass.
 try()
 {
-	local dir=$1 line program=boot limit=120 status job fd started=$SECONDS
+	local dir=$1 line='' part program=boot limit=120 status job fd started=$SECONDS
 
 	shift
 	killer=''
@@ -177,22 +177,24 @@ try()
 	exec {fd}<"$work/verdict"
 	while :; do
 		status=0
-		IFS= read -r -t "$((started + limit - SECONDS > 0 ? started + limit - SECONDS : 1))" \
-			-u "$fd" line || status=$?
-		line=${line%$'\r'}
+		# For a second: a signal is not seen before.
+		IFS= read -r -t 1 -u "$fd" part || status=$?
+		line+=${part%$'\r'}
 		if [ "$status" -gt 128 ]; then
+			[ "$SECONDS" -ge "$((started + limit))" ] || continue
 			killer="$program (hangs)"
 		elif [ "$status" -ne 0 ]; then
 			killer="$program (crashes)"
 		elif [[ $line == 'vm: program '* ]]; then
 			program=${line##* } started=$SECONDS limit=$(limit_of "$program")
-			limit=${limit:-60}
+			limit=${limit:-60} line=''
 			continue
 		elif [[ $line =~ ^not\ ok\ [0-9]+\ (.*) ]]; then
 			killer="$program (${BASH_REMATCH[1]})"
 		elif [[ $line == 'vm: end '[1-9]* ]]; then
 			killer="$program (ends with ${line##* })"
 		elif [ "$line" != 'vm: end 0' ]; then
+			line=''
 			continue
 		fi
 		break
