@@ -201,6 +201,18 @@ programs()
 			Documentation/testing.rst)
 }
 
+# Each room has programs that look at its mutants, and they are there.
+rooms()
+{
+	diff <(lines 'module/*.[ch]' | sed 's|module/||; s|\.[ch]$||' | sort -u) \
+		<({
+			sed '/^#/d; s/[[:blank:]].*//' "$vm/rooms"
+			echo target	# has nothing to be changed
+		} | sort) &&
+		! sed '/^#/d' "$vm/rooms" | tr -s '[:blank:]' '\n' |
+			grep -vxFf <(sed '/^#/d; s/[[:blank:]].*//' "$vm/rooms" "$vm/programs")
+}
+
 # An option of listenq(8) stands in a table and a string of letters, in the summary, in
 # the manual page and in the completion, which has no letters: the same ones in each.
 tool_options()
@@ -282,6 +294,7 @@ check 'probes: Kbuild, compat.h, kernels.rst' probes
 check 'claims and tests: listen.rst' claims
 check 'options: listenq.c, usage.c, listenq.8, listenq.bash' tool_options
 check 'programs: vm/programs, testing.rst' programs
+check 'rooms: vm/rooms, vm/programs' rooms
 check 'rows and tests: security.rst, trust.rst' rows
 check 'alerts: listenq.rules.yml, alerts.rst' alerts
 check 'sk_drops: all texts' sk_drops
