@@ -25,7 +25,7 @@
 #define CHANGES		60
 #define LEAST_EACH	30
 
-#define LATE_ROUNDS	40
+#define LATE_ROUNDS	25
 #define LATE_MS		400
 
 LQ_FIXTURE_FAMILIES(limits, lq_set_somaxconn(SOMAXCONN_HERE));
