@@ -156,10 +156,10 @@ next_mutant()
 	done < <(cat "$work/changes")
 }
 
-# limit_of PROGRAM: the seconds after which it hangs.
+# limit_of PROGRAM: the seconds after which it hangs, beside other work too.
 limit_of()
 {
-	awk -v name="$1" '$1 == name { split($2, seconds, "/"); print 60 + 4 * seconds[1] }' \
+	awk -v name="$1" '$1 == name { split($2, seconds, "/"); print 120 + 10 * seconds[1] }' \
 		"$vm/programs"
 }
 

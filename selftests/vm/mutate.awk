@@ -8,8 +8,9 @@
 # What may change is in the bodies of functions, and in the values of macros that are
 # constants: an operator, a constant, an operand
 # of && and ||, a condition, a branch of ?:, what is returned, a statement. Comments,
-# strings, the preprocessor's lines and declarations are left alone, and so are calls
-# that lock or order: the tests of one run can't tell that such a call is gone.
+# strings, the preprocessor's other lines and declarations are left alone, and so are
+# calls that lock, order, wait for what is under way, or free: one run of the tests can't
+# tell that such a call is gone.
 
 # change(FROM, LENGTH, TEXT): notes one. It keeps the lines that it covers, since their
 # numbers are in the object code.
@@ -216,7 +217,7 @@ function statement(at,	text, i, c, depth, before)
 	if (text !~ /^[*(]*[A-Za-z_][A-Za-z0-9_]*(\(|\.|->|\[|\+\+|--| ([-+*\/|&^%]|<<|>>)?= )/ &&
 	    text !~ /^(\+\+|--)/)
 		return
-	if (text ~ /^([a-z_]*_(un)?lock(_[a-z]*)?|smp_[a-z_]*|rcu_[a-z_]*|synchronize_[a-z_]*|preempt_[a-z_]*|local_(bh|irq)_[a-z]*|cond_resched|might_sleep|lockdep_[a-z_]*|prefetch[a-z]*|barrier|unroll_loop|WARN[A-Z_]*|BUILD_[A-Z_]*|static_assert)\(/)
+	if (text ~ /^([a-z_]*_(un)?lock(_[a-z]*)?|smp_[a-z_]*|rcu_[a-z_]*|synchronize_[a-z_]*|[a-z_]*_sync|kv?free|free_percpu|preempt_[a-z_]*|local_(bh|irq)_[a-z]*|cond_resched|might_sleep|lockdep_[a-z_]*|prefetch[a-z]*|barrier|unroll_loop|WARN[A-Z_]*|BUILD_[A-Z_]*|static_assert)\(/)
 		return
 	for (i = at - 1; i > 0 && substr(code, i, 1) ~ /[ \t\n]/; i--)
 		;
