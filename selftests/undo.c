@@ -975,6 +975,26 @@ TEST_F(blocked, equal_figure_and_the_rule_gets_stricter)
 	EXPECT_EQ(20, lq_num(self->fd, "asked"));
 }
 
+/*
+ * A limit is not raised to what the call may just be storing. Until it returns no rule
+ * is shown as acting, the one before neither.
+ */
+TEST_F(blocked, equal_figure_is_put_off)
+{
+	/* Where the hook is behind the lock, a call that waits is not seen. */
+	bool seen = strcmp("on", lq_hook_str("__inet_listen_sk", "state"));
+
+	block_under(_metadata, &self->hold, self->fd, "* force 50\n");
+	ASSERT_EQ(0, lq_clamp("* force 100\n"));
+	if (variant->listens)
+		check_row(_metadata, self->fd, 5, seen ? 50 : 100,
+			  seen ? "-" : "*");
+	unblock(_metadata, &self->hold);
+	check_row(_metadata, self->fd, 100, 100, "*");
+	ASSERT_EQ(0, lq_clamp("* clear\n"));
+	check_undone(_metadata, self->fd);
+}
+
 TEST_F(blocked, equal_figure_and_the_rule_goes_later)
 {
 	block_under(_metadata, &self->hold, self->fd, "* force 100\n");
