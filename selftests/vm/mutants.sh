@@ -107,8 +107,9 @@ prepare()
 }
 
 # build_mutant FILE INITRAMFS: builds the module with what is on stdin in place of FILE.
-# What the VM unpacks last is what it boots: the module is put behind the image. Returns
-# 3 if it doesn't compile, 4 if its code is what it was.
+# What the VM unpacks last is what it boots: the module is put behind the image. Sets
+# made: broken if it doesn't compile, same if its code is what it was, else mutant. (What
+# a command in the folder returns gets lost on the way.)
 build_mutant()
 {
 	# shellcheck disable=SC2016
@@ -116,39 +117,45 @@ build_mutant()
 		rsync -a --delete whole/ work/
 		cat >"work/$1"
 		touch "work/$1"
-		make "-j$(nproc)" -C "/usr/src/linux-headers-$release" M="$PWD/work/module" \
-			modules >log 2>&1 </dev/null || exit 3
+		if ! make "-j$(nproc)" -C "/usr/src/linux-headers-$release" \
+			M="$PWD/work/module" modules >log 2>&1 </dev/null; then
+			echo broken
+			exit
+		fi
 		objcopy --strip-debug work/module/listenq.o new.o
-		! cmp -s new.o whole.o || exit 4
+		if cmp -s new.o whole.o; then
+			echo same
+			exit
+		fi
 		to=usr/lib/modules/$release/updates
 		rm -rf over
 		mkdir -p "over/$to"
 		cp work/module/listenq.ko "over/$to/"
 		cd over
-		echo "$to/listenq.ko" | busybox cpio -o -H newc 2>/dev/null' "$1" >"$work/over" ||
-		return
-	cat "$out/initramfs" "$work/over" >"$2"
+		echo "$to/listenq.ko" | busybox cpio -o -H newc 2>/dev/null' "$1" >"$work/over"
+	case $(head -c 6 "$work/over") in
+	broken) made=broken ;;
+	same*) made=same ;;
+	*) made=mutant; cat "$out/initramfs" "$work/over" >"$2" ;;
+	esac
 }
 
 # next_mutant DIR: draws changes until one makes a mutant. Leaves there what boots, the
 # change as a diff, and "FILE LINE"; nothing where no change is left.
 next_mutant()
 {
-	local dir=$1 file number status
+	local dir=$1 file number made
 
 	rm -rf "$dir"
 	mkdir "$dir"
 	while read -r file number; do
 		sed -i 1d "$work/changes"
 		awk -v number="$number" -f "$vm/mutate.awk" "$top/$file" >"$dir/mutant"
-		status=0
-		build_mutant "$file" "$dir/initramfs" <"$dir/mutant" || status=$?
-		case $status in
-		0) ;;
-		3) echo "$file $number" >>"$work/broken"; continue ;;
-		4) echo "$file $number" >>"$work/same"; continue ;;
-		*) die "$name: a mutant of $file can't be built, see /build/mutants/log in $root" ;;
-		esac
+		build_mutant "$file" "$dir/initramfs" <"$dir/mutant"
+		if [ "$made" != mutant ]; then
+			echo "$file $number" >>"$work/$made"
+			continue
+		fi
 		ln -s "$out/vmlinuz" "$dir/vmlinuz"
 		diff "$top/$file" "$dir/mutant" >"$dir/diff" || :
 		echo "$file $(sed -n '1s/[^0-9].*//p' "$dir/diff") $number" >"$dir/place"
@@ -262,7 +269,7 @@ for ((i = 0; i < count; i++)); do
 	fi
 	sed -n 's/^\([<>]\) /\1/p' "$work/mutant/diff" | sed 's/^</  -/; s/^>/  +/'
 	echo "$file:$line: $said (CHANGE=$number)"
-	wait "$builder"
+	wait "$builder" || die "$name: a mutant can't be built, see /build/mutants/log in $root"
 done
 # A program that fails anyway kills nothing.
 mkdir "$work/whole"
