@@ -6,6 +6,7 @@
 
 #define _GNU_SOURCE
 #include <linux/fuse.h>
+#include <pthread.h>
 #include <sys/mount.h>
 #include <sys/sysinfo.h>
 
@@ -17,6 +18,10 @@
 /* How many places a user has, and how many calls want one. */
 #define PLACES		(get_nprocs_conf() > 64 ? get_nprocs_conf() : 64)
 #define BLOCKED		150
+
+/* More than there are places for notes of calls, which are 2,048. */
+#define VAIN		3000
+#define FILE_MAX	"/proc/sys/fs/file-max"
 
 FIXTURE(unix_lookup)
 {
@@ -231,6 +236,79 @@ TEST_F(unix_lookup, blocked_calls_hide_nothing)
 	CHECK_UNIX(fd, 3, 1, 1, 38);
 	try_as_user("full", 4);
 	CHECK_UNIX(full, 1, 0, BLOCKED, 4);
+}
+
+/* ---- calls that come to nothing ---- */
+
+struct in_vain {
+	pthread_barrier_t *barrier;
+	int fd;
+	bool failed;
+};
+
+/* All at once; each stays until all have been. */
+static void *call_in_vain(void *arg)
+{
+	struct lq_addr addr = unix_path("nobody");
+	struct in_vain *call = arg;
+
+	pthread_barrier_wait(call->barrier);
+	call->failed = connect(call->fd, &addr.sa, addr.len) != -1 ||
+		       errno != ENFILE;
+	pthread_barrier_wait(call->barrier);
+	return NULL;
+}
+
+/* So many threads that do; how many notes have been lost by that. */
+static long long lost_by(struct __test_metadata *_metadata, int count, int fd)
+{
+	long long missed = lq_hook("unix_stream_connect", "nmissed");
+	static struct in_vain calls[VAIN];
+	static pthread_t threads[VAIN];
+	pthread_barrier_t barrier;
+	pthread_attr_t small;
+
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, 65536);
+	pthread_barrier_init(&barrier, NULL, count + 1);
+	for (int i = 0; i < count; i++) {
+		calls[i] = (struct in_vain){ &barrier, fd, false };
+		if (pthread_create(&threads[i], &small, call_in_vain, &calls[i]))
+			err(1, "%d threads", count);
+	}
+	for (int i = 0; i < 2; i++)
+		pthread_barrier_wait(&barrier);
+	for (int i = 0; i < count; i++) {
+		pthread_join(threads[i], NULL);
+		EXPECT_FALSE(calls[i].failed);
+	}
+	return lq_hook("unix_stream_connect", "nmissed") - missed;
+}
+
+/*
+ * A call that ends before it looks for its listener tells nobody. Its note, when it is
+ * written over within a second, may be that of a call which goes on, and counts as a
+ * miss; when it is older it does not.
+ */
+TEST_F(unix_lookup, calls_that_come_to_nothing)
+{
+	long long lost, late, max;
+	char text[32];
+	int fd;
+
+	if (!getenv("LISTENQ_VM"))
+		SKIP(return, "lets nobody make a socket: only in a VM (LISTENQ_VM)");
+	fd = unix_socket(SOCK_STREAM);
+	max = strtoll(lq_first_line(FILE_MAX), NULL, 10);
+	lq_write_file(FILE_MAX, "0");
+	lost = lost_by(_metadata, VAIN, fd);
+	usleep(1200 * 1000);
+	late = lost_by(_metadata, 50, fd);
+	snprintf(text, sizeof(text), "%lld", max);
+	lq_write_file(FILE_MAX, text);
+	EXPECT_LE(VAIN / 10, lost);
+	EXPECT_EQ(0, late);
+	close(fd);
 }
 
 /* ---- other ways ---- */
