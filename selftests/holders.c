@@ -54,26 +54,26 @@ TEST_F(saved, workers_before_their_master)
 	save_process(30, "late (x) S 9", 77, "901");
 	save_process(80, "early", 77, "901");
 	EXPECT_RUN(DONE, tool("-j --proc ."));
-	EXPECT_TRUE(has(line_with(":7001\""),
-			"\"holder_searched\": true, "));
-	EXPECT_TRUE(has(line_with(":7001\""),
-			"\"holder\": {\"pid\": 30, \"comm\": \"late\\\\040(x)\\\\040S\\\\0409\""));
-	EXPECT_TRUE(has(line_with(":7001\""), "\"others\": 3}, "));
-	EXPECT_TRUE(has(line_with(":7001\""),
-			"\"holders\": [{\"pid\": 30, "));
-	EXPECT_TRUE(has(line_with(":7001\""),
-			"{\"pid\": 80, \"comm\": \"early\"}, "));
-	EXPECT_TRUE(has(line_with(":7001\""),
-			"{\"pid\": 77, \"comm\": \"master\"}, "));
-	EXPECT_TRUE(has(line_with(":7001\""),
-			"{\"pid\": 40, \"comm\": \"starter\"}]"));
-	EXPECT_TRUE(has(line_with(":7002\""),
-			"\"holders\": [{\"pid\": 77, \"comm\": \"master\"}, "));
-	EXPECT_TRUE(has(line_with(":7002\""),
-			"{\"pid\": 40, \"comm\": \"starter\"}]"));
+	EXPECT_TRUE(line_has(line_with(":7001\""),
+			     "\"holder_searched\": true, "));
+	EXPECT_TRUE(line_has(line_with(":7001\""),
+			     "\"pid\": 30, \"comm\": \"late\\\\040(x)\\\\040S\\\\0409\""));
+	EXPECT_TRUE(line_has(line_with(":7001\""), "\"others\": 3}, "));
+	EXPECT_TRUE(line_has(line_with(":7001\""),
+			     "\"holders\": [{\"pid\": 30, "));
+	EXPECT_TRUE(line_has(line_with(":7001\""),
+			     "{\"pid\": 80, \"comm\": \"early\"}, "));
+	EXPECT_TRUE(line_has(line_with(":7001\""),
+			     "{\"pid\": 77, \"comm\": \"master\"}, "));
+	EXPECT_TRUE(line_has(line_with(":7001\""),
+			     "{\"pid\": 40, \"comm\": \"starter\"}]"));
+	EXPECT_TRUE(line_has(line_with(":7002\""),
+			     "\"holders\": [{\"pid\": 77, \"comm\": \"master\"}, "));
+	EXPECT_TRUE(line_has(line_with(":7002\""),
+			     "{\"pid\": 40, \"comm\": \"starter\"}]"));
 	EXPECT_RUN(DONE, run("LC_ALL=C COLUMNS=200 %s --proc .", tool_path()));
-	EXPECT_TRUE(has(line_with(":7002"), " master "));
-	EXPECT_TRUE(has(line_with(":7002"), " 77+1 "));
+	EXPECT_TRUE(line_has(line_with(":7002"), " master "));
+	EXPECT_TRUE(line_has(line_with(":7002"), " 77+1 "));
 
 	/* Any of them is looked for, and who called listen(). */
 	static const struct {
@@ -109,10 +109,10 @@ TEST_F(saved, parents_that_are_none)
 	save_process(8, "d", 99999999, "902");
 	EXPECT_EQ(0, run("printf '8 (d' >8/stat"));
 	EXPECT_RUN(DONE, tool("-j --proc ."));
-	EXPECT_TRUE(has(line_with(":7001\""),
-			"\"holder\": {\"pid\": 7, \"comm\": \"c\", \"others\": 2}"));
-	EXPECT_TRUE(has(line_with(":7002\""),
-			"\"holder\": {\"pid\": 7, \"comm\": \"c\", \"others\": 1}"));
+	EXPECT_TRUE(line_has(line_with(":7001\""),
+			     "\"holder\": {\"pid\": 7, \"comm\": \"c\", \"others\": 2}"));
+	EXPECT_TRUE(line_has(line_with(":7002\""),
+			     "\"holder\": {\"pid\": 7, \"comm\": \"c\", \"others\": 1}"));
 }
 
 /* That nobody has it open is said only where all could be looked at. */
@@ -120,31 +120,31 @@ TEST_F(saved, nobody)
 {
 	save_process(77, "holder", 1, "901");
 	EXPECT_SAYS("nobody", tool("--proc ."));
-	EXPECT_TRUE(has(line_with(":7001"), " holder "));
-	EXPECT_TRUE(has(line_with(":7002"), " nobody "));
+	EXPECT_TRUE(line_has(line_with(":7001"), " holder "));
+	EXPECT_TRUE(line_has(line_with(":7002"), " nobody "));
 	EXPECT_RUN(DONE, tool("-j --proc ."));
-	EXPECT_TRUE(has(line_with(":7002\""),
-			"\"holder_searched\": true, \"holder\": null, \"holders\": []"));
+	EXPECT_TRUE(line_has(line_with(":7002\""),
+			     "\"holder_searched\": true, \"holder\": null, \"holders\": []"));
 	EXPECT_RUN(DONE, tool("-m --proc ."));
 	EXPECT_EQ(NULL, strstr(output, "nobody"));
 
 	/* Of MPTCP, it is not known whose socket it is. */
 	change_sample("sockets", "NR == 3 { $1 = \"mptcp\" } 1");
 	EXPECT_RUN(DONE, tool("-j --proc ."));
-	EXPECT_TRUE(has(line_with(":7002\""),
-			"\"holder_searched\": null, \"holder\": null, \"holders\": []"));
+	EXPECT_TRUE(line_has(line_with(":7002\""),
+			     "\"holder_searched\": null, \"holder\": null, \"holders\": []"));
 	EXPECT_RUN(DONE, tool("--proc ."));
-	EXPECT_TRUE(has(line_with(":7002"), " idle "));
-	EXPECT_TRUE(has(line_with(":7003"), " nobody "));
+	EXPECT_TRUE(line_has(line_with(":7002"), " idle "));
+	EXPECT_TRUE(line_has(line_with(":7003"), " nobody "));
 
 	/* A directory without its first process is not all there is. */
 	EXPECT_EQ(0, run("rm -r 1"));
 	EXPECT_RUN(DONE, tool("--proc ."));
-	EXPECT_TRUE(has(line_with(":7001"), " holder "));
-	EXPECT_TRUE(has(line_with(":7003"), " blind "));
+	EXPECT_TRUE(line_has(line_with(":7001"), " holder "));
+	EXPECT_TRUE(line_has(line_with(":7003"), " blind "));
 	EXPECT_RUN(DONE, tool("-j --proc ."));
-	EXPECT_TRUE(has(line_with(":7003\""),
-			"\"holder_searched\": false, \"holder\": null"));
+	EXPECT_TRUE(line_has(line_with(":7003\""),
+			     "\"holder_searched\": false, \"holder\": null"));
 }
 
 /* The live view, for one. */
@@ -208,27 +208,27 @@ TEST_F(saved, groups)
 	write_group();
 	EXPECT_RUN(DONE, run("LC_ALL=C COLUMNS=120 %s --proc . -g", tool_path()));
 	EXPECT_EQ(3, lines(output));
-	EXPECT_TRUE(has(line_with(":7001"), " one "));
-	EXPECT_TRUE(has(line_with(":7001"), " 81+1 "));
-	EXPECT_TRUE(has(line_with(":7001"), " 3 "));
-	EXPECT_TRUE(has(line_with(":7001"), "   12       9     60%%      0%% "));
-	EXPECT_TRUE(has(line_with(":7009"), " master "));
+	EXPECT_TRUE(line_has(line_with(":7001"), " one "));
+	EXPECT_TRUE(line_has(line_with(":7001"), " 81+1 "));
+	EXPECT_TRUE(line_has(line_with(":7001"), " 3 "));
+	EXPECT_TRUE(line_has(line_with(":7001"), "   12       9     60%%      0%% "));
+	EXPECT_TRUE(line_has(line_with(":7009"), " master "));
 	/* No screen is too narrow for the number of members. */
 	EXPECT_SAYS("GROUP", tool("--proc . -g"));
 
 	EXPECT_RUN(DONE, tool("--proc . -gj"));
-	EXPECT_TRUE(has(line_with(":7001"), "\"members\": 3, \"acceptq\": 12, "));
-	EXPECT_TRUE(has(line_with(":7001"),
-			"\"syns\": 123, \"accepts\": 100, \"overflows\": 203, "));
-	EXPECT_TRUE(has(line_with(":7001"),
-			"\"fullest\": {\"cookie\": \"a1\", \"acceptq\": 9, \"limit\": 8}, "));
-	EXPECT_TRUE(has(line_with(":7001"),
-			"\"busiest\": {\"cookie\": \"b2\", \"share\": 0.6000}, "));
-	EXPECT_TRUE(has(line_with(":7001"),
-			"\"laziest\": {\"cookie\": \"a1\", \"share\": 0.0000}, "));
-	EXPECT_TRUE(has(line_with(":7001"),
-			"\"listeners\": [{\"netns\": null, \"proto\": \"tcp\""));
-	EXPECT_TRUE(has(line_with(":7009"), "\"cookie\": \"d4\""));
+	EXPECT_TRUE(line_has(line_with(":7001"), "\"members\": 3, \"acceptq\": 12, "));
+	EXPECT_TRUE(line_has(line_with(":7001"),
+			     "\"syns\": 123, \"accepts\": 100, \"overflows\": 203, "));
+	EXPECT_TRUE(line_has(line_with(":7001"),
+			     "\"fullest\": {\"cookie\": \"a1\", \"acceptq\": 9, \"limit\": 8}, "));
+	EXPECT_TRUE(line_has(line_with(":7001"),
+			     "\"busiest\": {\"cookie\": \"b2\", \"share\": 0.6000}, "));
+	EXPECT_TRUE(line_has(line_with(":7001"),
+			     "\"laziest\": {\"cookie\": \"a1\", \"share\": 0.0000}, "));
+	EXPECT_TRUE(line_has(line_with(":7001"),
+			     "\"listeners\": [{\"netns\": null, \"proto\": \"tcp\""));
+	EXPECT_TRUE(line_has(line_with(":7009"), "\"cookie\": \"d4\""));
 	EXPECT_RUN(DONE, tool("--proc . -gj | grep -o .cookie.: | wc -l"));
 	EXPECT_STREQ("13\n", output);
 
@@ -239,11 +239,11 @@ TEST_F(saved, groups)
 	/* What one of them does not know, nobody does. */
 	change_sample("sockets", "NR == 3 { $20 = \"-\" } 1");
 	EXPECT_RUN(DONE, tool("--proc . -gj"));
-	EXPECT_TRUE(has(line_with(":7001"), "\"accepts\": null"));
-	EXPECT_TRUE(has(line_with(":7001"),
-			"\"share\": null}, "));
-	EXPECT_TRUE(has(line_with(":7001"),
-			"\"laziest\": {\"cookie\": \"b2\", \"share\": null}"));
+	EXPECT_TRUE(line_has(line_with(":7001"), "\"accepts\": null"));
+	EXPECT_TRUE(line_has(line_with(":7001"),
+			     "\"share\": null}, "));
+	EXPECT_TRUE(line_has(line_with(":7001"),
+			     "\"laziest\": {\"cookie\": \"b2\", \"share\": null}"));
 
 	static const char * const wrong[] = {
 		"-g -m", "-g -t", "-g log", "log -g", "-g explain",
@@ -263,8 +263,8 @@ TEST_F(saved, alike)
 	EXPECT_EQ(0, run("rm -r 81 82 83"));
 	EXPECT_RUN(DONE, run("LC_ALL=C COLUMNS=60 %s --proc .", tool_path()));
 	EXPECT_TRUE(says("SOCKET"));
-	EXPECT_TRUE(has(line_with(" a1 "), ":7001"));
-	EXPECT_TRUE(has(line_with(" b2 "), ":7001"));
+	EXPECT_TRUE(line_has(line_with(" a1 "), ":7001"));
+	EXPECT_TRUE(line_has(line_with(" b2 "), ":7001"));
 	/* Where there is no group, there is nothing to be told. */
 	write_sample();
 	EXPECT_RUN(DONE, run("LC_ALL=C COLUMNS=300 %s --proc .", tool_path()));
@@ -459,14 +459,14 @@ TEST_F(holders, workers_of_a_group)
 		snprintf(text, sizeof(text), "\"cookie\": \"%llx\"",
 			 servers->cookie[i]);
 		line = line_with(text);
-		EXPECT_TRUE(has(line, "\"pid\": %d, \"comm\": \"master\", \"asked\"",
-				servers->master));
+		EXPECT_TRUE(line_has(line, "\"pid\": %d, \"comm\": \"master\", \"asked\"",
+				     servers->master));
 		EXPECT_TRUE(says("\"holder_searched\": true, "));
-		EXPECT_TRUE(has(line,
-				"\"holder\": {\"pid\": %d, \"comm\": \"worker%d\", \"others\": 1}",
+		EXPECT_TRUE(line_has(line,
+				     "\"holder\": {\"pid\": %d, \"comm\": \"worker%d\", \"others\": 1}",
 				servers->worker[i], i));
-		EXPECT_TRUE(has(line, "[{\"pid\": %d, \"comm\": \"worker%d\"}, {\"pid\": %d, ",
-				servers->worker[i], i, servers->master));
+		EXPECT_TRUE(line_has(line, "[{\"pid\": %d, \"comm\": \"worker%d\"}, {\"pid\": %d, ",
+				     servers->worker[i], i, servers->master));
 	}
 	for (int i = 0; i < WORKERS; i++) {
 		EXPECT_RUN(DONE, tool("-P %d", servers->worker[i]));
@@ -528,8 +528,8 @@ TEST_F(holders, of_a_caller_that_has_ended)
 	EXPECT_EQ(2, lines(output));
 	EXPECT_TRUE(says(" heir "));
 	EXPECT_RUN(DONE, tool("-p %d -P heir -j", *port));
-	EXPECT_TRUE(has(output, "\"holders\": [{\"pid\": %d, \"comm\": \"heir\"}]",
-			worker));
+	EXPECT_TRUE(line_has(output, "\"holders\": [{\"pid\": %d, \"comm\": \"heir\"}]",
+			     worker));
 	lq_kill(worker);
 }
 
@@ -566,7 +566,7 @@ TEST_F(holders, nobody)
 	close(fd);
 	EXPECT_SAYS(" nobody ", tool("-p %d", port));
 	EXPECT_RUN(DONE, tool("-j -p %d", port));
-	EXPECT_TRUE(has(output, "\"pid\": %d, ", getpid()));
+	EXPECT_TRUE(line_has(output, "\"pid\": %d, ", getpid()));
 	EXPECT_TRUE(says("\"holder_searched\": true, \"holder\": null, "));
 	EXPECT_TRUE(says("\"holders\": []"));
 	/* Who called listen() finds it still. */

@@ -111,7 +111,7 @@ static inline const char *line_with(const char *what)
 
 /* Whether @line has that; if not, it is shown. */
 __attribute__((format(printf, 2, 3)))
-static inline bool has(const char *line, const char *format, ...)
+static inline bool line_has(const char *line, const char *format, ...)
 {
 	char text[256];
 	va_list args;

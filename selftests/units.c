@@ -190,8 +190,8 @@ static const struct made {
 /* A value of JSON, by name. */
 static bool json_has(const char *line, const char *name, const char *value)
 {
-	return has(line, value ? "\"%s\": \"%s\", " : "\"%s\": null, ", name,
-		   value);
+	return line_has(line, value ? "\"%s\": \"%s\", " : "\"%s\": null, ", name,
+			value);
 }
 
 /* Listener number n has port 8000 + n, inode 1000 + n, and process 100 + n. */
@@ -231,15 +231,15 @@ TEST_F(units, as_engines_make_them)
 	EXPECT_RUN(DONE, run("LC_ALL=C COLUMNS=300 %s --proc .", tool_path()));
 	for (i = 0; i < ARRAY_SIZE(made); i++) {
 		snprintf(text, sizeof(text), ":%zu ", 8000 + i);
-		EXPECT_TRUE(has(line_with(text), " %s ", made[i].text ?: "-")) {
+		EXPECT_TRUE(line_has(line_with(text), " %s ", made[i].text ?: "-")) {
 			TH_LOG("%s", made[i].cgroup);
 		}
 	}
 	EXPECT_RUN(DONE, tool("-m --proc . | grep ^listenq_sockets"));
 	for (i = 0; i < ARRAY_SIZE(made); i++) {
 		snprintf(text, sizeof(text), "port=\"%zu\"", 8000 + i);
-		EXPECT_TRUE(has(line_with(text), "process=\"idle\"%s%s} 1",
-				made[i].label ? "," : "", made[i].label ?: "")) {
+		EXPECT_TRUE(line_has(line_with(text), "process=\"idle\"%s%s} 1",
+				     made[i].label ? "," : "", made[i].label ?: "")) {
 			TH_LOG("%s", made[i].cgroup);
 		}
 	}
@@ -322,7 +322,8 @@ FIXTURE_SETUP(real)
 
 FIXTURE_TEARDOWN(real)
 {
-	run("systemctl stop lqshared lqprivate lqcontainer 2>&1; " PODMAN "rm -f -t 0 lqweb 2>&1;"
+	run("systemctl stop lqshared lqprivate lqcontainer 2>&1; systemctl reset-failed 2>&1;"
+	    " " PODMAN "rm -f -t 0 lqweb 2>&1;"
 	    " rm -rf " ROOT " " STORE);
 }
 

@@ -239,7 +239,7 @@ const char *netns_open(const char *name, struct netns_list *list)
 		why = open_by_member(name, list, &found);
 		if (found)
 			return why;
-		return trouble("network namespace %s: no such name, process, unit, pod or container",
+		return trouble("network namespace %s: no such name, process, unit or container",
 			       escape(escaped, sizeof(escaped), name));
 	}
 	return list_add(list, path, name);
