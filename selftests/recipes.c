@@ -667,7 +667,7 @@ TEST_F_TIMEOUT(recipes, outage, SLOW_TIMEOUT)
 	STEP(0, "listenq record /root/0314", "/root/0314");
 	STEP(0, "listenq log >/root/0314.log");
 	EXPECT_RUN(0, run("grep -c ' 03:1.*0.0.0.0:8080 .* acceptq-syn' /root/0314.log"));
-	STEP(0, "journalctl _TRANSPORT=kernel", "0.0.0.0:8080 nginx[", "accept queue full, limit 16");
+	STEP(0, "journalctl _TRANSPORT=kernel", "0.0.0.0:8080 nginx[", "queue full, limit 16");
 	STEP(0, "listenq log --top", "127.0.0.0/24", "acceptq-syn", "0.0.0.0:8080", " 03:1");
 	STEP(0, "promtool query range", "port=\"8080\"", "process=\"nginx\"");
 	STEP(1, "listenq --proc /root/0314 explain", "[burst-asked]");
