@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Which listeners belong together: those that have something in common.
+ * Group the listeners that have something in common, and decide which groups have
+ * samples; labels.c makes their labels.
  *
- * Which of them have samples; labels.c says under which labels. Each set of labels is
- * some fifty series, which Prometheus keeps for hours, and a container chooses
- * how many listeners it has, where, and how often others take their place. So
- * each namespace has a quota, in which the older ones come first, and where a
- * namespace that is not the tool's own has more than a few, they have to be the
- * older the more there are: that bounds how many new ones come in an hour.
+ * Each set of labels is some fifty series, which Prometheus keeps for hours, and a
+ * container decides how many listeners it has, on which addresses, and how often new
+ * ones replace them. So each namespace has a quota, for which older listeners come
+ * first. If a namespace other than the tool's own has more than a few, they also
+ * have to be older the more there are: that bounds how many new series come in an
+ * hour.
  */
 
 #include <stdlib.h>
@@ -15,13 +16,13 @@
 
 #include "metrics.h"
 
-/* All namespaces but the tool's own together have so many times --max. */
+/* All namespaces but the tool's own have a quota of so many times --max together. */
 #define OTHERS	10
 
-/* How old one in a crowd has to be, for each that there is: 1,200 in an hour. */
+/* The minimum age, times how many there are: 1,200 new ones in an hour at most. */
 #define SETTLED_MS	3000
 
-/* Where they listen, namespace by namespace in the order of these. */
+/* By address and port, namespace by namespace in the list's order. */
 int by_place(const void *x, const void *y, void *unused)
 {
 	const struct listener *a = *(struct listener *const *)x;
@@ -35,7 +36,7 @@ int by_place(const void *x, const void *y, void *unused)
 	       strcmp(a->word[PROTO], b->word[PROTO]);
 }
 
-/* A module that doesn't say how old they are makes no difference between them. */
+/* With a module that doesn't give their age, all are equally old. */
 static long long age_of(const struct listener *listener)
 {
 	long long since_ms = listener->figure[SINCE_MS];
@@ -44,14 +45,14 @@ static long long age_of(const struct listener *listener)
 }
 
 /**
- * group_listeners() - put those together that are equal
- * @group: filled; there are no more than listeners
- * @listener: some, which are sorted; the groups point there
+ * group_listeners() - group listeners that are equal
+ * @group: filled; room for @count
+ * @listener: the listeners, which are sorted; the groups point into this array
  * @count: how many
- * @order: whether two are equal, and which comes first if not
+ * @order: 0 for two that are equal, else which comes first
  * @arg: for @order
  *
- * Return: how many groups there are.
+ * Return: the number of groups.
  */
 size_t group_listeners(struct group *group, struct listener *listener[],
 		       size_t count, listener_order *order, void *arg)
@@ -72,7 +73,7 @@ size_t group_listeners(struct group *group, struct listener *listener[],
 	return groups;
 }
 
-/* The kernel compares without a sign: -1 asks for all there is. */
+/* The kernel compares without a sign: -1 asks for as much as possible. */
 static long long figure_of(const struct listener *listener, enum figure figure)
 {
 	long long value = listener->figure[figure];
@@ -80,7 +81,7 @@ static long long figure_of(const struct listener *listener, enum figure figure)
 	return figure == ASKED && value != UNKNOWN ? (uint32_t)value : value;
 }
 
-/* A sum that lacks somebody would look like one: it is not known then. */
+/* UNKNOWN if it is unknown for one: a sum without that one would look complete. */
 long long group_sum(const struct group *group, enum figure figure)
 {
 	long long sum = 0;
@@ -90,7 +91,7 @@ long long group_sum(const struct group *group, enum figure figure)
 	return sum;
 }
 
-/* UNKNOWN is less than all that is known. */
+/* UNKNOWN is less than any number. */
 long long group_most(const struct group *group, enum figure figure)
 {
 	long long most = UNKNOWN, value;
@@ -116,9 +117,9 @@ long long group_least(const struct group *group, enum figure figure)
 }
 
 /*
- * Ages under a minute are alike, and those that differ by less than a factor of
- * two; then the lower port comes first: those that began at about one moment
- * don't take each other's place from one time to the next.
+ * Ages under a minute are equal, and so are those within a factor of two; then the
+ * lower port comes first. So listeners that began at about one moment don't replace
+ * each other from one run to the next.
  */
 static int age_class(const struct group *group)
 {
@@ -133,7 +134,7 @@ static int by_age(const void *x, const void *y)
 	       (a->listener > b->listener) - (a->listener < b->listener);
 }
 
-/* How many sets of labels, and namespaces, an owner has. */
+/* How many sets of labels, and how many namespaces, an owner has. */
 struct crowd {
 	size_t groups;
 	size_t namespaces;
@@ -149,8 +150,8 @@ static int by_owner(const void *x, const void *y, void *list)
 }
 
 /*
- * Those of the owner of each namespace, to free(). One that took privileges to
- * make stands for itself.
+ * The crowd of each namespace's owner, to free(). A namespace that took privileges
+ * to make is its own owner.
  */
 static struct crowd *count_crowds(const struct snapshot *snapshot,
 				  const struct group *group, size_t groups)
@@ -191,8 +192,8 @@ static bool is_settled(const struct group *group, const struct netns *netns,
 }
 
 /*
- * Those of a namespace, of which @quota may be shown, to where @shown ends; what
- * is not shown may be overwritten.
+ * Select the groups of a namespace that have samples, at most @quota, and append
+ * them to @shown. Groups that are not selected may be overwritten.
  */
 static void select_groups(struct group *group, size_t count, long long quota,
 			  const struct netns *netns, const struct crowd *crowd,
@@ -216,9 +217,9 @@ static void select_groups(struct group *group, size_t count, long long quota,
 /**
  * make_groups() - decide which listeners have samples
  * @groups: filled, for free_groups()
- * @metrics: how they are wanted
- * @snapshot: where the listeners are from
- * @listener: the listeners; left in another order, to which @groups points
+ * @metrics: the options
+ * @snapshot: the snapshot that the listeners are from
+ * @listener: the listeners; sorted, and @groups points into this array
  * @count: how many
  */
 void make_groups(struct groups *groups, const struct metrics *metrics,

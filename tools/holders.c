@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Who of those that have a socket open comes first, and what they are called. */
+/* Put the processes that have a socket open in order, and name them. */
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "process.h"
 
-/* So many generations are told apart; a saved record may have a circle of them. */
+/* Ancestors that are counted: in a saved record, parents can form a circle. */
 #define GENERATIONS	16
 
 static int by_pid(const void *x, const void *y)
@@ -19,8 +19,8 @@ static int by_pid(const void *x, const void *y)
 }
 
 /*
- * Workers come before the master that has opened the socket for them: first who
- * has no child that has it open, then children before their parents.
+ * Workers come before the master that opened the socket for them: first processes
+ * without a child that has it open, then children before their parents.
  */
 static int by_precedence(const void *x, const void *y)
 {
@@ -31,7 +31,7 @@ static int by_precedence(const void *x, const void *y)
 	       by_pid(a, b);
 }
 
-/* The hold of @process's parent among some of one socket, by their pids. */
+/* The hold of @process's parent, among holds of one socket sorted by pid. */
 static struct hold *parent_of(const struct process *process, struct hold *hold,
 			      size_t count)
 {
@@ -59,7 +59,7 @@ static void put_in_order(struct hold *hold, size_t count)
 	qsort(hold, count, sizeof(*hold), by_precedence);
 }
 
-/* What was found of one socket. */
+/* Fill in @holder from the holds of one socket. */
 static void name_them(struct holder *holder, const struct hold *hold,
 		      size_t count)
 {
@@ -79,12 +79,12 @@ static void name_them(struct holder *holder, const struct hold *hold,
 }
 
 /**
- * name_holders() - give listeners those who have their sockets open
- * @listener: the listeners, of which @hold has the numbers
- * @hold: what was found, which is put in order
- * @holds: how many
- * @others: all were looked for: workers come before their master; else the lowest
- *	number does
+ * name_holders() - give each listener the processes that have its socket open
+ * @listener: the listeners, to which the numbers in @hold refer
+ * @hold: what was found; it is sorted
+ * @holds: how many entries @hold has
+ * @others: every process was searched for: workers come before their master; else
+ *	the order is by number
  */
 void name_holders(struct listener *const listener[], struct hold *hold,
 		  size_t holds, bool others)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the rooms of listenq(8) share.
+ * Declarations that the source files of listenq(8) share.
  *
- * The way of the figures: procfile.c reads a file of /proc/net/listenq into
- * rows under named columns; listener.c makes listeners of these, and sockets.c
- * a snapshot of all namespaces that are asked for; an output (table.c, live.c, json.c,
+ * How figures travel: procfile.c reads a file of /proc/net/listenq into rows under
+ * named columns; listener.c turns rows into listeners, and sockets.c turns these
+ * into a snapshot of all namespaces asked for; an output (table.c, live.c, json.c,
  * check.c, metrics.c) shows a snapshot and reads nothing itself.
  *
- * A function that may fail returns NULL, or one line that says why: text of
- * its own until the next failure. The text holds no byte that acts on a
+ * A function that may fail returns NULL on success, or one line that gives the
+ * reason. The line is valid until the next failure, and has no byte that acts on a
  * terminal.
  */
 #ifndef LISTENQ_TOOL_H
@@ -23,31 +23,28 @@
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
-/* "-" in a file; a column that the module does not have. */
+/* "-" in a file, or a column that the module does not have. */
 #define UNKNOWN		LLONG_MIN
 
-/*
- * Exit codes. WRONG is explain's alone; --check has those that plugins of monitoring
- * systems have.
- */
+/* Exit codes. Only explain returns WRONG; --check returns those of monitoring plugins. */
 enum { DONE, WRONG, TROUBLE };
 enum { CHECK_OK, CHECK_WARNING, CHECK_CRITICAL, CHECK_UNKNOWN };
 
 /* ---- text.c: for people ---- */
 
-/* What a piece of text means; an output decides what it looks like. */
+/* The meaning of a piece of text; each output decides how it looks. */
 enum style {
 	PLAIN, DIM, TITLE, GOOD, WARN, BAD, NOTE,
 	STYLES,
 };
 
-/* Holds any figure, and the largest bar. */
+/* Holds any figure, and the longest bar. */
 #define TEXT_SIZE	160
 
 extern bool utf8;
-/* What has to be done before a message can be read; NULL: nothing. */
+/* To do before a message can be read; NULL: nothing. */
 extern void (*before_message)(void);
-/* What die() does in place of its message, and the exit code; NULL: nothing. */
+/* To do in place of die()'s message; returns the exit code. NULL: nothing. */
 extern int (*instead_of_message)(const char *why);
 
 const char *trouble(const char *format, ...)
@@ -91,20 +88,20 @@ void quote_json(FILE *to, const char *value);
 
 /* ---- procfile.c: a file of /proc/net/listenq ---- */
 
-/* Columns of a file: more than there will be. */
+/* Columns of a file: more than there will ever be. */
 #define MAX_COLUMNS	256
-/* Notes that are passed on. */
+/* Notes that are kept. */
 #define MAX_NOTES	4
 
 /**
  * struct rows - the rows of a file, under the names of their columns
- * @text: the file, each value of which is ended by a NUL
- * @note: what it says to people besides
- * @notes: how many lines of that
- * @column: where in @text the columns' names are
+ * @text: the file's text, in which a NUL ends each value
+ * @note: the file's notes for people
+ * @notes: how many lines of notes
+ * @column: offset in @text of each column's name
  * @columns: how many columns
- * @cell: where in @text the values are, row by row
- * @count: how many rows, the header not among them
+ * @cell: offset in @text of each value, row by row
+ * @count: how many rows, without the header
  */
 struct rows {
 	char *text;
@@ -119,9 +116,9 @@ struct rows {
 extern const char *proc_dir;
 
 /**
- * struct read_bounds - what may still be read of the files
- * @bytes: so much
- * @until_ms: so long, by now_ms()
+ * struct read_bounds - how much may still be read from the files
+ * @bytes: so many bytes
+ * @until_ms: and only until then, on the clock of now_ms()
  */
 extern struct read_bounds {
 	long long bytes;
@@ -142,25 +139,27 @@ long long rows_count(const struct rows *rows, size_t row, int column);
 
 /* ---- netns.c: network namespaces ---- */
 
-/* Where ip-netns(8) keeps names. */
+/* Where ip-netns(8) keeps its names. */
 #define NETNS_NAMES	"/run/netns"
 
 /**
  * struct netns - a network namespace
- * @name: what -N takes for it: its name, or else the number of a process in it;
- *	NULL for the one that the tool was started in, where no other is asked
- *	for
- * @path: to enter it by; NULL to stay
- * @fd: the same, opened; -1 where that is done when it is entered: with -a there
- *	may be more than there are descriptors
- * @dev: with @ino, what tells it from all others
+ * @name: what -N accepts for it: its name, or else the number of a process in it;
+ *	NULL for the tool's own namespace when no other is asked for
+ * @path: the file to enter it by; NULL to stay
+ * @fd: the same file, opened; -1 if it is opened only when entered: with -a there
+ *	may be more namespaces than descriptors
+ * @dev: identifies the namespace, with @ino
  * @ino: see @dev
- * @own: the tool was started there
+ * @own: it is the namespace that the tool was started in
  * @named: it has a name in /run/netns
- * @owner: who has made it, as far as that took no privileges; 0: that did
- * @turn: how many of @owner's come before it
- * @label: of metrics: a name that lasts where there is one; NULL where @name is it
- * @membership: what its first process belongs to, where that matters for metrics
+ * @owner: a number for the user, container or unit that made it; 0 if making it took
+ *	privileges
+ * @turn: how many namespaces of @owner come before it
+ * @label: its name in metrics, which stays the same where possible; NULL where @name
+ *	serves
+ * @membership: the unit, pod or container of its first process, where metrics need
+ *	it
  */
 struct netns {
 	char *name;
@@ -177,10 +176,10 @@ struct netns {
 };
 
 /**
- * struct netns_list - some of them
- * @netns: these
+ * struct netns_list - a list of network namespaces
+ * @netns: the namespaces
  * @count: how many
- * @hidden: so many processes there are whose namespace the caller may not know
+ * @hidden: how many processes have a namespace that the caller may not know
  */
 struct netns_list {
 	struct netns *netns;
@@ -214,7 +213,7 @@ const char *netns_open_all(struct netns_list *list);
 /* The files of a namespace that have rows. */
 enum file { SOCKETS, WAITS, HANDSHAKES, TOTALS, REFUSED, UNIX, FILES };
 
-/* The columns of sockets that are numbers, then those of the other files. */
+/* The numeric columns of sockets, then those of the other files. */
 enum figure {
 	INODE, UID, PID, ASKED, GRANTED, LIMIT,
 	ACCEPTQ, ACCEPTQ_PEAK, ACCEPTQ_OLDEST_MS, SYNQ, SYNQ_YOUNG, SYNQ_PEAK,
@@ -235,10 +234,10 @@ enum figure {
 };
 
 /**
- * struct file_kind - one of them
- * @name: what it is called
+ * struct file_kind - one of the files
+ * @name: its name
  * @optional: an older module doesn't have it
- * @shares: it has figures of the others, under the same names
+ * @shares: it has columns that other files have too, under the same names
  */
 struct file_kind {
 	const char *name;
@@ -248,7 +247,7 @@ struct file_kind {
 
 extern const struct file_kind files[FILES];
 
-/* Those that are words; of unix, LOCAL is the path. */
+/* The columns that are words. A Unix socket's LOCAL is its path. */
 enum word {
 	PROTO, LOCAL, COOKIE, COMM, RULE,
 	/* refused */
@@ -267,16 +266,18 @@ struct process_name {
 };
 
 /**
- * struct holder - who has a socket open, and so can accept from it now
- * @pid: the number of the first of them, workers before their master; 0 where
- *	none was found
- * @comm: its name
+ * struct holder - the processes that have a socket open, and so can accept from it
+ * @pid: the number of the first process, workers before their master; 0 where none
+ *	was found
+ * @comm: that process's name
  * @others: how many more have the same socket open
- * @other: these, in the same order
- * @found_ms: when that was; 0 where nobody has looked
- * @searched: all processes were looked at, so nobody else has
- * @unsearched: there was not the time to find one, so there may be one
- * @membership: the unit or container of the first of them; NULL where none is known
+ * @other: those other processes, in the same order
+ * @found_ms: when they were found; 0 if no search was made
+ * @searched: all processes were looked at, so no other has the socket open
+ * @unsearched: the search ran out of time before it found a process, so there may be
+ *	one
+ * @membership: the unit, pod or container of the first process; NULL where none is
+ *	known
  */
 struct holder {
 	int pid;
@@ -289,7 +290,7 @@ struct holder {
 	struct membership *membership;
 };
 
-/* What stands for a name, where no process has the socket open. */
+/* Stands for a process's name where no process has the socket open. */
 #define NOBODY		"nobody"
 #define NOT_SEARCHED	"not searched"
 
@@ -305,25 +306,27 @@ struct endpoint {
 	unsigned char address[16];
 };
 
-/* A row of a file; none where @rows is NULL. */
+/* A row of a file; no row where @rows is NULL. */
 struct place {
 	const struct rows *rows;
 	size_t row;
 };
 
 /**
- * struct listener - a row of sockets, or of another file that is about one
- * @netns: which namespace, see &struct netns.name
- * @in: the same
- * @place: its row in each file, as far as that was read and has one
- * @word: its words, "-" where unknown; text of the file
- * @figure: its numbers, UNKNOWN where they are
+ * struct listener - a row of sockets, or a row about a listener in another file
+ * @netns: its namespace, see &struct netns.name
+ * @in: its namespace
+ * @place: its row in each file; none where the file was not read or has no row for
+ *	it
+ * @word: its words, text of the file; "-" where unknown
+ * @figure: its numbers; UNKNOWN where unknown
  * @local: @word[LOCAL]
- * @holder: who has it open, as far as process_find() has searched for it
- * @before: the same in the snapshot before, for as long as that is there; NULL
- *	where it was not listening yet, or there is none
- * @rate: per second since then, by figure; negative where unknown
- * @fold: what it stands for, where it is a row for several; else NULL
+ * @holder: the processes that have it open, if process_find() has searched
+ * @before: the same listener in the previous snapshot, valid as long as that is
+ *	kept; NULL if it was not listening then, or there is no previous snapshot
+ * @rate: change per second since @before, by figure; negative where unknown
+ * @fold: the listeners that this row stands for, if it is a row for several; else
+ *	NULL
  * @member: it is shown below such a row
  */
 struct listener {
@@ -340,7 +343,7 @@ struct listener {
 	bool member;
 };
 
-/* Where the columns of a file are that this program knows. */
+/* Where in a file the columns are that this program knows. */
 struct columns {
 	enum file file;
 	int word[WORDS];
@@ -369,21 +372,21 @@ const char *listener_caller(const struct listener *listener);
 long long listener_pid(const struct listener *listener);
 bool is_nobodys(const struct listener *listener);
 
-/* Before the name of one of AF_UNIX, where it could be something else. */
+/* Put before a Unix socket's name where the name could be taken for something else. */
 #define UNIX_PREFIX	"unix:"
 
-/* Of AF_UNIX, whose calls that get EAGAIN are its overflows. */
+/* An AF_UNIX socket: connect() calls that fail with EAGAIN are its overflows. */
 static inline bool is_unix(const struct listener *listener)
 {
 	return listener->place[UNIX].rows;
 }
 
-/* ---- sockets.c: what there is at one moment ---- */
+/* ---- sockets.c: all listeners at one moment ---- */
 
 /**
- * struct unread - a namespace that could not be read, where others could
- * @netns: which
- * @why: why that failed
+ * struct unread - a namespace that could not be read, though others could
+ * @netns: the namespace
+ * @why: the reason
  */
 struct unread {
 	struct netns netns;
@@ -392,17 +395,17 @@ struct unread {
 
 /**
  * struct snapshot - all listeners of some namespaces, at about one moment
- * @list: the namespaces
- * @unread: with -a, those which are there, too
- * @unreads: how many of them
+ * @list: the namespaces that were read
+ * @unread: with -a: namespaces that exist and could not be read
+ * @unreads: how many of these
  * @rows: the files read, by namespace
- * @hooks: the file, which is the same in all of them
- * @version: the module's; "" where unknown
+ * @hooks: the file hooks, which is the same in all namespaces
+ * @version: the module's version; "" where unknown
  * @listener: the listeners
  * @count: how many
- * @refusal: who was turned away, namespace by namespace
+ * @refusal: clients that were refused, namespace by namespace
  * @refusals: how many of them
- * @taken_ms: when it was taken; a clock that only goes forward
+ * @taken_ms: when it was taken, on a clock that only goes forward
  */
 struct snapshot {
 	struct netns_list list;
@@ -419,21 +422,21 @@ struct snapshot {
 };
 
 /*
- * Whether it is read who was turned away: as far as the caller may; or else
- * that is trouble; or the same, and no listeners are read.
+ * Whether the file refused is read: no; where the caller may read it; always, and a
+ * failure is an error; the same, and no listeners are read.
  */
 enum with_refused { REFUSED_NO, REFUSED_ALLOWED, REFUSED_NEEDED, REFUSED_ALONE };
 
 /**
- * struct scope - which listeners are asked for
- * @netns: in this namespace; NULL for the tool's own
- * @all: in all of them
- * @histograms: with their waits and handshakes
- * @totals: with their namespaces' totals
- * @module: with the hooks, and the version
- * @refused: with who was turned away
- * @unix_too: with those of AF_UNIX
- * @no_tcp: and with no others
+ * struct scope - what is read
+ * @netns: this namespace; NULL for the tool's own
+ * @all: all namespaces
+ * @histograms: with the listeners' waits and handshakes
+ * @totals: with the namespaces' totals
+ * @module: with the hooks, and the module's version
+ * @refused: with the clients that were refused
+ * @unix_too: with Unix sockets
+ * @no_tcp: without TCP
  */
 struct scope {
 	const char *netns;
@@ -459,7 +462,7 @@ void snapshot_callers(struct snapshot *snapshot);
 const char *read_netns(struct snapshot *snapshot, size_t index,
 		       const struct scope *scope);
 
-/* ---- visit.c: from one namespace to the next ---- */
+/* ---- visit.c: namespaces, one after another ---- */
 
 extern struct read_bounds others_bounds;
 
@@ -474,12 +477,12 @@ struct bucket {
 };
 
 /**
- * struct histogram - how long something has taken, how often
- * @second: in how many units of time a second is: those of bounds and sum
+ * struct histogram - how often something took how long
+ * @second: how many units of @sum, and of the bounds, make a second
  * @sum: of all times
- * @count: of all of them
+ * @count: how many times there are
  * @buckets: how many
- * @bucket: the counts, each without the one before
+ * @bucket: the buckets; the count of one does not include those below it
  */
 struct histogram {
 	long long second;
@@ -493,7 +496,7 @@ bool histogram_add(struct histogram *histogram, enum file file,
 		   const struct listener *listener);
 long long histogram_mean_us(const struct histogram *histogram);
 
-/* ---- process.c: who has a socket open ---- */
+/* ---- process.c: the processes that have a socket open ---- */
 
 void process_find(struct listener *const listener[], size_t count, bool others);
 void holder_free(struct holder *holder);

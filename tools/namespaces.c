@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * All network namespaces, and the order in which they are visited. Who may make
- * namespaces at will, as the root of a container may, must not be able to keep
- * others from being looked at.
+ * Find all network namespaces, and decide in which order they are visited. A user
+ * who can make namespaces at will, such as a container's root, must not be able to
+ * keep the tool from looking at other namespaces.
  */
 
 #include <dirent.h>
@@ -19,7 +19,7 @@
 
 #include "cgroup.h"
 
-/* By which namespace it is, for tsearch(3). */
+/* Order by device and inode, for tsearch(3). */
 static int by_inode(const void *x, const void *y)
 {
 	const struct netns *a = x, *b = y;
@@ -28,7 +28,7 @@ static int by_inode(const void *x, const void *y)
 	       (a->ino > b->ino) - (a->ino < b->ino);
 }
 
-/* Whether it is the first time that @netns is met. */
+/* Whether @netns has not been met before. */
 static bool is_new(void **known, const struct netns *netns)
 {
 	struct netns *key = allocate(NULL, 1, sizeof(*key)), **found;
@@ -43,7 +43,7 @@ static bool is_new(void **known, const struct netns *netns)
 	return false;
 }
 
-/* -N would find the namespace of that name, where a process has its number. */
+/* -N looks for a namespace's name before it looks for a process's number. */
 static bool is_taken(const struct netns_list *list, const char *name)
 {
 	for (size_t i = 0; i < list->count && list->netns[i].named; i++)
@@ -72,8 +72,8 @@ static int is_name(const struct dirent *entry)
 }
 
 /*
- * A number for the container or unit of the process at @path; 0 where it is of none. It
- * is a hash (FNV-1a): who shares it with another one shares its bounds, too.
+ * A hash (FNV-1a) of the unit or container of the process at @path; 0 where it has
+ * none. Two owners with the same hash share one owner's limits.
  */
 static unsigned long long owner_by_name(const char *path)
 {
@@ -95,11 +95,10 @@ static unsigned long long owner_by_name(const char *path)
 }
 
 /*
- * Who has to answer for the namespace at @fd: nobody for one that belongs to the
- * tool's own user namespace, since that takes privileges; or else the user who
- * made its user namespace; or else, for those that root made, the container or unit
- * that root is in, since root of a container can make as many as it likes; or else
- * that user namespace.
+ * The owner of the namespace at @fd. 0 if it belongs to the tool's own user
+ * namespace, since making it took privileges. Otherwise the user who made its user
+ * namespace; if that was root, the container or unit root is in, since a container's
+ * root can make any number of them; failing that, the user namespace itself.
  */
 static unsigned long long owner_of(int fd, const char *path)
 {
@@ -108,7 +107,7 @@ static unsigned long long owner_of(int fd, const char *path)
 	uid_t uid = 0;
 	bool same;
 
-	/* One outside of the tool's own: nobody below can have made it. */
+	/* A user namespace outside the tool's own: no user inside can have made it. */
 	if (space < 0)
 		return 0;
 	if (fstat(space, &stat) || ioctl(space, NS_GET_OWNER_UID, &uid))
@@ -122,10 +121,10 @@ static unsigned long long owner_of(int fd, const char *path)
 }
 
 /*
- * Which namespace @path is, where that was not met yet. False where it was, or is
- * none of the network: namespaces of all kinds are on one device, and any file can
- * have a name. Most processes are where others are, and none of those is opened.
- * @hidden: one more where the caller may not know.
+ * Whether @path is a network namespace that was not met yet; fills in @netns, and
+ * adds to @hidden where the caller may not know. Namespaces of all kinds are on one
+ * device, and any file can have a name, so the type is checked. Most processes share
+ * a namespace that is known by then, which is not opened again.
  */
 static bool is_another(const char *path, dev_t device, void **known,
 		       struct netns *netns, size_t *hidden)
@@ -134,7 +133,7 @@ static bool is_another(const char *path, dev_t device, void **known,
 	bool is;
 	int fd;
 
-	/* Without opening it: it may be a device, or a pipe. */
+	/* Don't open it yet: it may be a device, or a pipe. */
 	if (fstatat(AT_FDCWD, path, &stat, 0)) {
 		*hidden += errno == EACCES || errno == EPERM;
 		return false;
@@ -157,8 +156,8 @@ static bool is_another(const char *path, dev_t device, void **known,
 }
 
 /*
- * Adds those namespaces of @dir/NAME@file that were not met yet. What has gone
- * since, or is only a name, is no trouble.
+ * Add the namespaces of @dir/NAME@file that were not met yet. One that has gone
+ * since, or a name without a namespace, is no error.
  */
 static const char *add_all(struct netns_list *list, void **known,
 			   const struct netns *own, const char *dir,
@@ -192,7 +191,7 @@ static const char *add_all(struct netns_list *list, void **known,
 	return NULL;
 }
 
-/* The order in which they were found, those of one owner together. */
+/* Namespaces of one owner together, in the order in which they were found. */
 static int by_owner(const void *x, const void *y)
 {
 	const struct netns *a = x, *b = y;
@@ -210,9 +209,9 @@ static int by_turn(const void *x, const void *y)
 }
 
 /*
- * The tool's own first, then those that take privileges to make, then the first
- * of each other owner, the second of each, and so on: who makes thousands comes
- * after all who made a few.
+ * The tool's own namespace first, then those that took privileges to make, then the
+ * first one of each other owner, the second one of each, and so on: an owner of
+ * thousands comes after all owners of a few.
  */
 static void take_turns(struct netns_list *list)
 {
@@ -231,7 +230,7 @@ static void take_turns(struct netns_list *list)
 
 /**
  * netns_open_all() - find all namespaces that have a name or a process
- * @list: has each once, in the order in which they should be visited; for
+ * @list: filled with each namespace once, in the order in which to visit them; for
  *	netns_close()
  *
  * Return: NULL or a reason.

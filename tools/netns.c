@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A network namespace: found by name or by process, entered to read its files,
- * and left again. /proc/net is that of the thread that reads, and this program
- * has one. namespaces.c finds all of them.
+ * A network namespace: find it by name or by process, enter it to read its files,
+ * and leave it again. /proc/net shows the namespace of the thread that reads it, and
+ * this program has one thread. namespaces.c finds all namespaces.
  */
 
 #include <dirent.h>
@@ -19,10 +19,10 @@
 #include "members.h"
 #include "procdir.h"
 
-/* No process has a larger number (PID_MAX_LIMIT), and no namespace a smaller one. */
+/* Process numbers are smaller (PID_MAX_LIMIT), and namespaces' inodes larger. */
 #define PIDS_MAX	(4 << 20)
 
-/* Which one the tool was started in; false with errno. */
+/* The namespace that the tool was started in; false with errno. */
 bool netns_self(struct netns *own)
 {
 	struct stat stat;
@@ -59,8 +59,8 @@ static bool is_namespace(int fd)
 }
 
 /*
- * Looks before it opens: a pipe would wait for a writer, and a device do what it
- * does when it is opened. -1 and an errno, EINVAL for what is no namespace.
+ * Check before opening: a pipe would wait for a writer, and opening a device may
+ * have effects. -1 and an errno, EINVAL if it is no namespace.
  */
 int open_namespace(const char *path)
 {
@@ -80,7 +80,7 @@ int open_namespace(const char *path)
 	return fd;
 }
 
-/* The name in /run/netns that leads there; false where there is none. */
+/* Find the name in /run/netns of a namespace; false where it has none. */
 static bool find_name(const struct stat *netns, char name[NAME_MAX + 1])
 {
 	DIR *names = opendir(NETNS_NAMES);
@@ -100,7 +100,7 @@ static bool find_name(const struct stat *netns, char name[NAME_MAX + 1])
 	return found;
 }
 
-/* It is shown by the name that people have given it, whatever it was found by. */
+/* Show a namespace by the name that people gave it, however it was found. */
 static const char *list_add(struct netns_list *list, const char *path,
 			    const char *name)
 {
@@ -144,8 +144,8 @@ static bool parse_inode(const char *name, long long *inode)
 }
 
 /*
- * By the number of its inode, as lsns(8) and the kernel's log have it. One that has
- * neither a name nor a process is not found.
+ * Find it by its inode's number, as shown by lsns(8) and the kernel's log. This
+ * needs a name in /run/netns or a process in it.
  */
 static const char *open_by_inode(const char *name, long long inode,
 				 struct netns_list *list)
@@ -160,7 +160,7 @@ static const char *open_by_inode(const char *name, long long inode,
 			found = &all.netns[i];
 	if (found)
 		why = list_add(list, found->path, found->name);
-	/* Its process may have ended, and another one have its number. */
+	/* The process may have ended, and its number may belong to another one. */
 	if (!why && found && list->netns[0].ino != (ino_t)inode)
 		why = trouble("network namespace %s: no longer exists", name);
 	else if (!why && !found)
@@ -170,9 +170,7 @@ static const char *open_by_inode(const char *name, long long inode,
 	return why;
 }
 
-/*
- * By what lives there: a unit, a container or a pod. @found: there is one of that name.
- */
+/* Find it by a unit, container or pod in it. @found: one of that name exists. */
 static const char *open_by_member(const char *name, struct netns_list *list,
 				  bool *found)
 {
@@ -186,7 +184,10 @@ static const char *open_by_member(const char *name, struct netns_list *list,
 		snprintf(path, sizeof(path), "/proc/%d/ns/net",
 			 members.member->pid);
 		why = list_add(list, path, name);
-		/* Its process may have ended, and another one have its number. */
+		/*
+		 * The process may have ended, and its number may belong to another
+		 * one.
+		 */
 		if (!why && (list->netns[0].ino != members.member->ino ||
 			     list->netns[0].dev != members.member->dev))
 			why = trouble("network namespace %s: no longer exists", name);
@@ -197,10 +198,10 @@ static const char *open_by_member(const char *name, struct netns_list *list,
 
 /**
  * netns_open() - find one namespace
- * @name: a path, a name in /run/netns, the number of a process in it, that of its
- *	inode, or the unit, container or pod whose processes are in it, in this order;
+ * @name: one of these, in this order: a path, a name in /run/netns, the number of a
+ *	process in it, the number of its inode, or a unit, container or pod in it;
  *	NULL for the tool's own
- * @list: has it afterwards; for netns_close()
+ * @list: filled; for netns_close()
  *
  * Return: NULL or a reason.
  */
@@ -225,7 +226,10 @@ const char *netns_open(const char *name, struct netns_list *list)
 	if (strchr(name, '/'))
 		return list_add(list, name, name);
 	snprintf(path, sizeof(path), NETNS_NAMES "/%s", name);
-	/* A container's id may have no letters; inodes are shorter. */
+	/*
+	 * A container's id may happen to have no letters; an inode's number is
+	 * shorter.
+	 */
 	if (access(path, F_OK) &&
 	    strspn(name, "0123456789abcdef") < SHORT_ID &&
 	    parse_inode(name, &inode))
@@ -246,9 +250,9 @@ const char *netns_open(const char *name, struct netns_list *list)
 }
 
 /**
- * netns_reach() - open the way to one that was found, as long as it is there
- * @netns: which; closed again by netns_let_go()
- * @gone: whether it is not there any more, and its path may be another one's
+ * netns_reach() - open a namespace that was found, if it still exists
+ * @netns: the namespace; to be closed by netns_let_go()
+ * @gone: set if it no longer exists; its path may lead to another one now
  *
  * Return: NULL or a reason.
  */
@@ -298,7 +302,7 @@ void netns_close(struct netns_list *list)
 static int own = -1;
 static bool entered;
 
-/* Goes to where @netns->fd is open. NULL or a reason. */
+/* Enter the namespace that @netns->fd refers to. NULL or a reason. */
 static const char *join(const struct netns *netns)
 {
 	if (own < 0)
@@ -320,8 +324,8 @@ static const char *join(const struct netns *netns)
 
 /**
  * netns_enter() - read the files of another namespace from here on
- * @netns: which; to stay in the tool's own takes no privileges. With -a the way to
- *	it is closed, and is opened for that
+ * @netns: the namespace; staying in the tool's own takes no privileges. With -a it
+ *	is not open yet, and is opened for this
  *
  * Return: NULL or a reason.
  */
@@ -339,7 +343,7 @@ const char *netns_enter(const struct netns *netns)
 	return why;
 }
 
-/* Back to where the tool was started. */
+/* Return to the namespace that the tool was started in. */
 const char *netns_leave(void)
 {
 	if (entered && setns(own, CLONE_NEWNET))

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who has a socket open, and so can accept from it now: the way of ss -p, through
- * all descriptors of all processes that we may look at. An MPTCP listener's inode
- * is that of a subflow, which no process has open: these are left out.
+ * Find the processes that have a socket open, and so can accept from it now: like ss
+ * -p, by all descriptors of all processes that we may look at. An MPTCP listener's
+ * inode is that of a subflow, which no process has open, so MPTCP listeners are not
+ * searched for.
  */
 
 #include <dirent.h>
@@ -17,33 +18,33 @@
 #include "process.h"
 
 /*
- * For how long, of a processor's time, so that names don't go when the machine is
- * busy; for how long by the clock; and at how many descriptors of each process at
- * first.
+ * Limits of a search: processor time, so that a busy machine does not make names
+ * disappear; time by the clock; and how many descriptors of each process are looked
+ * at in the first pass.
  */
 #define SEARCH_CPU_MS	1000
 #define SEARCH_MS	1500
 #define DESCRIPTORS	1024
 
-/* A search is followed by a rest that is so many times as long. */
+/* After a search, the next one has to wait for so many times as long. */
 #define REST		9
 
-/* The number that the host's own PID namespace has (include/linux/proc_ns.h). */
+/* The inode of the host's own PID namespace (include/linux/proc_ns.h). */
 #define INIT_PID_NAMESPACE	0xeffffffc
 
 /**
- * struct search - what is searched for, and what was found
- * @wanted: listeners, by inode
- * @last: the process that each was seen with last
- * @count: how many
- * @missing: how many of them nobody was found for
- * @process: where they are searched for
- * @processes: how many
- * @hold: what was found; a process may be there twice for one socket
- * @holds: how many
- * @hidden: some could not be looked at
- * @until_ms: for so long
- * @cpu_until_ms: the same of the processor's time
+ * struct search - sockets to search for, and the processes found
+ * @wanted: the listeners, by inode
+ * @last: the process that each listener was last seen with
+ * @count: how many listeners
+ * @missing: how many of these have no process yet
+ * @process: the processes to look at
+ * @processes: how many processes
+ * @hold: what was found; may have a process twice for one socket
+ * @holds: how many entries @hold has
+ * @hidden: some process could not be looked at
+ * @until_ms: when the search has to end
+ * @cpu_until_ms: the same, in processor time
  */
 struct search {
 	struct listener **wanted;
@@ -74,7 +75,10 @@ static bool is_late(const struct search *search)
 
 /* ---- one process ---- */
 
-/* "12 (a (name)) S 11 ...": a name may have anything in it, the rest has not. */
+/*
+ * "12 (a (name)) S 11 ...": the name may hold any byte, so look for its end from the
+ * right.
+ */
 static int read_parent(int pid)
 {
 	char *text = proc_text(512, "%d/stat", pid);
@@ -107,8 +111,8 @@ static int by_inode(const void *a, const void *b)
 }
 
 /*
- * @process has what is at @target open. It may have it open a million times, which
- * is one hold as long as no other process is looked at in between.
+ * Note that @process has @target open. It may have one socket open a million times:
+ * that is one hold, as long as no other process is looked at in between.
  */
 static void look_at(struct search *search, struct process *process,
 		    char *target)
@@ -134,7 +138,7 @@ static void look_at(struct search *search, struct process *process,
 	search->last[listener] = process;
 	if (!*process->comm)
 		identify(process);
-	/* By powers of two. */
+	/* Grow by powers of two. */
 	if (!(search->holds & (search->holds - 1)))
 		search->hold = allocate(search->hold, 2 * search->holds + 1,
 					sizeof(*search->hold));
@@ -144,7 +148,7 @@ static void look_at(struct search *search, struct process *process,
 	};
 }
 
-/* Looks at @most more descriptors. */
+/* Look at up to @most more descriptors. */
 static void look_on(struct search *search, struct process *process,
 		    size_t most)
 {
@@ -157,7 +161,7 @@ static void look_on(struct search *search, struct process *process,
 	snprintf(path, sizeof(path), "%s/%d/fd", proc_dir, process->pid);
 	dir = opendir(path);
 	if (!dir) {
-		/* Not ours to look at, or gone. */
+		/* We may not look at it, or it has ended. */
 		search->hidden |= errno != ENOENT && errno != ESRCH;
 		process->done = true;
 		return;
@@ -169,7 +173,7 @@ static void look_on(struct search *search, struct process *process,
 			break;
 		length = readlinkat(dirfd(dir), entry->d_name, target,
 				    sizeof(target) - 1);
-		/* Those of one that has gone meanwhile give EACCES, too. */
+		/* The links of a process that has just ended give EACCES, too. */
 		if (length < 0 && errno == EACCES)
 			search->hidden = search->hidden || proc_has(process->pid);
 		if (length <= 0)
@@ -198,7 +202,7 @@ static int by_rank(const void *x, const void *y)
 	return a->rank - b->rank ?: (a->pid > b->pid) - (a->pid < b->pid);
 }
 
-/* The namespaces of what is wanted, in order; to free(). */
+/* The namespaces of the wanted listeners, in order; to free(). */
 static ino_t *namespaces_of(struct listener *const wanted[], size_t count,
 			    size_t *namespaces)
 {
@@ -213,8 +217,8 @@ static ino_t *namespaces_of(struct listener *const wanted[], size_t count,
 }
 
 /*
- * All processes: first those in the tool's own namespace, then those in others
- * where something is wanted, then the rest.
+ * List all processes: first those in the tool's own namespace, then those in the
+ * namespaces of wanted listeners, then the rest.
  */
 static void list_processes(struct search *search)
 {
@@ -235,7 +239,7 @@ static void list_processes(struct search *search)
 	while ((entry = readdir(proc))) {
 		if (!parse_number(entry->d_name, 1, INT_MAX, &pid))
 			continue;
-		/* By powers of two. */
+		/* Grow by powers of two. */
 		if (!(search->processes & (search->processes - 1)))
 			search->process = allocate(search->process,
 						   2 * search->processes + 1,
@@ -259,9 +263,9 @@ static void list_processes(struct search *search)
 }
 
 /*
- * Goes through all of them, so many descriptors of each, then through those that
- * have more: who opens a million hides nobody behind them. False where there was
- * not time enough.
+ * Look at some descriptors of each process, then go on with the processes that have
+ * more: one that opens a million must not hide those behind it. False if time ran
+ * out.
  */
 static bool search_all(struct search *search, bool others)
 {
@@ -282,9 +286,9 @@ static bool search_all(struct search *search, bool others)
 }
 
 /*
- * Whether all processes that there are were listed. Who may look at the first one
- * may look at all; a container has a first one of its own, and a directory that
- * only has copies of some files has none.
+ * Whether every existing process was listed. A caller who may look at process 1 may
+ * look at all. But a container has a process 1 of its own, and a directory with
+ * copies of only some files has none.
  */
 static bool are_all_listed(const struct search *search)
 {
@@ -311,7 +315,7 @@ static bool can_be_found(const struct listener *listener)
 	       strncmp(listener->word[PROTO], "mptcp", strlen("mptcp"));
 }
 
-/* Whether somebody is to be searched for; those have not been. */
+/* Whether any listener was not searched for yet; marks these, unless @now. */
 static bool is_needed(struct listener *const listener[], size_t count,
 		      bool now)
 {
@@ -354,15 +358,15 @@ static void search_for(struct search *search, bool others)
 }
 
 /**
- * process_find() - search for those who can accept from listeners
- * @listener: some of a snapshot's, all of which are searched for if any was not yet
+ * process_find() - find the processes that can accept from listeners
+ * @listener: listeners of a snapshot; all are searched for if one was not yet
  * @count: how many
- * @others: who else can matters, too: workers are named before their master. Else
- *	one for each is enough, that of the lowest number as a rule
+ * @others: find every process, and name workers before their master; else one
+ *	process for each listener is enough, usually the one with the lowest number
  *
- * Looks at no process where nothing is wanted, and takes no longer than a second
- * of a processor's time, nor a tenth of all time: those for whom nobody was found
- * until then are said not to have been searched.
+ * Looks at no process if no listener needs it. Takes at most a second of processor
+ * time, and a tenth of all time: listeners without a process by then are marked as
+ * not searched for.
  */
 void process_find(struct listener *const listener[], size_t count, bool others)
 {
@@ -384,12 +388,12 @@ void process_find(struct listener *const listener[], size_t count, bool others)
 		}
 	search_for(&search, others);
 	free(search.wanted);
-	/* Saved files are nobody's load, and another directory may come next. */
+	/* Reading saved files is no load, and another directory may come next. */
 	if (proc_is_live())
 		rest_until_ms = now_ms() + REST * (cpu_ms() - start_cpu_ms);
 }
 
-/* How many of @snapshot's may have a holder that was not found in time. */
+/* How many listeners of @snapshot may have a holder that was not found in time. */
 size_t process_unsearched(const struct snapshot *snapshot)
 {
 	size_t unsearched = 0;
@@ -399,7 +403,7 @@ size_t process_unsearched(const struct snapshot *snapshot)
 	return unsearched;
 }
 
-/* The same, for people, where there is any. */
+/* Tell people that number, unless it is 0. */
 void process_tell(const struct snapshot *snapshot)
 {
 	size_t unsearched = process_unsearched(snapshot);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the rooms share that are about who has sockets open: process.c searches,
- * and holders.c says who of those that were found comes first.
+ * Shared by the files that deal with the processes that have sockets open: process.c
+ * finds them, and holders.c puts them in order.
  */
 #ifndef LISTENQ_TOOL_PROCESS_H
 #define LISTENQ_TOOL_PROCESS_H
@@ -10,15 +10,15 @@
 #include "procdir.h"
 
 /**
- * struct process - one to look at
+ * struct process - a process to look at
  * @pid: its number
- * @rank: those of a lower one come first
- * @at: where in its descriptors the search goes on
- * @done: all of them were looked at
- * @comm: its name, escaped as the kernel's files are; empty until it is seen to
- *	hold something
- * @parent: the number of its parent, from then on
- * @membership: the unit or container that it belongs to, from then on
+ * @rank: processes of a lower rank are looked at first
+ * @at: the position in its directory of descriptors where the search goes on
+ * @done: all of its descriptors were looked at
+ * @comm: its name, escaped as in the kernel's files; empty until it is found to hold
+ *	a wanted socket
+ * @parent: its parent's number, set with @comm
+ * @membership: its unit, pod or container, set with @comm
  */
 struct process {
 	int pid;
@@ -31,11 +31,11 @@ struct process {
 };
 
 /**
- * struct hold - a process has a socket open
- * @listener: which, among those that are wanted
+ * struct hold - a process that has a socket open
+ * @listener: the index of the listener
  * @process: the process
- * @follows: it has a child that has the socket open, too
- * @generation: how many of its ancestors have
+ * @follows: a child of the process has the socket open, too
+ * @generation: how many of its ancestors have the socket open
  */
 struct hold {
 	size_t listener;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * From one namespace to the next. With -a there are some that anybody may have
- * made, with as much in them as that one liked: each has its share of time and
- * memory, and what can't be read costs the others nothing.
+ * Visit one namespace after another. With -a, some may have been made by users
+ * without privileges, and hold as much as these users liked: each gets a share of
+ * time and memory, and one that can't be read does not affect the others.
  */
 
 #include <search.h>
@@ -12,16 +12,17 @@
 #include "listenq.h"
 
 /*
- * What one may take, or all of one owner; and what all but the tool's own may. In
- * memory it is seven times as many bytes, with room in listenq-metrics.service.
+ * How much may be read from one namespace, or from all of one owner; and from all
+ * namespaces but the tool's own. In memory it takes seven times as many bytes, for
+ * which listenq-metrics.service leaves room.
  */
 static const struct read_bounds netns_bounds = { 16 << 20, 1000 };
 struct read_bounds others_bounds = { 32 << 20, 10000 };
 
 /**
- * struct share - what an owner of namespaces has left; times are durations
+ * struct share - what an owner may still have read; times are durations
  * @owner: see &struct netns.owner
- * @left: that
+ * @left: how much is left
  */
 struct share {
 	unsigned long long owner;
@@ -35,7 +36,7 @@ static int by_owner(const void *x, const void *y)
 	return (a->owner > b->owner) - (a->owner < b->owner);
 }
 
-/* For tsearch(3), which keeps it. */
+/* The share of @netns's owner, kept in a tree of tsearch(3). */
 static struct share *share_of(void **shares, const struct netns *netns)
 {
 	struct share *share = allocate(NULL, 1, sizeof(*share)), **found;
@@ -47,7 +48,7 @@ static struct share *share_of(void **shares, const struct netns *netns)
 	if (*found != share)
 		free(share);
 	share = *found;
-	/* No two namespaces that took privileges to make share one. */
+	/* Namespaces that took privileges to make have a share each. */
 	if (!netns->owner)
 		share->left = netns_bounds;
 	return share;
@@ -58,7 +59,7 @@ static long long lesser(long long a, long long b)
 	return a < b ? a : b;
 }
 
-/* Reads a namespace that others may have made, within what is left for it. */
+/* Read a namespace that unprivileged users may have made, within its limits. */
 static const char *read_bounded(struct snapshot *snapshot, size_t index,
 				const struct scope *scope,
 				struct read_bounds *own,
@@ -82,7 +83,7 @@ static const char *read_bounded(struct snapshot *snapshot, size_t index,
 	return why;
 }
 
-/* Forgets what was read of a namespace, from its first listener and refusal on. */
+/* Forget what was read of a namespace, from its first listener and refusal on. */
 static void take_back(struct snapshot *snapshot, size_t index, size_t listeners,
 		      size_t refusals)
 {
@@ -94,7 +95,7 @@ static void take_back(struct snapshot *snapshot, size_t index, size_t listeners,
 	snapshot->refusals = refusals;
 }
 
-/* Takes @netns away to those that could not be read. */
+/* Add @netns to the namespaces that could not be read. */
 static void add_unread(struct snapshot *snapshot, const struct netns *netns,
 		       const char *why)
 {
@@ -109,12 +110,12 @@ static void add_unread(struct snapshot *snapshot, const struct netns *netns,
 }
 
 /**
- * visit() - read namespaces, one by one
- * @snapshot: has the list of them, and afterwards what was read
+ * visit() - read namespaces, one after another
+ * @snapshot: has the list of namespaces; filled with what was read
  * @scope: what is asked for
  *
- * Those that have gone meanwhile are left out, and so are those that can't be
- * read, unless it is the tool's own: then others can hardly be.
+ * Leaves out namespaces that have gone meanwhile, and those that can't be read.
+ * Failing to read the tool's own is an error: then others can hardly be read either.
  *
  * Return: NULL or a reason.
  */
@@ -133,7 +134,7 @@ const char *visit(struct snapshot *snapshot, const struct scope *scope)
 		size_t refusals = snapshot->refusals;
 		struct netns *netns = &list->netns[list->count];
 
-		/* The place of one that was left out is free. */
+		/* Take the place of one that was left out. */
 		*netns = list->netns[i];
 		why = netns_reach(netns, &gone);
 		if (!why && (netns->own || !scope->all))
