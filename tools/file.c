@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A file that is written whole or not at all, into a directory that others may
- * have a hand in: Debian lets the user prometheus own the one above node_exporter's.
- * It is found once, step by step, and all that follows is done there and nowhere
- * else, whatever becomes of its name.
+ * Write a file as a whole or not at all, in a directory in which other users may
+ * make changes: on Debian, the user prometheus owns the directory above
+ * node_exporter's. The directory is opened once, component by component, and all
+ * else is done by its descriptor, whatever its path leads to by then.
  */
 
 #include <errno.h>
@@ -17,13 +17,13 @@
 
 #include "samples.h"
 
-/* As many as the kernel follows. */
+/* The kernel follows as many. */
 #define LINKS_MAX	40
 
-/* Names that others have taken, one after the other. */
+/* Names to try, where each exists already. */
 #define NAMES_MAX	100
 
-/* ---- its directory ---- */
+/* ---- the file's directory ---- */
 
 static bool is_trusted(const struct stat *stat)
 {
@@ -31,8 +31,8 @@ static bool is_trusted(const struct stat *stat)
 }
 
 /*
- * Whether only root or the caller can have made the link in @dir, and neither
- * another one there: in a sticky directory each moves and removes but one's own.
+ * Whether only root or the caller can have made @link, and can have put it there: in
+ * a sticky directory, users can move and remove only their own entries.
  */
 static bool may_be_followed(const struct stat *link, const struct stat *dir)
 {
@@ -40,14 +40,14 @@ static bool may_be_followed(const struct stat *link, const struct stat *dir)
 	       (!(dir->st_mode & 0022) || dir->st_mode & S_ISVTX);
 }
 
-/* Where a path begins that is seen from @dir. */
+/* The directory from which @path starts, if it is relative to @dir. */
 static int open_start(int dir, const char *path)
 {
 	return openat(dir, *path == '/' ? "/" : ".",
 		      O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* Puts where the link @fd leads before @rest; or false, and an errno. */
+/* Put the target of the link @fd before @rest; false and an errno. */
 static bool lead(int fd, char rest[PATH_MAX])
 {
 	char target[PATH_MAX];
@@ -66,7 +66,7 @@ static bool lead(int fd, char rest[PATH_MAX])
 	return true;
 }
 
-/* Takes the first name off @rest; false where there is none. */
+/* Move the first name of @rest to @name; false if there is none. */
 static bool take_name(char rest[PATH_MAX], char name[NAME_MAX + 1], int *error)
 {
 	size_t start = strspn(rest, "/");
@@ -83,8 +83,8 @@ static bool take_name(char rest[PATH_MAX], char name[NAME_MAX + 1], int *error)
 }
 
 /*
- * From @dir to @name there, or to where a link leads that may be followed: then
- * that stands before @rest. The descriptor to go on with, or -1 and an errno.
+ * From @dir, step to @name. If that is a link that may be followed, put its target
+ * before @rest. The descriptor to go on from, or -1 and an errno.
  */
 static int step(int dir, const char *name, char rest[PATH_MAX], int *links)
 {
@@ -113,7 +113,7 @@ static int step(int dir, const char *name, char rest[PATH_MAX], int *links)
 	return -1;
 }
 
-/* Where @path leads; -1 and an errno. @name: how far it was seen. */
+/* Open the directory @path; -1 and an errno. @name: the last component looked at. */
 static int open_directory(const char *path, char name[NAME_MAX + 1])
 {
 	char rest[PATH_MAX];
@@ -143,9 +143,9 @@ static int open_directory(const char *path, char name[NAME_MAX + 1])
 }
 
 /**
- * file_find() - find the directory in which something is going to be made
- * @file: has it afterwards, opened
- * @path: of what is
+ * file_find() - open the directory in which a file or directory will be made
+ * @file: filled
+ * @path: path of what will be made
  *
  * Return: NULL or a reason.
  */
@@ -169,9 +169,9 @@ const char *file_find(struct output_file *file, const char *path)
 }
 
 /**
- * file_open() - find the directory of a file that is going to be written
- * @file: has it afterwards, for file_write(), which takes it
- * @path: of the file
+ * file_open() - open the directory of a file that will be written
+ * @file: filled, for file_write(), which closes it
+ * @path: the file's path
  *
  * Return: NULL or a reason.
  */
@@ -182,7 +182,7 @@ const char *file_open(struct output_file *file, const char *path)
 
 	if (why)
 		return why;
-	/* Its name is going to be taken: not that of a device. */
+	/* The file will be replaced: refuse to replace a device. */
 	if (*file->name && (fstatat(file->dir, file->name, &stat,
 				    AT_SYMLINK_NOFOLLOW) ||
 			    S_ISREG(stat.st_mode)))
@@ -192,9 +192,9 @@ const char *file_open(struct output_file *file, const char *path)
 	return trouble("%s: exists and is not a regular file", path);
 }
 
-/* ---- its content ---- */
+/* ---- the file's content ---- */
 
-/* 0 or an errno. Nobody interrupts it: see below. */
+/* 0 or an errno. Never EINTR, since file_write() blocks all signals. */
 static int write_all(int fd, const char *text, size_t size)
 {
 	ssize_t written;
@@ -207,7 +207,7 @@ static int write_all(int fd, const char *text, size_t size)
 	return 0;
 }
 
-/* A name that no other run has, with an ending that nobody reads. */
+/* A new file with a name that no other run uses, and an ending that no program reads. */
 static int create(const struct output_file *file, char *name, size_t size)
 {
 	unsigned int number;
@@ -227,8 +227,8 @@ static int create(const struct output_file *file, char *name, size_t size)
 }
 
 /*
- * That the name was taken is for the disk to keep, too. Who may not read the
- * directory can't ask for that, and not every filesystem can be asked.
+ * Sync the directory as well, since the new name is in it. A caller who may not read
+ * the directory can't do that, and some filesystems can't.
  */
 static int keep_name(const struct output_file *file)
 {
@@ -243,7 +243,7 @@ static int keep_name(const struct output_file *file)
 	return error;
 }
 
-/* Beside the file, so that it can take the name. 0 or an errno. */
+/* Write a new file in the same directory, and rename it. 0 or an errno. */
 static int replace(const struct output_file *file, const char *text, size_t size,
 		   mode_t mode)
 {
@@ -268,13 +268,13 @@ static int replace(const struct output_file *file, const char *text, size_t size
 
 /**
  * file_write() - write all of a file
- * @file: which; it has all of @text afterwards, or is as it was
+ * @file: the file; has all of @text afterwards, or is unchanged
  * @text: its content
- * @size: how long that is
- * @mode: who may do what with it; the umask takes some of that away
+ * @size: its length
+ * @mode: its permissions, without those in the umask
  *
- * Who stops the program waits until the name beside it is gone; what SIGKILL
- * leaves is in nobody's way.
+ * A signal that ends the program is delivered only when the temporary file is gone;
+ * one that SIGKILL leaves behind does no harm.
  *
  * Return: NULL or a reason.
  */

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Metrics: one family after the other, in each a sample for each set of labels.
- * groups.c says which these are.
+ * Metrics: one family after another, each with a sample for each set of labels.
+ * groups.c decides which sets of labels have samples.
  *
- * Listeners with the same labels (SO_REUSEPORT) have one sample together, a
- * group's. No label tells them apart that is not used again after their end,
- * such as a cookie or an inode: the series of a machine would only get more. The
- * exception is a namespace without a name, for which there is only the number of
- * a process: its series end with that.
+ * Listeners with the same labels (SO_REUSEPORT) are a group, with one sample in
+ * common. No label has a value that is never used again, such as a cookie or an
+ * inode: the number of series of a host would only grow. The exception is a
+ * namespace without a lasting name, labelled by a process's number: its series end
+ * with that process.
  */
 
 #include <stdlib.h>
@@ -16,15 +16,15 @@
 
 #include "metrics.h"
 
-/* ---- what groups have ---- */
+/* ---- samples of groups ---- */
 
 /**
  * struct metric - a family with a sample for each group
- * @family: which
- * @figure: the column
- * @with: where this is 0 or unknown, a 0 of @figure is left out: what hardly
- *	any listener ever has is worth no series of all the others; INODE, which
- *	stands first: it is never left out
+ * @family: the metric
+ * @figure: the column that it is the sum of
+ * @with: a sum of 0 is left out where this figure is 0 or unknown: hardly any
+ *	listener ever has one, so the others need no series; INODE, which is 0: never
+ *	left out
  */
 static const struct metric {
 	struct family family;
@@ -177,9 +177,9 @@ static const struct {
 };
 
 /**
- * put_fill() - how full a queue is, of the listener of a group where it is fullest
- * @samples: where it goes; nothing where it is not known of any
- * @family: its family
+ * put_fill() - write how full the fullest queue of a group is
+ * @samples: written to; nothing if it is unknown for all listeners
+ * @family: the metric
  * @group: the group
  * @queue: the queue
  */
@@ -201,11 +201,11 @@ void put_fill(struct samples *samples, const struct family *family,
 }
 
 /**
- * put_count() - a number that a group has
- * @samples: where it goes
- * @family: its family
+ * put_count() - write a number of a group
+ * @samples: written to
+ * @family: the metric
  * @group: the group
- * @count: the number; nothing goes there where that is UNKNOWN
+ * @count: the number; nothing is written for UNKNOWN
  */
 void put_count(struct samples *samples, const struct family *family,
 	       const struct group *group, long long count)
@@ -218,9 +218,9 @@ void put_count(struct samples *samples, const struct family *family,
 }
 
 /**
- * put_rule() - whether a rule acts on any listener of a group
- * @samples: where it goes
- * @family: its family
+ * put_rule() - write whether a rule acts on any listener of a group
+ * @samples: written to
+ * @family: the metric
  * @group: the group
  */
 void put_rule(struct samples *samples, const struct family *family,
@@ -243,7 +243,7 @@ static void put_bucket(struct samples *samples, const struct family *family,
 	sample_count(samples, count);
 }
 
-/* Each bucket has those of the ones before it, too. */
+/* Counts are cumulative: each bucket includes those below it. */
 static void put_histogram(struct samples *samples, const struct family *family,
 			  const struct group *group, enum file file)
 {
@@ -255,7 +255,7 @@ static void put_histogram(struct samples *samples, const struct family *family,
 	for (i = 0; i < group->count; i++)
 		if (!histogram_add(&histogram, file, group->listener[i]))
 			return;
-	/* Most listeners have few clients; their handshakes are told by counters. */
+	/* Many listeners have few clients: no histogram before the first handshake. */
 	if (file == HANDSHAKES && !histogram.count)
 		return;
 	for (i = 0; i < histogram.buckets; i++) {
@@ -333,9 +333,9 @@ static void put_groups(struct samples *samples, const struct group *group,
 		       group_most(&group[j], ACCEPTQ_OLDEST_MS));
 
 	/*
-	 * It is counted back from when the files were read: what came after, such
-	 * as the search for processes, takes longer at one time than at another.
-	 * In whole seconds, so that the next run says the same.
+	 * Count back from the time when the files were read: what followed, such as
+	 * the search for processes, does not always take equally long. In whole
+	 * seconds, so that the next run gives the same number.
 	 */
 	clock_gettime(CLOCK_REALTIME, &now);
 	taken = now.tv_sec * 1000LL + now.tv_nsec / 1000000 -
@@ -354,7 +354,7 @@ static const struct family up = {
 	"listenq_up", "Whether what was asked for could be read.", NULL, GAUGE,
 };
 
-/* Those of TCP first; how many these are. */
+/* Move groups of TCP listeners before those of Unix sockets; returns their number. */
 static size_t part_groups(struct groups *groups)
 {
 	struct group *part = allocate(NULL, groups->count, sizeof(*part));
@@ -405,11 +405,11 @@ static void put_all(struct samples *samples, const struct metrics *metrics,
 }
 
 /**
- * metrics_print() - print metrics, to a file or a client as a whole or not at all
- * @metrics: how
- * @snapshot: of which all is told but listeners; NULL where there is nothing
- *	to tell, which the file says then instead of what was true once
- * @listener: the listeners to tell of; left in another order
+ * metrics_print() - print metrics, to a file or a client, as a whole or not at all
+ * @metrics: the options
+ * @snapshot: the source of all metrics but listeners'; NULL if reading failed, in
+ *	which case the file says that, and keeps no old values
+ * @listener: the listeners; left in another order
  * @count: how many
  *
  * Return: NULL or a reason.

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the rooms of metrics share. labels.c names listeners and namespaces, groups.c
- * decides which listeners have samples, metrics.c has these, metrics_unix.c those of Unix
- * sockets, and totals.c those of namespaces and of the module.
+ * Shared by the files of metrics. labels.c labels listeners and namespaces, and
+ * groups.c decides which listeners have samples; these are in metrics.c for TCP and
+ * in metrics_unix.c for Unix sockets, and those of namespaces and the module are in
+ * totals.c.
  */
 #ifndef LISTENQ_TOOL_METRICS_H
 #define LISTENQ_TOOL_METRICS_H
@@ -10,13 +11,13 @@
 #include "output.h"
 #include "samples.h"
 
-/* So many sets of labels, or namespaces, of one owner are no crowd. */
+/* An owner with more sets of labels, or namespaces, is a crowd. */
 #define CROWD	8
 
 /**
  * struct left_out - listeners without samples
- * @omitted: because there are too many sets of labels
- * @young: because they are too young for how many there are
+ * @omitted: because their namespace has too many sets of labels
+ * @young: because they are too young in a crowd of that size
  */
 struct left_out {
 	long long omitted;
@@ -25,10 +26,10 @@ struct left_out {
 
 /**
  * struct groups - which listeners have samples
- * @group: those that have
+ * @group: the groups that have samples
  * @count: how many
- * @in: what became of the others, and how many there are, by namespace
- * @all: the same of all namespaces
+ * @in: by namespace: how many listeners there are, and how many have no samples
+ * @all: how many have no samples, in all namespaces
  */
 struct groups {
 	struct group *group;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Metrics of Unix sockets that listen. Their families are their own: a path is no
- * address, what happens to them is not what happens to TCP's, and a sum over a family
- * has to mean something (Prometheus' "Metric and label naming").
+ * Metrics of listening Unix sockets. They are families of their own: a path is not
+ * an address, other things happen to these sockets than to TCP's, and a sum over a
+ * family has to mean something (Prometheus' "Metric and label naming").
  */
 
 #include "metrics.h"
@@ -56,9 +56,9 @@ static const struct family rule_active = {
 };
 
 /**
- * metrics_of_unix() - the samples of Unix sockets
- * @samples: where they go
- * @group: sets of them that have the same labels
+ * metrics_of_unix() - write the samples of Unix sockets
+ * @samples: written to
+ * @group: groups of sockets with the same labels
  * @groups: how many
  */
 void metrics_of_unix(struct samples *samples, const struct group *group,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * From the files of some namespaces to a snapshot: their listeners, each with
- * its rows in all files that are read, and what has changed since another one.
+ * Read the files of some namespaces into a snapshot: their listeners, each with its
+ * rows in all files that are read, and what has changed since another snapshot.
  */
 
 #include <errno.h>
@@ -10,13 +10,13 @@
 
 #include "log.h"
 
-/* For how long it is believed who holds a socket: the search is expensive. */
+/* How long a listener's processes are kept: searching for them is expensive. */
 #define HOLDER_MS	10000
 
-/* So many namespaces that can't be read have a line each. */
+/* How many unreadable namespaces have a line each. */
 #define UNREADS_TOLD	8
 
-/* A file whose rows are listeners: SOCKETS or UNIX. */
+/* Read a file whose rows are listeners: SOCKETS or UNIX. */
 static const char *read_listeners(struct snapshot *snapshot, size_t index,
 				  enum file file)
 {
@@ -50,7 +50,7 @@ static const char *read_listeners(struct snapshot *snapshot, size_t index,
 	return NULL;
 }
 
-/* A listener's key across files and time, and what it leads to. */
+/* Identifies a listener across files and snapshots, and gives its index. */
 struct entry {
 	const char *netns;
 	const char *cookie;
@@ -66,9 +66,9 @@ static int by_cookie(const void *a, const void *b)
 }
 
 /*
- * A file that has a row for each listener, too. Rows of who began to listen
- * between the two reads have no listener, and the other way round: that is no
- * trouble.
+ * Read another file with a row for each listener. If a socket began to listen, or
+ * was closed, between the two reads, a row has no listener, or a listener no row:
+ * that is no error.
  */
 static const char *read_beside(struct snapshot *snapshot, size_t index,
 			       enum file file, size_t first)
@@ -103,7 +103,7 @@ static const char *read_beside(struct snapshot *snapshot, size_t index,
 	return why;
 }
 
-/* Reads a file that is asked for; none where this module has none, unless it @must. */
+/* Read one file; a file that an older module lacks is an error only if @must. */
 static const char *read_file(struct snapshot *snapshot, size_t index,
 			     enum file file, size_t first, bool must)
 {
@@ -120,7 +120,7 @@ static const char *read_file(struct snapshot *snapshot, size_t index,
 	       read_beside(snapshot, index, file, first);
 }
 
-/* Reads what is asked for of the namespace at @index. NULL or a reason. */
+/* Read the files that @scope asks for of the namespace at @index. NULL or a reason. */
 const char *read_netns(struct snapshot *snapshot, size_t index,
 		       const struct scope *scope)
 {
@@ -148,8 +148,8 @@ const char *read_netns(struct snapshot *snapshot, size_t index,
 }
 
 /**
- * snapshot_take() - read what is asked for
- * @scope: what is
+ * snapshot_take() - read all listeners, and what else is asked for
+ * @scope: what is asked for
  * @snapshot: filled, for snapshot_free(); empty on failure
  *
  * Return: NULL or a reason.
@@ -200,15 +200,15 @@ void snapshot_free(struct snapshot *snapshot)
 	*snapshot = (struct snapshot) { };
 }
 
-/* Whether there is more than what was read. */
+/* Whether a part of what was asked for could not be read. */
 bool snapshot_lacks(const struct snapshot *snapshot)
 {
 	return snapshot->unreads || snapshot->list.hidden;
 }
 
 /*
- * Says what could not be read, in a few lines. Return: whether there is such a
- * namespace.
+ * Tell people what could not be read, in a few lines. Return: whether a namespace
+ * could not be read.
  */
 bool snapshot_tell(const struct snapshot *snapshot)
 {
@@ -240,9 +240,9 @@ static long long sum_in(const struct snapshot *snapshot, size_t index,
 
 /**
  * snapshot_totals() - the totals of a namespace, as figures of a listener
- * @snapshot: taken with them
- * @index: of the namespace
- * @all: filled; its queues are those of all listeners that are there
+ * @snapshot: the snapshot, taken with totals
+ * @index: the namespace's index
+ * @all: filled; its queues are the sums of the namespace's listeners
  *
  * Return: NULL or a reason.
  */
@@ -266,8 +266,8 @@ const char *snapshot_totals(const struct snapshot *snapshot, size_t index,
 }
 
 /*
- * A listener's own clock, since_ms, says how long it is since it was read
- * before. That it went back, or a counter, means that it is observed anew.
+ * The listener's own clock, since_ms, gives the time between the two reads. If it or
+ * a counter went back, the listener is observed anew, and there is no rate.
  */
 static void rates_of(struct listener *listener, const struct listener *before,
 		     long long elapsed_ms)
@@ -289,7 +289,7 @@ static void rates_of(struct listener *listener, const struct listener *before,
 					    elapsed_ms;
 }
 
-/* Its listeners as entries, for find_listener() and free(). */
+/* Entries for the snapshot's listeners, sorted for find_listener(); to free(). */
 static struct entry *index_listeners(const struct snapshot *snapshot)
 {
 	struct entry *entry = allocate(NULL, snapshot->count, sizeof(*entry));
@@ -304,7 +304,7 @@ static struct entry *index_listeners(const struct snapshot *snapshot)
 	return entry;
 }
 
-/* The one of @snapshot that has the same cookie; NULL where it is not there. */
+/* The listener of @snapshot with the same cookie; NULL if there is none. */
 static struct listener *find_listener(const struct snapshot *snapshot,
 				      const struct entry *entry,
 				      const struct listener *like)
@@ -321,9 +321,9 @@ static struct listener *find_listener(const struct snapshot *snapshot,
 }
 
 /**
- * snapshot_callers() - find the processes of those who turned clients away
- * @snapshot: whose refusals get what their listeners have, as far as these are
- *	there; it stays theirs
+ * snapshot_callers() - find the processes that hold the listeners of refusals
+ * @snapshot: each refusal gets the processes of its listener, if that still listens;
+ *	they still belong to the listener
  */
 void snapshot_callers(struct snapshot *snapshot)
 {
@@ -350,8 +350,8 @@ void snapshot_callers(struct snapshot *snapshot)
 
 /**
  * snapshot_rates() - work out what has changed, per second
- * @snapshot: the newer one, whose listeners get their rates
- * @before: the older one; its listeners' holders are taken from it for a while
+ * @snapshot: the newer snapshot, whose listeners get rates
+ * @before: the older one; for some time, its listeners' holders move to @snapshot
  */
 void snapshot_rates(struct snapshot *snapshot, struct snapshot *before)
 {
