@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Programs that do not accept, or not fast enough, and what keeps them. */
+/* Findings about programs that do not accept, or not fast enough, and the reason. */
 
 #include <math.h>
 #include <string.h>
 
 #include "explain.h"
 
-/* Rows are read one after another, by clocks of a jiffy. */
+/* Rows are read one after another, by clocks that tick in jiffies. */
 #define SLACK_MS	50
-/* So many processes a command names. */
+/* How many processes a command names. */
 #define PIDS_SHOWN	64
 
-/* ---- whether anybody is accepted ---- */
+/* ---- whether connections are accepted ---- */
 
-/* Somebody has waited for longer than a client likes. */
+/* A connection has waited so long that its client notices. */
 static bool waits_long(const struct subject *subject)
 {
 	const long long *figure = subject->listener->figure;
@@ -22,9 +22,9 @@ static bool waits_long(const struct subject *subject)
 }
 
 /*
- * Nobody was accepted between two looks. The kernel's queue is in order, so the
- * first has waited since before the first look; where it doesn't say for how
- * long, the queue was not empty then, and is no shorter.
+ * No connection was accepted between the two looks. The accept queue is in order, so
+ * the first connection has waited since before the first look. If the kernel doesn't
+ * say for how long: the queue was not empty then, and is no shorter now.
  */
 static bool is_stalled(const struct subject *subject)
 {
@@ -37,7 +37,7 @@ static bool is_stalled(const struct subject *subject)
 		return now->rate[ACCEPTS] == 0 &&
 		       subject->elapsed_ms >= LONG_MS - SLACK_MS &&
 		       now->figure[ACCEPTQ] >= was->figure[ACCEPTQ];
-	/* Is it the same one still? */
+	/* Without a counter, check that the first connection is still the same one. */
 	if (now->rate[ACCEPTS] < 0 &&
 	    (was->figure[ACCEPTQ_OLDEST_MS] == UNKNOWN ||
 	     fabs((double)now->figure[ACCEPTQ_OLDEST_MS] -
@@ -48,7 +48,7 @@ static bool is_stalled(const struct subject *subject)
 	       now->figure[ACCEPTQ_OLDEST_MS] >= subject->elapsed_ms;
 }
 
-/* The same, or all that a single look can tell. */
+/* The same; or, with a single look, what can be told from that. */
 static bool may_be_stalled(const struct subject *subject)
 {
 	return subject->before ? is_stalled(subject) : waits_long(subject);
@@ -154,7 +154,10 @@ bool is_uninterruptible(const struct subject *subject, struct report *report)
 	return true;
 }
 
-/* Of every process that could accept; one with room to spare is another case. */
+/*
+ * Every process that can accept has used up its descriptors; if one has not, it is
+ * another finding.
+ */
 bool has_no_descriptors(const struct subject *subject, struct report *report)
 {
 	const struct acceptor *process = subject->acceptors.acceptor;
@@ -180,7 +183,7 @@ bool has_no_descriptors(const struct subject *subject, struct report *report)
 		wanted = process->nofile_hard;
 	say(report, NOW,
 	    "Raise its limit without a restart, and see what it has open:");
-	/* No process may have more, not even root's. */
+	/* No process may have more, not even one of root's. */
 	if (most != UNKNOWN && wanted > most)
 		command(report, NOW, "sysctl -w fs.nr_open=%lld", wanted);
 	for (i = 0; i < subject->acceptors.count && i < SHOWN; i++)
@@ -223,7 +226,7 @@ bool is_not_held(const struct subject *subject, struct report *report)
 	return true;
 }
 
-/* One of a group has clients waiting while another has nothing to do. */
+/* Connections wait at one listener of the group, while another's queue is empty. */
 bool is_starved(const struct subject *subject, struct report *report)
 {
 	const struct listener *listener = subject->listener;
@@ -296,7 +299,7 @@ bool is_busy(const struct subject *subject, struct report *report)
 	return true;
 }
 
-/* Of those who sleep, what the first one waits for, in whom no other differs. */
+/* All threads sleep though connections wait: say what the first thread waits for. */
 bool is_blocked(const struct subject *subject, struct report *report)
 {
 	const struct acceptor *process = subject->acceptors.acceptor;
@@ -364,7 +367,7 @@ bool is_not_accepting(const struct subject *subject, struct report *report)
 	return true;
 }
 
-/* With a single look: that they wait, and no more than that. */
+/* With a single look: connections wait, and more can't be told. */
 bool is_waiting(const struct subject *subject, struct report *report)
 {
 	if (subject->before || !waits_long(subject))
@@ -386,7 +389,7 @@ bool is_waiting(const struct subject *subject, struct report *report)
 	return true;
 }
 
-/* Whether the queue was more than half full, at both looks. */
+/* Whether the queue was more than half full at both looks. */
 static bool stays_full(const struct subject *subject)
 {
 	return subject->before &&

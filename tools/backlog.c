@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Bursts that were larger than the queue, and why the queue was no longer: what
- * the program asked for, what net.core.somaxconn left of that, and rules.
+ * Findings about bursts that were larger than the queue, and about the reason why
+ * the queue was no longer: the backlog the program asked for, what
+ * net.core.somaxconn left of it, and rules.
  */
 
 #include <stdlib.h>
@@ -9,22 +10,22 @@
 
 #include "explain.h"
 
-/* Refusals that are further apart belong to two bursts. */
+/* Refusals further apart belong to two bursts. */
 #define BURST_MS	10000
-/* Nobody means a larger one when asking for it. */
+/* A program that asks for more wants as much as possible, and not that number. */
 #define LIMIT_MAX	65535
-/* Nor is so much more advised by calls whose clients are not known. */
+/* Where only calls were counted, not clients, advise at most so many times the limit. */
 #define TIMES_LONGER	32
 #define SYSCTL_FILE	"/etc/sysctl.d/60-listenq.conf"
 
-/* ---- how large a burst was ---- */
+/* ---- the size of a burst ---- */
 
 static int by_remote(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* By which listener, and of each the latest first. */
+/* By listener; the latest first. */
 static int by_listener(const void *x, const void *y)
 {
 	const struct refusal *a = *(struct refusal *const *)x;
@@ -36,9 +37,9 @@ static int by_listener(const void *x, const void *y)
 }
 
 /**
- * overflows_find() - put those in order whom full accept queues have turned away
+ * overflows_find() - sort the refusals of full accept queues by listener
  * @overflows: filled, for overflows_free()
- * @snapshot: has them
+ * @snapshot: the snapshot, with refusals
  */
 void overflows_find(struct overflows *overflows, const struct snapshot *snapshot)
 {
@@ -62,7 +63,7 @@ void overflows_free(struct overflows *overflows)
 	free(overflows->refusal);
 }
 
-/* Where those begin that @listener has turned away. */
+/* The index of the latest refusal by @listener. */
 static size_t first_of(const struct overflows *overflows,
 		       const struct listener *listener)
 {
@@ -91,10 +92,10 @@ static bool is_of(const struct refusal *refusal, const struct listener *listener
 }
 
 /**
- * struct burst - the latest one
- * @held: how many the queue held
- * @clients: how many it has turned away, each once however often it tried;
- *	UNKNOWN where the file can't be read, or has none
+ * struct burst - the latest burst
+ * @held: how many connections the queue held
+ * @clients: how many clients were refused, each counted once however often it tried;
+ *	UNKNOWN where the file can't be read or has none
  */
 struct burst {
 	long long held;
@@ -135,9 +136,9 @@ static struct burst find_burst(const struct subject *subject)
 	return burst;
 }
 
-/* ---- why the limit is what it is ---- */
+/* ---- the reason for the limit ---- */
 
-/* Compared without a sign, as the kernel does it. */
+/* Compared without a sign, like in the kernel. */
 static bool is_cut(const struct listener *listener)
 {
 	const long long *figure = listener->figure;
@@ -155,8 +156,9 @@ static bool is_ruled(const struct listener *listener)
 }
 
 /*
- * A rule of somaxconn works on what was asked for. Of a listener from before the
- * load that is not known, and what it was granted stands in its place.
+ * A somaxconn rule that does nothing for this listener. Such a rule limits the
+ * backlog that was asked for. That is unknown for a listener from before the module
+ * was loaded, and the backlog that was granted is used instead.
  */
 static const struct rule *idle_rule(const struct subject *subject)
 {
@@ -248,10 +250,10 @@ static void say_somaxconn(struct report *report, const struct subject *subject,
 }
 
 /**
- * limit_advice() - say where a listener's limit is from, and how to raise it
+ * limit_advice() - give the reason for a listener's limit, and how to raise it
  * @subject: the listener
- * @report: gets causes, and what to do
- * @least: the limit that it should have, or a larger one
+ * @report: gets the reason, and the advice
+ * @least: the limit that it should have at least
  *
  * Return: true.
  */
@@ -264,7 +266,7 @@ bool limit_advice(const struct subject *subject, struct report *report,
 	long long wanted = power_of_two(least);
 	bool cut = is_cut(listener), is_asked;
 
-	/* What it asked for, where that will do. */
+	/* The backlog that it asked for, where that is enough. */
 	if (cut && asked >= wanted && asked <= LIMIT_MAX)
 		wanted = asked;
 	is_asked = asked != UNKNOWN && (uint32_t)asked >= wanted;
@@ -301,7 +303,7 @@ static bool has_burst(const struct subject *subject)
 {
 	const long long *figure = subject->listener->figure;
 
-	/* Of late, and under this limit. */
+	/* Recently, and under the present limit. */
 	if (is_unix(subject->listener))
 		return recent(subject, EAGAINS) > 0 &&
 		       figure[LIMIT] != UNKNOWN &&
@@ -313,7 +315,7 @@ static bool has_burst(const struct subject *subject)
 	       figure[LIMIT] != UNKNOWN;
 }
 
-/* Of a Unix socket nobody knows who they were, or when. */
+/* A Unix socket's clients, and the times of their calls, are not known. */
 static bool report_eagains(const struct subject *subject, struct report *report)
 {
 	const long long *figure = subject->listener->figure;
@@ -335,7 +337,7 @@ static bool report_eagains(const struct subject *subject, struct report *report)
 	say(report, FOR_GOOD,
 	    "More workers, where it accepts too slowly: a longer queue only\n"
 	    "holds bursts.");
-	/* Who tries again and again is many calls, and few clients. */
+	/* A client that keeps trying makes many calls. */
 	if (wanted > TIMES_LONGER * (figure[LIMIT] + 1))
 		wanted = TIMES_LONGER * (figure[LIMIT] + 1);
 	return limit_advice(subject, report, at_most(wanted, LIMIT_MAX));

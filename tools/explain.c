@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * listenq explain: what is wrong with listeners, in words. Two looks are taken,
- * since most of what is wrong shows in what does not change between them; saved
- * files are one look, or two where they have a directory "before".
+ * listenq explain: say what is wrong with listeners. It takes two looks, since most
+ * of what can be wrong shows in what does not change between them. Saved files are
+ * one look, or two if they have a directory "before".
  */
 
 #include <stdarg.h>
@@ -12,20 +12,23 @@
 
 #include "explain.h"
 
-/* For that time after the load little can be said. */
+/* Until so long after the module was loaded, its counters say little. */
 #define YOUNG_MS	60000
 
-/* The processes of so many listeners are looked at, for so long at each look. */
+/* Look at the processes of so many listeners, for so long, in each look. */
 #define LOOKED_MAX	64
 #define LOOKED_MS	1500
 
 /**
- * struct look - listeners and who accepts from them, at one moment
+ * struct look - listeners, and the processes that can accept from them, at one
+ *	moment
  * @snapshot: all listeners
- * @chosen: those that are asked for
+ * @chosen: the listeners asked for
  * @count: how many
- * @acceptors: of each of all listeners; of none where nobody waits
- * @left: how many of them, where somebody waits, were not all looked at
+ * @acceptors: for each listener of @snapshot, the processes; none if no connection
+ *	waits
+ * @left: how many listeners with waiting connections were not looked at, or only in
+ *	part
  */
 struct look {
 	struct snapshot snapshot;
@@ -36,9 +39,9 @@ struct look {
 };
 
 /**
- * struct turn - when the processes of a listener are looked at
- * @listener: which
- * @number: how many of its namespace come before it
+ * struct turn - a listener's place in the order in which processes are looked at
+ * @listener: the listener
+ * @number: how many listeners of its namespace come before it
  */
 struct turn {
 	const struct listener *listener;
@@ -47,7 +50,10 @@ struct turn {
 
 /* ---- looking ---- */
 
-/* The tool's own namespace first, then one of each other, another of each, ... */
+/*
+ * The tool's own namespace first, then one listener of each other, another of each,
+ * ...
+ */
 static int by_turn(const void *x, const void *y)
 {
 	const struct turn *a = x, *b = y;
@@ -59,7 +65,7 @@ static int by_turn(const void *x, const void *y)
 	       (a->listener->in < b->listener->in);
 }
 
-/* Those where somebody waits, in the order in which it is their turn; to free(). */
+/* Listeners with waiting connections, in the order to look at them; to free(). */
 static struct turn *take_turns(const struct look *look, size_t *turns)
 {
 	const struct netns_list *list = &look->snapshot.list;
@@ -81,14 +87,14 @@ static struct turn *take_turns(const struct look *look, size_t *turns)
 	return turn;
 }
 
-/* Who makes thousands of processes or namespaces keeps nobody else from it. */
+/* Taking turns keeps one namespace with thousands of listeners from using up the time. */
 static void look_at_processes(struct look *look)
 {
 	size_t turns;
 	struct turn *turn = take_turns(look, &turns);
 	long long end_ms;
 
-	/* For all: at the second look connections may wait at others. */
+	/* For all listeners: at the second look, connections may wait at others. */
 	if (turns)
 		process_find(look->chosen, look->count, true);
 	end_ms = now_ms() + LOOKED_MS;
@@ -114,14 +120,14 @@ static void look(struct look *look, const struct scope *scope,
 	why = snapshot_take(scope, &look->snapshot);
 	if (why)
 		die("%s", why);
-	/* When saved files are read says nothing of when they were saved. */
+	/* For saved files, use the time when they were saved, not when they are read. */
 	if (!proc_is_live()) {
 		uptime_ms = proc_uptime_ms();
 		look->snapshot.taken_ms = uptime_ms == UNKNOWN ? 0 : uptime_ms;
 	}
 	if (before)
 		snapshot_rates(&look->snapshot, &before->snapshot);
-	/* What was found in another directory says nothing about this one. */
+	/* Processes that were found in another directory say nothing about this one. */
 	for (size_t i = 0; !proc_is_live() && i < look->snapshot.count; i++)
 		holder_free(&look->snapshot.listener[i].holder);
 	look->chosen = choose(&look->snapshot, filter, BY_FILL, false,
@@ -142,7 +148,7 @@ static void look_end(struct look *look)
 	snapshot_free(&look->snapshot);
 }
 
-/* The first look; false where saved files have none. */
+/* Take the first look; false if saved files have none. */
 static bool look_before(struct look *first, const struct scope *scope,
 			const struct filter *filter, double seconds)
 {
@@ -198,7 +204,7 @@ static struct setting *read_settings(const struct snapshot *snapshot)
 	return setting;
 }
 
-/* Of each listener's group, in the order of the snapshot. */
+/* The group of each listener, in the order of the snapshot. */
 static struct members *count_members(const struct snapshot *snapshot)
 {
 	struct listener **all = allocate(NULL, snapshot->count, sizeof(*all));
@@ -226,7 +232,7 @@ static struct members *count_members(const struct snapshot *snapshot)
 	return members;
 }
 
-/* Between two looks at one listener; not above 0 where it had only one. */
+/* The time between the looks at a listener; 0 or less if it had only one. */
 static long long elapsed_ms(const struct look *now, const struct look *then,
 			    const struct listener *listener)
 {
@@ -281,7 +287,7 @@ static void test_all(struct look *now, struct look *then,
 	free(setting);
 }
 
-/* Negative where @a comes first: more are hurt, or more badly. */
+/* Negative where @a comes first: clients are hurt more badly, or more of them. */
 static int worse(const void *x, const void *y)
 {
 	const struct report *a = x, *b = y;
@@ -309,7 +315,7 @@ static void unknown_add(struct unknown **unknown, const char *name,
 	(*unknown)++;
 }
 
-/* The first of the hooks in that state, and how many there are. */
+/* The first hook in that state, and how many there are. */
 static const char *hooks_in(const struct rows *hooks, const char *state,
 			    size_t *count)
 {
@@ -327,7 +333,7 @@ static const char *hooks_in(const struct rows *hooks, const char *state,
 	return first;
 }
 
-/* For how long the counters have run that began with the module; UNKNOWN. */
+/* How long ago the module was loaded, by listeners that are older; UNKNOWN. */
 static long long loaded_ms(const struct look *look)
 {
 	long long since = UNKNOWN;
@@ -342,7 +348,7 @@ static long long loaded_ms(const struct look *look)
 	return since;
 }
 
-/* How many have counters that may have missed something. */
+/* How many listeners have counters that may have missed something. */
 static size_t count_blind(const struct look *look)
 {
 	size_t count = 0;
@@ -419,11 +425,11 @@ static void find_unknowns(const struct look *look, struct outcome *outcome)
 
 /**
  * explain() - say what is wrong with listeners
- * @scope: which namespaces
- * @filter: which listeners there
- * @form: how it is wanted
+ * @scope: the namespaces
+ * @filter: the listeners
+ * @form: the form of the output
  *
- * Return: DONE, or WRONG where something is wrong, unless that is in a page.
+ * Return: DONE, or WRONG if something is wrong and the output is not a page.
  */
 int explain(const struct scope *scope, const struct filter *filter,
 	    const struct explain_form *form)
@@ -436,7 +442,7 @@ int explain(const struct scope *scope, const struct filter *filter,
 	size_t i, j;
 	bool twice;
 
-	/* Before anything is looked at, and in the caller's own directory. */
+	/* Before anything else, and relative to the caller's own directory. */
 	if (form->page)
 		why = file_open(&file, form->page);
 	if (why)
@@ -451,7 +457,7 @@ int explain(const struct scope *scope, const struct filter *filter,
 	outcome.count = second.count;
 	outcome.twice = twice;
 	test_all(&second, twice ? &first : NULL, &outcome);
-	/* The table names those, too, where nobody waits. */
+	/* The page's table names the processes of all listeners. */
 	if (form->page)
 		process_find(second.chosen, second.count, true);
 	find_unknowns(&second, &outcome);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the rooms of "listenq explain" share. explain.c looks twice, and has
- * explain_text.c, explain_json.c or report.c (html.h) show what it finds;
- * findings.c has the table of what can be wrong, and accepting.c (with threads.c),
- * backlog.c and handshaking.c the tests in it; state.c (with wchan.c), setting.c
- * and connections.c read what the tests want to know besides the module's figures.
+ * Shared by the files of "listenq explain". explain.c looks twice, and has
+ * explain_text.c, explain_json.c or report.c (html.h) show what it finds; findings.c
+ * has the table of findings, and accepting.c (with threads.c), backlog.c and
+ * handshaking.c have their tests; state.c (with wchan.c), setting.c and
+ * connections.c read what the tests need besides the module's figures.
  */
 #ifndef LISTENQ_TOOL_EXPLAIN_H
 #define LISTENQ_TOOL_EXPLAIN_H
@@ -16,22 +16,22 @@
 #include "rules.h"
 #include "samples.h"
 
-/* What happened within that time is still worth a finding. */
+/* Events in that time are worth a finding. */
 #define RECENT_MS	3600000
-/* A wait from here on is one that a client feels. */
+/* Clients notice a wait of that length. */
 #define LONG_MS		1000
 
-/* ---- state.c: what a process is doing ---- */
+/* ---- state.c: the state of a process ---- */
 
 /**
  * struct thread - a thread at one moment
  * @tid: its number
- * @state: the letter that /proc has for what it is doing
- * @ticks: the processor time that it has used so far
- * @use: how much of a processor it has used since the look before; negative
- *	where unknown
- * @stayed: it was in the same state then
- * @wchan: in which function of the kernel it sleeps; "" where unknown
+ * @state: its state, a letter as in /proc
+ * @ticks: the processor time used so far
+ * @use: the share of a processor used since the previous look; negative where
+ *	unknown
+ * @stayed: it was in the same state at the previous look
+ * @wchan: the kernel function in which it sleeps; "" where unknown
  */
 struct thread {
 	int tid;
@@ -45,16 +45,16 @@ struct thread {
 /**
  * struct acceptor - a process at one moment
  * @pid: its number
- * @comm: its name, escaped as the kernel's files are
- * @uptime_ms: when that was; UNKNOWN
- * @thread: its threads, the first ones where there are very many
- * @threads: how many of these
- * @tracer: who traces it; 0: nobody
- * @fds: descriptors that are open, of those that the limit allows; UNKNOWN
+ * @comm: its name, escaped as in the kernel's files
+ * @uptime_ms: the host's uptime then; UNKNOWN
+ * @thread: its threads, or the first ones if there are very many
+ * @threads: how many threads @thread has
+ * @tracer: the process that traces it; 0: none
+ * @fds: how many descriptors below @nofile are open; UNKNOWN
  * @sockets: how many of them are sockets
- * @nofile: the limit on them, and up to which the process may raise it
- * @nofile_hard: see @nofile
- * @unit: the systemd unit that it belongs to; "" where there is none
+ * @nofile: the limit on the number of descriptors
+ * @nofile_hard: the limit up to which the process may raise @nofile
+ * @unit: its systemd unit; "" where there is none
  */
 struct acceptor {
 	int pid;
@@ -69,11 +69,11 @@ struct acceptor {
 };
 
 /**
- * struct acceptors - who can accept from a listener
- * @acceptor: those processes
+ * struct acceptors - the processes that can accept from a listener
+ * @acceptor: the processes
  * @count: how many
- * @nobody: it was looked for in all processes, and none has the socket open
- * @left: not all of them were looked at, or not at all of their threads
+ * @nobody: all processes were searched, and none has the socket open
+ * @left: some processes, or some of their threads, were not looked at
  */
 struct acceptors {
 	struct acceptor *acceptor;
@@ -88,15 +88,16 @@ void acceptors_compare(struct acceptors *acceptors,
 		       const struct acceptors *before);
 void acceptors_free(struct acceptors *acceptors);
 
-/* ---- wchan.c: what it waits for ---- */
+/* ---- wchan.c: what a thread waits for ---- */
 
 const char *wchan_meaning(const char *wchan);
 
-/* ---- setting.c: what a network namespace is set to ---- */
+/* ---- setting.c: the settings of a network namespace ---- */
 
 /**
  * struct setting - sysctls and rules of a namespace
- * @somaxconn: net.core.somaxconn; UNKNOWN, as the others
+ * @somaxconn: net.core.somaxconn; this and the next two are UNKNOWN where they can't
+ *	be read
  * @max_syn_backlog: net.ipv4.tcp_max_syn_backlog
  * @syncookies: net.ipv4.tcp_syncookies
  * @rules: the rules; NULL where they can't be read
@@ -114,12 +115,12 @@ void setting_free(struct setting *setting);
 /* ---- connections.c: the connections of a listener ---- */
 
 /**
- * struct crowd - whom a listener has in its queues, by /proc/net/tcp
- * @requests: handshakes under way; UNKNOWN where that can't be read
- * @networks: from so many networks
- * @most: so many of them from one
- * @network: which one that is
- * @closed: connections in the accept queue that their client has closed
+ * struct crowd - clients in a listener's queues, by /proc/net/tcp
+ * @requests: requests in the SYN queue; UNKNOWN where the file can't be read
+ * @networks: how many networks these come from
+ * @most: how many come from the most frequent network
+ * @network: that network
+ * @closed: connections in the accept queue that the client has closed
  */
 struct crowd {
 	long long requests;
@@ -135,8 +136,8 @@ void crowd_read(struct crowd *crowd, const struct listener *listener);
 
 /**
  * struct members - the SO_REUSEPORT group that a listener is in
- * @count: how many are in it
- * @idle: how many of them have nobody waiting
+ * @count: how many listeners are in it
+ * @idle: how many of these have no connection waiting
  */
 struct members {
 	long long count;
@@ -144,8 +145,8 @@ struct members {
 };
 
 /**
- * struct overflows - whom full accept queues have turned away
- * @refusal: those, listener by listener
+ * struct overflows - clients that were refused because an accept queue was full
+ * @refusal: their refusals, listener by listener
  * @count: how many
  */
 struct overflows {
@@ -154,14 +155,14 @@ struct overflows {
 };
 
 /**
- * struct subject - all that is known of a listener
+ * struct subject - everything that is known of a listener
  * @listener: as it was at the second look, or the only one
- * @before: as it was at the first; NULL where there was none
- * @overflows: of all listeners
- * @elapsed_ms: between the two, by the listener's clock
- * @setting: of its namespace
- * @members: of its group
- * @acceptors: who can accept, where connections wait
+ * @before: as it was at the first look; NULL where there was none
+ * @overflows: those of all listeners
+ * @elapsed_ms: the time between the two looks, by the listener's clock
+ * @setting: its namespace's settings
+ * @members: its SO_REUSEPORT group
+ * @acceptors: the processes that can accept, if connections wait
  */
 struct subject {
 	const struct listener *listener;
@@ -174,9 +175,9 @@ struct subject {
 };
 
 enum kind {
-	HEADLINE,	/* who is hurt, and by what */
+	HEADLINE,	/* which clients are hurt, and by what */
 	EVIDENCE,	/* figures */
-	CAUSE,		/* as far as they go */
+	CAUSE,		/* what the figures say about the reason */
 	NOW,		/* what to do */
 	FOR_GOOD,
 	KINDS,
@@ -188,17 +189,20 @@ struct line {
 	char *text;
 };
 
-/* How badly: nobody is served, clients are lost, were lost, may be. */
+/*
+ * How badly clients are hurt: they may be lost, were lost, are lost, or none is
+ * served.
+ */
 enum harm { MAY_BE, WERE, ARE, NONE_SERVED };
 
 /**
- * struct report - a finding of one listener
- * @finding: its name
- * @listener: whose, as it is or was
+ * struct report - a finding about a listener
+ * @finding: its name, see &struct finding.name
+ * @listener: the listener, as it is or was
  * @harm: how badly clients are hurt
- * @clients: how many are, about
- * @line: what there is to say
- * @lines: how many
+ * @clients: about how many clients are hurt
+ * @line: the text
+ * @lines: how many lines
  */
 struct report {
 	const char *finding;
@@ -211,9 +215,9 @@ struct report {
 
 /**
  * struct finding - something that can be wrong
- * @name: what programs know it by; never changed
- * @topic: of those about one topic only the first is reported
- * @test: whether the figures say so; writes the report if they do
+ * @name: its name for programs; never changed
+ * @topic: of the findings on one topic, only the first is reported
+ * @test: whether the figures show it; if so, writes the report
  */
 struct finding {
 	const char *name;
@@ -247,9 +251,9 @@ void reports_closed(struct report **report, size_t *reports,
 		    const struct filter *filter);
 struct report *report_add(struct report **report, size_t *reports);
 
-/* ---- commands.c: what to run ---- */
+/* ---- commands.c: commands to run ---- */
 
-/* A name of a Unix socket in octal, each byte of it quoted. */
+/* A Unix socket's name with each byte in octal, quoted. */
 #define NAME_SIZE	2048
 
 void command(struct report *report, enum kind kind, const char *format, ...)
@@ -267,9 +271,9 @@ const char *selector_of(const struct listener *listener);
 
 /* threads.c */
 
-/* A thread that uses so much of a processor is busy. */
+/* A thread that uses more of a processor is busy. */
 #define BUSY	0.5
-/* So many processes, and kinds of their threads, are named in one report. */
+/* How many processes, and kinds of threads, a report names. */
 #define SHOWN	3
 
 bool is_stopped_thread(const struct thread *thread);
@@ -316,8 +320,8 @@ bool has_fastopen_full(const struct subject *subject, struct report *report);
 /* ---- explain.c, explain_text.c, explain_json.c, report.c ---- */
 
 /**
- * struct unknown - something that can't be known now
- * @name: what programs know it by
+ * struct unknown - something that can't be known at present
+ * @name: its name for programs
  * @text: for people
  */
 struct unknown {
@@ -325,18 +329,18 @@ struct unknown {
 	char text[400];
 };
 
-/* At most. */
+/* At most so many. */
 #define UNKNOWNS	9
 
 /**
- * struct outcome - all that is told
+ * struct outcome - everything that explain prints
  * @snapshot: the second look
- * @chosen: those listeners of it that were asked for
+ * @chosen: the listeners of @snapshot that were asked for
  * @count: how many
- * @twice: there was a look before
- * @once: how many of them that one does not have
+ * @twice: there was a first look, too
+ * @once: how many of the listeners were not looked at then
  * @unknown: what can't be known
- * @unknowns: how much of that
+ * @unknowns: how many entries @unknown has
  * @report: the findings, worst first
  * @reports: how many
  */
@@ -356,12 +360,12 @@ void explain_text(const struct outcome *outcome, bool verbose);
 void explain_json(const struct outcome *outcome);
 
 /**
- * struct explain_form - how it is wanted
- * @seconds: between two looks
- * @verbose: those too that nothing is wrong with
- * @json: as an object in JSON
- * @page: as a page in this file; NULL: not so
- * @command: what was typed, for that
+ * struct explain_form - the form of the output
+ * @seconds: the time between the two looks
+ * @verbose: name the listeners that nothing is wrong with, too
+ * @json: print one JSON object
+ * @page: write a page into this file; NULL: don't
+ * @command: the command line, for the page
  */
 struct explain_form {
 	double seconds;

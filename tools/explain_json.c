@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What listenq explain finds, as one object in JSON. */
+/* Print what listenq explain finds as one JSON object. */
 
 #include <jansson.h>
 #include <string.h>
@@ -22,7 +22,7 @@ static json_t *text_of(const char *text)
 	return text && strcmp(text, "-") ? json_string(text) : json_null();
 }
 
-/* Sentences; of what to do, commands and sentences apart. */
+/* Lines as an array of strings; for what to do, commands and sentences apart. */
 static json_t *lines_of(const struct report *report, enum kind kind,
 			bool commands)
 {
@@ -71,7 +71,10 @@ static json_t *unknown_object(const struct unknown *unknown)
 	return object;
 }
 
-/* A line of an array; one by one: a million of them take no memory at once. */
+/*
+ * Print one element of an array. Not the array at once: a million take too much
+ * memory.
+ */
 static void print(json_t *object, bool first)
 {
 	fputs(first ? "\n  " : ",\n  ", stdout);
@@ -79,7 +82,7 @@ static void print(json_t *object, bool first)
 	json_decref(object);
 }
 
-/* All of it, as one object. */
+/* Print everything as one object. */
 void explain_json(const struct outcome *outcome)
 {
 	size_t i;

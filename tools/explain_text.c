@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What listenq explain finds, as text for people. */
+/* Print what listenq explain finds as text for people. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,9 +7,9 @@
 #include "explain.h"
 #include "sink.h"
 
-/* Where texts begin, and commands behind them. */
+/* The columns where texts and commands begin. */
 #define LABEL		10
-/* Between these is a line that people like to read. */
+/* The limits of a line's length, for easy reading. */
 #define WIDTH		80
 #define WIDTH_MIN	40
 
@@ -22,7 +22,7 @@ static unsigned int width(void)
 	return width < WIDTH_MIN ? WIDTH_MIN : width;
 }
 
-/* How long a command's next word is, which may have blanks in quotes. */
+/* The length of a command's next word, which may have blanks in quotes. */
 static int word_length(const char *text)
 {
 	bool quoted = false;
@@ -37,8 +37,8 @@ static int word_length(const char *text)
 }
 
 /*
- * In lines of at most width(), behind @used columns and below @indent. A command
- * is broken so that it can still be pasted.
+ * Print text in lines of at most width() columns, the first after @used columns, the
+ * others indented by @indent. A command is broken so that it can still be pasted.
  */
 static void put_wrapped(const struct sink *sink, enum style style,
 			const char *text, unsigned int used,
@@ -60,7 +60,7 @@ static void put_wrapped(const struct sink *sink, enum style style,
 		if (!first)
 			used += sink_print(sink, PLAIN, " ");
 		first = false;
-		/* No more at a time than sink_print() has room for. */
+		/* No more at a time than sink_print() can take. */
 		for (int more; length; text += more, length -= more) {
 			more = at_most(length, TEXT_SIZE);
 			used += sink_print(sink, style, "%.*s", more, text);
@@ -133,8 +133,8 @@ static void put_well(const struct sink *sink, const struct listener *listener)
 }
 
 /*
- * How many of those that were asked for have no report, though they were looked at
- * as often as the others; @show: prints them.
+ * How many of the listeners asked for have no report, though they were looked at as
+ * often as others; @show: print them.
  */
 static size_t count_well(const struct outcome *outcome, bool show,
 			 const struct sink *sink)
@@ -161,9 +161,9 @@ static size_t count_well(const struct outcome *outcome, bool show,
 }
 
 /**
- * explain_text() - print what was found, for people
- * @outcome: all of it
- * @verbose: those listeners too that nothing is wrong with
+ * explain_text() - print what was found as text for people
+ * @outcome: everything that was found
+ * @verbose: name the listeners that nothing is wrong with, too
  */
 void explain_text(const struct outcome *outcome, bool verbose)
 {

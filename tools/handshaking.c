@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * SYNs that are lost or answered with cookies, handshakes that nobody finishes,
- * and Fast Open. While the accept queue is full, final ACKs are ignored and the
- * SYN queue fills up too: that says nothing about clients, and is left to the
- * findings about the accept queue.
+ * Findings about SYNs that are dropped or answered with cookies, handshakes that are
+ * not finished, and Fast Open. While the accept queue is full, final ACKs are
+ * ignored, so the SYN queue fills up too: that says nothing about clients, and is
+ * left to the findings about the accept queue.
  */
 
 #include <stdlib.h>
 
 #include "explain.h"
 
-/* Fewer handshakes under way are no flood. */
+/* Fewer requests are no flood. */
 #define MANY		10
-/* For so long after an overflow requests may still be those that it has left. */
+/* For so long after an overflow, requests may be left over from it. */
 #define ABOUT_OVERFLOW_MS	120000
 
-/* Whether the accept queue was full while things happened that are recent(). */
+/* Whether the accept queue was full when the events happened that recent() counts. */
 static bool was_full(const struct subject *subject)
 {
 	const long long *figure = subject->listener->figure;
@@ -30,8 +30,8 @@ static bool was_full(const struct subject *subject)
 }
 
 /*
- * Handshakes that are under way have waited for so long that most SYN-ACKs were
- * sent again; or more than one in twenty was given up.
+ * Most requests have waited so long that their SYN-ACK was sent again; or more than
+ * one in twenty expired.
  */
 static bool has_unfinished(const struct subject *subject)
 {
@@ -44,7 +44,7 @@ static bool has_unfinished(const struct subject *subject)
 	return expired >= MANY && expired > recent(subject, FINISHED) / 20;
 }
 
-/* Whether the SYN queue was full in the last minute, or ever. */
+/* Whether the SYN queue was full in the last minute, or ever if that is not known. */
 static bool was_syn_queue_full(const struct listener *listener)
 {
 	enum figure peak = listener->figure[SYNQ_PEAK_1M] == UNKNOWN ?
@@ -86,7 +86,7 @@ static void say_requests(struct report *report, const struct subject *subject)
 		    crowd.requests, crowd.network);
 }
 
-/* What may be behind them, from most to least likely by what was finished. */
+/* Say what the reason may be, judging by how many clients finish. */
 static void say_who(struct report *report, const struct subject *subject)
 {
 	const long long *figure = subject->listener->figure;
@@ -103,7 +103,7 @@ static void say_who(struct report *report, const struct subject *subject)
 		    "firewall, a route back that leads elsewhere).");
 }
 
-/* They were off when these were dropped; not known: as if they still were. */
+/* They were off when SYNs were dropped. If it is unknown, assume that they still are. */
 static bool are_cookies_off(const struct subject *subject)
 {
 	return subject->setting->syncookies <= 0;
@@ -138,7 +138,7 @@ static void say_flood_advice(struct report *report, const struct subject *subjec
 	    "is to be found with tcpdump at both ends.");
 }
 
-/* For twice as many as there was room for, or as there were. Return: true. */
+/* Advise twice the limit, or twice the peak of the queue. Return: true. */
 static bool double_advice(const struct subject *subject, struct report *report)
 {
 	const long long *figure = subject->listener->figure;
@@ -229,7 +229,7 @@ bool has_syn_drops(const struct subject *subject, struct report *report)
 	return double_advice(subject, report);
 }
 
-/* Cookies are sent since the queue is full of those who do not answer. */
+/* Cookies are sent because the queue is full of clients that do not answer. */
 bool is_flooded(const struct subject *subject, struct report *report)
 {
 	const struct listener *listener = subject->listener;
@@ -256,7 +256,10 @@ bool is_flooded(const struct subject *subject, struct report *report)
 	return true;
 }
 
-/* Clients that finish what a cookie began: there was no room for them. */
+/*
+ * Cookies are sent, and clients finish their handshakes: the queue was too short for
+ * them.
+ */
 bool has_cookies(const struct subject *subject, struct report *report)
 {
 	const long long *figure = subject->listener->figure;
