@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A histogram as a drawing in SVG: a bar for each range of time from the first one that
- * has something to the last, and one more on either side.
+ * Draw a histogram in SVG: a bar for each range of time from the first one that has
+ * a count to the last, and one empty range on either side.
  */
 
 #include <string.h>
 
 #include "html.h"
 
-/* The drawing, in units of its own, and what surrounds its bars. */
+/* The size of the drawing, in units of its own, and of the margins around its bars. */
 #define WIDTH		440
 #define HEIGHT		190
 #define SIDE		20
 #define ABOVE		34
 #define BELOW		38
 #define BAR_MAX		48
-/* So much room has a bound below the bars. */
+/* The width of a bound's text below the bars. */
 #define BOUND		46
 
 /**
- * struct plot - a histogram that is being drawn
- * @histogram: which
+ * struct plot - a histogram being drawn
+ * @histogram: the histogram
  * @first: the first range that is drawn
- * @end: the one behind the last
- * @most: in one of them
- * @width: of each of them
+ * @end: the range after the last one
+ * @most: the largest count of a range
+ * @width: the width of a range
  */
 struct plot {
 	const struct histogram *histogram;
@@ -59,13 +59,13 @@ static double left_of(const struct plot *plot, size_t at)
 	return SIDE + (at - plot->first) * plot->width;
 }
 
-/* Where a range begins; its bound is where the next one does. */
+/* Where a range begins; its bound is where the next one begins. */
 static long long begin_of(const struct histogram *histogram, size_t at)
 {
 	return at ? histogram->bucket[at - 1].bound : 0;
 }
 
-/* A bound: below INT_MAX of a unit that is a microsecond or a millisecond. */
+/* A bound, which is below INT_MAX microseconds or milliseconds. */
 static void bound_text(char text[TEXT_SIZE], const struct histogram *histogram,
 		       long long bound)
 {
@@ -91,7 +91,7 @@ static void range_text(char text[2 * TEXT_SIZE],
 		 last ? "longer than" : "up to", bound, bucket->count);
 }
 
-/* At most four characters, as there is room above a bar. */
+/* At most four characters: there is no more room above a bar. */
 static void count_text(char text[TEXT_SIZE], long long count)
 {
 	if (count >= 10000 && count < 100000)
@@ -108,7 +108,7 @@ static void put_bar(FILE *to, const struct plot *plot, size_t at)
 
 	if (!count)
 		return;
-	/* What is there is seen, however little it is. */
+	/* Make a bar visible, however small its count is. */
 	height = room * count / plot->most;
 	if (height < 2)
 		height = 2;
@@ -150,7 +150,7 @@ static void put_bounds(FILE *to, const struct plot *plot)
 	putc('\n', to);
 }
 
-/* How many of all took longer than a client puts up with. */
+/* How many took longer than a client puts up with. */
 static long long count_long(const struct histogram *histogram)
 {
 	long long count = 0;
@@ -161,7 +161,7 @@ static long long count_long(const struct histogram *histogram)
 	return count;
 }
 
-/* Within what time nine of ten were done; false where that is not known. */
+/* The time within which nine of ten were done; false where that is not known. */
 static bool most_within(const struct histogram *histogram, char text[TEXT_SIZE])
 {
 	long long left = histogram->count - histogram->count / 10;
@@ -217,9 +217,9 @@ static void put_description(FILE *to, const struct plot *plot,
 
 /**
  * chart_put() - draw a histogram
- * @to: there
- * @histogram: one that has something in it
- * @text: what is said of it
+ * @to: written to
+ * @histogram: a histogram that is not empty
+ * @text: its words
  */
 void chart_put(FILE *to, const struct histogram *histogram,
 	       const struct chart_text *text)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Elements of a page. All text goes through quote_html(), whoever it is from; tags are
- * this program's own.
+ * Elements of a page. All text goes through quote_html(), wherever it is from; tags
+ * are written by this program alone.
  */
 
 #include <stdarg.h>
@@ -30,10 +30,10 @@ void html_text(FILE *to, const char *format, ...)
 }
 
 /**
- * html_element() - write an element that has text in it
- * @to: there
- * @tag: what stands in its first tag: the name, and attributes
- * @format: the text, as printf() has it
+ * html_element() - write an element with text in it
+ * @to: written to
+ * @tag: what the start tag holds: the name, and attributes
+ * @format: the text, as for printf()
  */
 void html_element(FILE *to, const char *tag, const char *format, ...)
 {
@@ -46,7 +46,7 @@ void html_element(FILE *to, const char *tag, const char *format, ...)
 	fprintf(to, "</%.*s>", (int)strcspn(tag, " "), tag);
 }
 
-/* Of text that means that; "" where it is as usual. */
+/* The class of text with that meaning; "" for ordinary text. */
 const char *html_class(enum style style)
 {
 	static const char * const classes[STYLES] = {
@@ -58,7 +58,7 @@ const char *html_class(enum style style)
 	return classes[style];
 }
 
-/* This keeps a browser from loading anything, even if the page had it do so. */
+/* Keeps browsers from loading anything, even if the page asked for it. */
 #define POLICY	"default-src 'none'; style-src 'unsafe-inline'"
 
 void html_begin(FILE *to, const char *title, const char *host)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the rooms of "listenq report" share. report.c has the page's order, and says what
- * is wrong; report_lists.c has the listeners, and who was turned away; report_charts.c says
- * whose histograms are drawn, which chart.c does; html.c writes elements, and style.c is
- * how they look.
+ * Shared by the files of "listenq report". report.c has the order of the page, and
+ * the findings; report_lists.c has the listeners and the refused clients;
+ * report_charts.c decides whose histograms are drawn, and chart.c draws them; html.c
+ * writes elements, and style.c is the style sheet.
  *
- * The page is HTML that is XML as well: elements are ended, attributes have values in
- * quotation marks. It has no script, and nothing in it is loaded from anywhere.
+ * The page is HTML and XML at once: all elements are ended, and all attributes have
+ * values in quotation marks. It has no script, and loads nothing.
  */
 #ifndef LISTENQ_TOOL_HTML_H
 #define LISTENQ_TOOL_HTML_H
@@ -23,19 +23,19 @@ void html_element(FILE *to, const char *tag, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 const char *html_class(enum style style);
 
-/* ---- style.c: how they look ---- */
+/* ---- style.c: the style sheet ---- */
 
 extern const char style_sheet[];
 
 /* ---- chart.c: a histogram ---- */
 
 /**
- * struct chart_text - what a chart says besides its counts
- * @listener: whose times they are
- * @title: what they are
- * @axis: what took that time
- * @one: what was counted, of one of them
- * @many: the same of several
+ * struct chart_text - the words of a chart
+ * @listener: the listener's name
+ * @title: what was measured
+ * @axis: the label of the time axis
+ * @one: what is counted, in the singular
+ * @many: and in the plural
  */
 struct chart_text {
 	const char *listener;
@@ -52,13 +52,13 @@ void chart_put(FILE *to, const struct histogram *histogram,
 
 /**
  * struct page - a page under way
- * @to: where it goes
- * @outcome: what it is about
- * @scope: which namespaces were asked for
- * @filter: which listeners there
- * @form: how
- * @first: of each listener of the snapshot, which finding is its first, counted from
- *	1; 0 where there is none
+ * @to: written to
+ * @outcome: what was found
+ * @scope: the namespaces that were asked for
+ * @filter: the listeners that were asked for
+ * @form: the options
+ * @first: for each listener of the snapshot, the number of its first finding, from 1
+ *	on; 0 where it has none
  */
 struct page {
 	FILE *to;

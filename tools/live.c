@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The live view: the table, read again and again, with rates; a line can be
- * chosen and looked at in detail.
+ * The live view: the table, read again and again, with rates. A line can be marked,
+ * and its listener looked at in detail.
  */
 
 #include <curses.h>
@@ -16,7 +16,7 @@
 
 /* ---- what is shown ---- */
 
-/* What tells a group from all others. */
+/* A name that no other group has. */
 static void name_group(char name[2 * TEXT_SIZE], const struct listener *listener)
 {
 	snprintf(name, 2 * TEXT_SIZE, "%s %s %s", listener->word[PROTO],
@@ -61,7 +61,7 @@ static void mark(struct view *view, long long to)
 		 listener->netns ?: "");
 }
 
-/* The members of the group that is unfolded, below its row. */
+/* Insert the members of the unfolded group below its row. */
 static void unfold(struct view *view)
 {
 	const struct group *group;
@@ -73,7 +73,7 @@ static void unfold(struct view *view)
 	if (at == view->rows)
 		return;
 	group = &view->row[at++]->fold->group;
-	/* It has room for all that were chosen: a group has one row more. */
+	/* There is room for all that were chosen, and for the group's own row. */
 	memmove(&view->row[at + group->count], &view->row[at],
 		(view->rows - at) * sizeof(*view->row));
 	view->rows += group->count;
@@ -91,7 +91,7 @@ static void free_rows(struct view *view)
 	view->rows = 0;
 }
 
-/* From what was chosen to lines. */
+/* Turn the chosen listeners into lines. */
 static void make_rows(struct view *view)
 {
 	struct listener **row = view->chosen;
@@ -113,7 +113,7 @@ static void make_rows(struct view *view)
 		unfold(view);
 }
 
-/* After any change: chooses anew, and finds the marked one where it is now. */
+/* After any change: choose again, and find the marked listener's new line. */
 static void rechoose(struct view *view)
 {
 	size_t i;
@@ -131,7 +131,7 @@ static void rechoose(struct view *view)
 		view->marked = i;
 		return;
 	}
-	/* It is gone, or none was marked. */
+	/* It is gone, or no line was marked. */
 	if (view->mode == DETAIL)
 		*view->cookie = '\0';
 	else if (*view->cookie)
@@ -140,7 +140,7 @@ static void rechoose(struct view *view)
 		view->marked = 0;
 }
 
-/* NULL or a reason. What could be read of some namespaces alone is shown. */
+/* NULL or a reason. If only some namespaces could be read, these are shown. */
 static const char *reread(struct view *view)
 {
 	struct snapshot snapshot;
@@ -156,7 +156,7 @@ static const char *reread(struct view *view)
 		snprintf(view->why, sizeof(view->why),
 			 "namespaces of %zu processes left out: only root may know them",
 			 snapshot.list.hidden);
-	/* On failure it is empty: no figure stays that may be wrong by now. */
+	/* On failure it is empty: don't show figures that may be outdated. */
 	snapshot_rates(&snapshot, &view->snapshot);
 	history_add(&view->history, &snapshot, &view->snapshot);
 	free_rows(view);
@@ -214,7 +214,7 @@ static void go_back(struct view *view)
 	rechoose(view);
 }
 
-/* Into a listener, or into a group and out of it. */
+/* Go into a listener, or unfold or fold a group. */
 static void enter(struct view *view)
 {
 	const struct listener *listener;
@@ -264,7 +264,7 @@ static void scroll_help(struct view *view, int key)
 	view->help_top = top > 0 ? top : 0;
 }
 
-/* False when it was the last one. */
+/* Act on a key; false if it ends the view. */
 static bool obey(struct view *view, int key)
 {
 	static const char sort_letters[] = "fowynlp";
@@ -319,7 +319,7 @@ static bool obey(struct view *view, int key)
 		mark(view, view->marked + screen_rows(view));
 		break;
 	case KEY_HOME:
-		/* The first from now on, whichever that is. */
+		/* From now on the first line, whichever listener that is. */
 		view->marked = 0;
 		*view->cookie = '\0';
 		*view->group = '\0';
@@ -354,13 +354,13 @@ static bool obey(struct view *view, int key)
 }
 
 /**
- * live() - the live view, until it is left
- * @scope: which listeners
- * @filter: which of them
- * @key: in which order
- * @reverse: the other way round
- * @groups: a line for each SO_REUSEPORT group
- * @seconds: how often
+ * live() - show the live view until the user leaves it
+ * @scope: the listeners to read
+ * @filter: those of them to show
+ * @key: what to sort by
+ * @reverse: sort the other way round
+ * @groups: show one line for each SO_REUSEPORT group
+ * @seconds: the time between two reads
  */
 void live(const struct scope *scope, struct filter *filter, enum sort_key key,
 	  bool reverse, bool groups, double seconds)

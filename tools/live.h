@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the rooms of the live view share: live.c decides, screen.c draws, terminal.c
+ * Shared by the files of the live view: live.c decides, screen.c draws, terminal.c
  * takes the terminal and gives it back, history.c remembers, and help.c explains.
  */
 #ifndef LISTENQ_TOOL_LIVE_H
@@ -13,10 +13,10 @@
 enum mode { LIST, DETAIL, HELP };
 
 /**
- * struct history - what listeners have refused over the last minutes
- * @began_ms: since when anybody has looked; 0: nobody has
+ * struct history - how many clients listeners refused over the last minutes
+ * @began_ms: since when listeners were watched; 0: never
  * @until_ms: until when
- * @pasts: a tree of those that have refused somebody
+ * @pasts: a tree of the listeners that refused any
  * @count: how many
  */
 struct history {
@@ -28,35 +28,35 @@ struct history {
 
 /**
  * struct view - what is on the screen
- * @scope: which listeners are read
- * @filter: which of them are shown
- * @key: in which order
- * @reverse: the other way round
- * @interval_ms: how often they are read
- * @snapshot: as they were read last
- * @history: what they have refused over the last minutes
+ * @scope: the listeners that are read
+ * @filter: those of them that are shown
+ * @key: what they are sorted by
+ * @reverse: sorted the other way round
+ * @interval_ms: the time between two reads
+ * @snapshot: what was read last
+ * @history: how many clients were refused over the last minutes
  * @help_top: the first line of the help on the screen
- * @why: why that failed; empty if it didn't
- * @chosen: those that are shown, or folded
+ * @why: why the last read failed; empty if it didn't
+ * @chosen: the listeners that @filter lets through
  * @count: how many
- * @groups: they are folded to rows
- * @unfolded: but for this group; see name_group()
- * @folds: these rows
- * @row: what there is a line for
- * @rows: how many
- * @mode: what of them
- * @typing: a filter is being typed in
- * @paused: they are not read again
- * @text: the filter as typed
- * @netns: with @cookie, the listener that is marked; empty: whichever is first
+ * @groups: SO_REUSEPORT groups are folded to rows
+ * @unfolded: except this group; see name_group()
+ * @folds: the folded rows
+ * @row: the lines
+ * @rows: how many lines
+ * @mode: which kind of screen is shown
+ * @typing: the user is typing a filter
+ * @paused: nothing is read until the user goes on
+ * @text: the filter, as typed
+ * @netns: with @cookie, the marked listener; empty: whichever is first
  * @cookie: see @netns
- * @group: the group that is marked instead; empty: none is
- * @marked: where it is in @row
- * @top: the first of @row on the screen
+ * @group: the marked group, if one is marked instead
+ * @marked: the index of the marked line in @row
+ * @top: the index in @row of the first line on the screen
  * @width: of the screen, at least 1; see screen_draw()
  * @height: the same
- * @reversed: what is put on the screen is marked
- * @cut: the line had no room for all of what was put there
+ * @reversed: text that is put on the screen is marked
+ * @cut: the line had no room for all of its text
  */
 struct view {
 	struct scope scope;
@@ -94,12 +94,12 @@ void screen_init(void);
 int screen_rows(const struct view *view);
 void screen_draw(struct view *view);
 
-/* ---- terminal.c: given back as it was ---- */
+/* ---- terminal.c: the terminal ---- */
 
 /**
- * struct terminal - the terminal while it is the view's
+ * struct terminal - the terminal while the live view has it
  * @screen: curses' own (a SCREEN)
- * @signals: those that were blocked before
+ * @signals: the signals that were blocked before
  */
 struct terminal {
 	void *screen;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * listenq record: a copy of all that this program reads, for --proc: the module's
- * files, what the namespace is set to, and what the processes do that can accept.
- * It is made in a directory of its own, where nobody else can put a link; links in
- * /proc are copied as text, and never followed.
+ * listenq record: copy everything that this program reads, for --proc: the module's
+ * files, the namespace's settings, and the state of the processes that can accept.
+ * The copy is a new directory of the caller's, in which no other user can put a
+ * link; links in /proc are copied as text and never followed.
  */
 
 #include <dirent.h>
@@ -18,7 +18,10 @@
 #include "procdir.h"
 #include "samples.h"
 
-/* What is larger is left out, and so are more of these; the last two in all. */
+/*
+ * What exceeds these is left out: a larger file; and further processes, threads and
+ * descriptors. The last two limits are for the whole copy.
+ */
 #define SIZE_MAX_COPIED	(64 << 20)
 #define PROCESSES_MAX	1024
 #define THREADS_MAX	4096
@@ -26,16 +29,16 @@
 #define BYTES_MAX	(256 << 20)
 #define ENTRIES_MAX	262144
 
-/* Of the names here, which are those in /proc and numbers. */
+/* Room for a name: all are names in /proc with numbers. */
 #define NAME_SIZE	128
 
 /**
- * struct record - the copy
- * @path: as it was asked for
- * @dir: the directory, which is nobody else's
- * @listeners: how many it has
- * @processes: how many it has
- * @bytes: how many bytes its files have
+ * struct record - a copy under way
+ * @path: its path, as given
+ * @dir: the directory, which only the caller can write to
+ * @listeners: how many listeners it has
+ * @processes: how many processes it has
+ * @bytes: the size of all its files
  * @entries: how many files and links it has
  * @left_out: how many files and processes could not be copied
  */
@@ -75,7 +78,7 @@ static void die_of_disk(const struct record *record, const char *name)
 	die("%s/%s: %m", record->path, name);
 }
 
-/* The directories that @name is in, and @name itself where it ends with a slash. */
+/* Make the directories above @name, and @name itself if it ends with a slash. */
 static void make_directories(const struct record *record, const char *name)
 {
 	char path[NAME_SIZE];
@@ -87,14 +90,14 @@ static void make_directories(const struct record *record, const char *name)
 	}
 }
 
-/* False where there is more already than a disk should be filled with. */
+/* Whether the copy may still grow: it must not fill the disk. */
 static bool has_room(const struct record *record)
 {
 	return record->bytes < BYTES_MAX && record->entries < ENTRIES_MAX;
 }
 
 /*
- * False where its name is there: a thread has ended, and another one with its number
+ * False if the name exists: a thread has ended, and another one got its number and
  * was met in the same directory.
  */
 static bool write_all(struct record *record, const char *name, const char *text,
@@ -122,7 +125,7 @@ static bool write_all(struct record *record, const char *name, const char *text,
 	return true;
 }
 
-/* Leaves out what can't be read, and says nothing of what isn't there. */
+/* Leave out and count a file that can't be read; one that doesn't exist isn't counted. */
 static void copy(struct record *record, const char *name)
 {
 	size_t max = has_room(record) ? BYTES_MAX - record->bytes : 0, length;
@@ -150,7 +153,7 @@ static void copy_all(struct record *record, const char *below,
 	}
 }
 
-/* A link; its process may have chosen a path that is too long for the disk. */
+/* Make a link; the process may have chosen a path too long for the disk. */
 static void write_link(struct record *record, const char *name,
 		       const char *target)
 {
@@ -164,7 +167,7 @@ static void write_link(struct record *record, const char *name,
 		die_of_disk(record, name);
 }
 
-/* What the link @name leads to, as text. */
+/* Copy the link @name with its target as text. */
 static void copy_link(struct record *record, const char *name)
 {
 	char target[PATH_MAX];
@@ -176,8 +179,8 @@ static void copy_link(struct record *record, const char *name)
 /* ---- processes ---- */
 
 /*
- * Goes through the entries of a directory that are numbers, at most so many. False
- * where it can't be opened.
+ * Visit the entries of a directory that are numbers, at most @most. False if the
+ * directory can't be opened.
  */
 static bool each_number(struct record *record, const char *below, size_t most,
 			void (*copy_one)(struct record *record,
@@ -207,10 +210,7 @@ static bool each_number(struct record *record, const char *below, size_t most,
 	return true;
 }
 
-/*
- * Sockets alone are told apart: which other files a process has open is nobody's
- * business.
- */
+/* Only sockets are recorded as such: which other files a process has open is private. */
 static void copy_descriptor(struct record *record, const char *name)
 {
 	char target[PATH_MAX];
@@ -236,7 +236,7 @@ static void copy_process(struct record *record, int pid)
 	struct stat stat;
 
 	snprintf(name, sizeof(name), "%d", pid);
-	/* It was met at another listener. */
+	/* It was copied for another listener. */
 	if (!fstatat(record->dir, name, &stat, AT_SYMLINK_NOFOLLOW))
 		return;
 	snprintf(name, sizeof(name), "%d/", pid);
@@ -278,7 +278,7 @@ static void copy_processes(struct record *record,
 		if (listener->figure[PID] != UNKNOWN)
 			copy_process(record, listener->figure[PID]);
 	}
-	/* What tells whoever reads it that nobody was missed: see process.c. */
+	/* Tells the reader of the copy that every process was searched: see process.c. */
 	if (searched)
 		make_directories(record, "1/fd/");
 	free(all);
@@ -309,7 +309,7 @@ static void make_record(struct record *record)
 	free(path);
 }
 
-/* The files of the namespace that is asked for. */
+/* Copy the files of the namespace asked for. */
 static void copy_files(struct record *record, const struct scope *scope)
 {
 	struct netns_list list;
@@ -329,8 +329,9 @@ static void copy_files(struct record *record, const struct scope *scope)
 }
 
 /*
- * The files at one moment, and the processes that have the sockets in these: those
- * of the moment before still do, and the next search has to wait for a while.
+ * Copy the files at one moment, then the processes that hold the sockets in them.
+ * Processes that were found for the first moment are kept, since the next search has
+ * to wait for a while.
  */
 static void copy_moment(struct record *record, const struct scope *scope,
 			struct snapshot *snapshot, struct snapshot *before)
@@ -343,7 +344,7 @@ static void copy_moment(struct record *record, const struct scope *scope,
 	proc_dir = from;
 	if (why)
 		die("%s", why);
-	/* What was found in another directory says nothing about this one. */
+	/* Processes that were found in another directory say nothing about this one. */
 	if (proc_is_live())
 		snapshot_rates(snapshot, before);
 	copy_processes(record, snapshot);
@@ -351,7 +352,7 @@ static void copy_moment(struct record *record, const struct scope *scope,
 	close(record->dir);
 }
 
-/* What explain compares with: of files that were saved, where these have it. */
+/* Copy the first look that explain compares with; of saved files, if they have one. */
 static void copy_before(const struct record *record, const struct scope *scope,
 			struct snapshot *snapshot)
 {
@@ -373,9 +374,9 @@ static void copy_before(const struct record *record, const struct scope *scope,
 }
 
 /**
- * record_main() - make a copy, of two moments with a second between them
- * @path: a directory, which must not be there
- * @scope: of this namespace
+ * record_main() - copy two moments, a second apart
+ * @path: a directory that must not exist yet
+ * @scope: the namespace
  */
 void record_main(const char *path, const struct scope *scope)
 {
@@ -384,7 +385,7 @@ void record_main(const char *path, const struct scope *scope)
 	char quoted[PATH_MAX];
 	const char *why;
 
-	/* Nothing is made where there is nothing to be read. */
+	/* Make nothing if there is nothing to read. */
 	why = snapshot_take(&(struct scope) { .netns = scope->netns }, &snapshot);
 	if (why)
 		die("%s", why);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * listenq report: what explain finds, and what it is based on, as one page that can be
- * attached to a ticket. What is wrong stands first, and below it what it is about.
+ * listenq report: what explain finds, and the figures behind it, as one page that
+ * can be attached to a ticket. What is wrong comes first, then the figures.
  */
 
 #include <stdlib.h>
@@ -10,19 +10,19 @@
 
 #include "html.h"
 
-/* The page has so many findings, and so many of them are unfolded. */
+/* How many findings the page has, and how many of these are unfolded. */
 #define FINDINGS_MAX	500
 #define FINDINGS_OPEN	10
-/* So many namespaces are named. */
+/* How many namespaces are named. */
 #define NAMES_MAX	20
 
-/* Which finding of a listener is its first, from 1 on; 0: it has none. */
+/* The number of a listener's first finding, from 1 on; 0: it has none. */
 size_t page_finding(const struct page *page, const struct listener *listener)
 {
 	return page->first[listener - page->outcome->snapshot->listener];
 }
 
-/* That a listener was closed is no finding of one that is there. */
+/* A finding that its listener was closed is not about a listener that exists. */
 static bool is_closed(const struct report *report)
 {
 	return !strcmp(report->finding, "closed");
@@ -65,7 +65,7 @@ static void put_fact(FILE *to, const char *name, const char *format, ...)
 	free(text);
 }
 
-/* A line that is all of a file below the proc directory, to free(). */
+/* The only line of a file below the proc directory, to free(). */
 static char *line_of(const char *name)
 {
 	char *text = proc_text(512, "%s", name);
@@ -76,7 +76,7 @@ static char *line_of(const char *name)
 	return text;
 }
 
-/* "6.1.0-49-amd64 #1 SMP ...", without who built it with which compiler. */
+/* "6.1.0-49-amd64 #1 SMP ...", without the builder and the compiler. */
 static void put_kernel(FILE *to)
 {
 	static const char linux_version[] = "Linux version ";
@@ -141,7 +141,7 @@ static void put_facts(const struct page *page, const char *host)
 	fputs("</dl>\n", to);
 }
 
-/* What can't be known, and the namespaces that are missing. */
+/* What can't be known, and the namespaces that could not be read. */
 static void put_unknowns(const struct page *page)
 {
 	const struct outcome *outcome = page->outcome;
@@ -171,7 +171,7 @@ static void put_unknowns(const struct page *page)
 
 /* ---- what is wrong ---- */
 
-/* With how many listeners something is wrong. */
+/* How many listeners have a finding. */
 static size_t count_listeners(const struct page *page)
 {
 	const struct outcome *outcome = page->outcome;
@@ -212,7 +212,7 @@ static void put_verdict(const struct page *page)
 	fputs(harm >= ARE ? "<p class=\"verdict bad\">" :
 	      "<p class=\"verdict warn\">", to);
 	html_text(to, "%s", count_of(outcome->reports, "finding", "findings"));
-	/* Those that were closed are not among the listeners any more. */
+	/* Listeners that were closed are not counted here. */
 	if (wrong)
 		html_text(to, ": something is wrong with %zu of %s", wrong,
 			  count_of(outcome->count, "listener", "listeners"));
@@ -273,7 +273,7 @@ static void put_finding(FILE *to, const struct report *report, size_t number)
 	fputs("</dl></details>\n", to);
 }
 
-/* How many there are of each, where that is more than one reads. */
+/* How many findings of each kind there are, if there are too many to read. */
 static void put_overview(FILE *to, const struct outcome *outcome)
 {
 	const struct report *report = outcome->report;
@@ -344,11 +344,11 @@ static void put_page(const struct page *page)
 
 /**
  * report_write() - write what was found into a file, as a page
- * @file: from file_open(); it has all of the page afterwards, or is as it was
+ * @file: from file_open(); has all of the page afterwards, or is unchanged
  * @outcome: what was found
- * @scope: which namespaces were asked for
- * @filter: which listeners there
- * @form: how
+ * @scope: the namespaces that were asked for
+ * @filter: the listeners that were asked for
+ * @form: the options
  *
  * Return: NULL or a reason.
  */
@@ -371,14 +371,14 @@ const char *report_write(struct output_file *file,
 	page.to = open_memstream(&text, &size);
 	if (!page.to)
 		die("not enough memory");
-	/* Whatever the caller's terminal shows: the page says what it is in. */
+	/* Whatever the caller's terminal can show: the page declares its own encoding. */
 	utf8 = true;
 	find_first(&page);
 	put_page(&page);
 	free(page.first);
 	if (fclose(page.to))
 		die("not enough memory");
-	/* It has clients' addresses. */
+	/* The page has clients' addresses. */
 	why = file_write(file, text, size, 0600);
 	free(text);
 	if (why)

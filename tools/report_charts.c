@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Whose histograms a report draws: those that have any, the worst first. */
+/*
+ * Choose the histograms that a report draws: of listeners that have times, the worst
+ * first.
+ */
 
 #include <stdlib.h>
 
 #include "html.h"
 
-/* Of so many listeners, or groups of them. */
+/* How many listeners, or groups of them, have charts. */
 #define CHARTS_MAX	24
 
 /**
- * struct drawn - what may be drawn
- * @row: of a listener, or of a group of them
- * @finding: the first that one of them has; SIZE_MAX where there is none
- * @mean_us: how long connections have waited
+ * struct drawn - a listener or group whose histograms may be drawn
+ * @row: its row
+ * @finding: the number of its first finding; SIZE_MAX where it has none
+ * @mean_us: the mean time that connections waited; -1 where none did
  */
 struct drawn {
 	const struct listener *row;
@@ -20,7 +23,7 @@ struct drawn {
 	long long mean_us;
 };
 
-/* Of a group, all members' together. False where there is nothing to draw. */
+/* Sum over all members of a group. False if there is nothing to draw. */
 static bool sum_up_times(struct histogram *histogram, enum file file,
 			 const struct listener *row)
 {
@@ -47,7 +50,7 @@ static size_t first_finding(const struct page *page, const struct listener *row)
 	return first;
 }
 
-/* Negative where @x comes first: the worse. */
+/* Negative where @x comes first: it is worse. */
 static int worse(const void *x, const void *y)
 {
 	const struct drawn *a = x, *b = y;
@@ -57,7 +60,7 @@ static int worse(const void *x, const void *y)
 	       (a->row > b->row) - (a->row < b->row);
 }
 
-/* What there is to draw, the worst first; to free(). */
+/* The rows that have something to draw, the worst first; to free(). */
 static struct drawn *choose_drawn(const struct page *page,
 				  const struct folds *folds, size_t *count)
 {
@@ -116,7 +119,7 @@ static void put_charts(FILE *to, const struct listener *row)
 	fputs("</section>\n", to);
 }
 
-/* How long connections have waited, and handshakes have taken. */
+/* Draw how long connections waited, and how long handshakes took. */
 void page_charts(const struct page *page)
 {
 	const struct outcome *outcome = page->outcome;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The lists of a report: the listeners, and who was turned away. */
+/* The lists of a report: listeners, and refused clients. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,14 +7,14 @@
 #include "html.h"
 #include "live.h"
 
-/* So many rows they have at most. */
+/* The most rows of each list. */
 #define LISTENERS_MAX	5000
 #define SUMS_MAX	50
 #define REFUSALS_MAX	200
 
 static void begin_table(FILE *to, const char *class, const char *label)
 {
-	/* What scrolls has to be reached by the keyboard, too. */
+	/* A part that scrolls has to be reachable by keyboard, too. */
 	fprintf(to, "<div class=\"scroll %s\" tabindex=\"0\" role=\"region\"",
 		class);
 	fprintf(to, " aria-label=\"%s\"><table>\n<thead><tr>", label);
@@ -25,7 +25,7 @@ static void end_table(FILE *to)
 	fputs("</tbody></table></div>\n", to);
 }
 
-/* The tag of a cell; one that is like most has no class. */
+/* Put the tag of a cell; most cells look alike and have no class. */
 static void put_tag(FILE *to, bool left, enum style style)
 {
 	const char *class = html_class(style);
@@ -39,7 +39,7 @@ static void put_tag(FILE *to, bool left, enum style style)
 
 /* ---- listeners ---- */
 
-/* The listener's name, which leads to what is wrong with it. */
+/* Put a listener's name, with a link to its first finding. */
 static void put_name(const struct page *page, const struct listener *listener)
 {
 	size_t finding = page_finding(page, listener);
@@ -61,7 +61,7 @@ static void put_cell(const struct page *page, const struct listener *listener,
 		put_name(page, listener);
 		return;
 	}
-	/* The figure stands beside it. */
+	/* The figure is in the next column. */
 	if (cell->filled > 0)
 		fprintf(to, "<td class=\"fill %s\" style=\"--fill:%.2f\">",
 			html_class(cell->style),
@@ -103,7 +103,7 @@ static void put_legend(FILE *to, const struct table *table)
 	fputs("</dl></details>\n", to);
 }
 
-/* All that were asked for, fullest first. */
+/* All listeners that were asked for, the fullest first. */
 void page_listeners(const struct page *page)
 {
 	const struct outcome *outcome = page->outcome;
@@ -139,7 +139,7 @@ void page_listeners(const struct page *page)
 	fputs("</section>\n", to);
 }
 
-/* ---- who was turned away ---- */
+/* ---- refused clients ---- */
 
 static void put_grid(FILE *to, const struct grid *grid, const char *label,
 		     const char *rows, size_t size, size_t count)
@@ -170,7 +170,7 @@ static void put_grid(FILE *to, const struct grid *grid, const char *label,
 	end_table(to);
 }
 
-/* Which of the reasons that a refusal may have there are. */
+/* Explain those reasons that a refusal in the list has. */
 static void put_reasons(FILE *to, struct refusal *const refusal[], size_t count)
 {
 	static const struct {
@@ -212,7 +212,7 @@ static void put_sums(const struct page *page, struct refusal *const refusal[],
 	struct sum *sum;
 
 	grid.rfc3339 = true;
-	/* They are ordered by that. */
+	/* sum_up() changes the order. */
 	memcpy(copy, refusal, count * sizeof(*copy));
 	sum = sum_up(copy, count, false, &sums);
 	shown = at_most(sums, SUMS_MAX);
@@ -243,13 +243,13 @@ static void put_refusals(const struct page *page, struct refusal **refusal,
 		 (char *)(refusal + count - shown), sizeof(*refusal), shown);
 }
 
-/* What the module says of what it does not see, and which files can't be read. */
+/* What the module says it does not see, and which files can't be read. */
 static void put_notes(FILE *to, const struct snapshot *snapshot)
 {
 	const char *told = "";
 	size_t unread = 0;
 
-	/* Most namespaces have the same. */
+	/* Most namespaces have the same notes. */
 	for (size_t i = 0; i < snapshot->list.count; i++) {
 		const struct rows *rows = snapshot->rows[i][REFUSED];
 
@@ -267,7 +267,7 @@ static void put_notes(FILE *to, const struct snapshot *snapshot)
 			     count_of(unread, "namespace", "namespaces"));
 }
 
-/* The last that the module keeps, by network and reason, and one by one. */
+/* The latest refusals that the module keeps, by network and reason, and one by one. */
 void page_refusals(const struct page *page)
 {
 	struct snapshot *snapshot = page->outcome->snapshot;
