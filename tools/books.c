@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The books, for people: each line has how many SYNs, requests or connections
- * there were, and what became of them.
+ * Print the books for people: each line has a number of SYNs, requests or
+ * connections, and what became of them.
  */
 
 #include <stdlib.h>
@@ -10,12 +10,12 @@
 #include "sink.h"
 
 /**
- * struct term - one of the things that became of them
- * @name: what that is
+ * struct term - one thing that became of them
+ * @name: its name
  * @figure: how many
- * @less: without so many; INODE, which stands first: without any
- * @lost: a client has waited in vain
- * @total: a namespace has it, and no listener
+ * @less: without so many; INODE, which is 0: without any
+ * @lost: a client waited in vain
+ * @total: only a namespace has it, no listener
  */
 struct term {
 	const char *name;
@@ -26,10 +26,10 @@ struct term {
 };
 
 /**
- * struct line - all of some kind, and what became of them
- * @label: which kind
- * @all: how many, where a column says it; INODE: it is the sum
- * @term: the last one has no name
+ * struct line - all SYNs, requests or connections, and what became of them
+ * @label: the line's name
+ * @all: the column with their number; INODE: it is the sum of the terms
+ * @term: the terms; the last one has no name
  */
 struct line {
 	const char *label;
@@ -65,7 +65,7 @@ static const struct line books[] = {
 	} },
 };
 
-/* What is no part of such a sum. */
+/* Figures that are no part of such a sum. */
 static const struct line notes = {
 	"besides", INODE, {
 		{ "SYN-ACKs resent", .figure = RESENT },
@@ -95,7 +95,7 @@ static long long count_of(const struct listener *listener,
 	return figure[term->figure] - less;
 }
 
-/* An older module keeps no books of a listener. */
+/* An older module has no books of listeners. */
 static bool has_books(const struct listener *listener)
 {
 	return listener->place[HANDSHAKES].rows || is_total(listener);
@@ -122,7 +122,7 @@ static long long sum_of(const struct listener *listener,
 	return sum;
 }
 
-/* Those that there are, as many lines as they take at that width; 0: no end. */
+/* Put the terms that are not 0, in as many lines as needed at that width; 0: in one. */
 static unsigned int put_terms(const struct listener *listener,
 			      const struct line *line, unsigned int at,
 			      unsigned int width, const struct sink *sink)
@@ -162,12 +162,12 @@ static bool has_any(const struct listener *listener, const struct line *line)
 }
 
 /**
- * books_print() - what became of all that came
- * @listener: to that listener, or to a namespace's
- * @width: of the screen; 0 where it has no end
- * @sink: where it goes
+ * books_print() - print what became of all SYNs, requests and connections
+ * @listener: of this listener, or of a namespace
+ * @width: of the screen; 0: unlimited
+ * @sink: written to
  *
- * Return: how many lines that has taken.
+ * Return: how many lines were printed.
  */
 unsigned int books_print(const struct listener *listener, unsigned int width,
 			 const struct sink *sink)
@@ -187,8 +187,8 @@ unsigned int books_print(const struct listener *listener, unsigned int width,
 }
 
 /**
- * totals_print() - the books of namespaces
- * @snapshot: of which
+ * totals_print() - print the books of namespaces
+ * @snapshot: the namespaces
  *
  * Return: NULL or a reason.
  */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What stands in the cells of the table, and what it means. */
+/* The contents of the table's cells, and their meaning. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "cells.h"
 #include "cgroup.h"
 
-/* How the limit came about: what was asked for, if that is another number. */
+/* The limit, with the reason for it: what was asked for, if that is another number. */
 static void limit_text(const struct listener *listener, char text[TEXT_SIZE])
 {
 	const long long *figure = listener->figure;
@@ -25,7 +25,7 @@ static void limit_text(const struct listener *listener, char text[TEXT_SIZE])
 	strcat(text, number);
 }
 
-/* All digits, since it is a name; and how many more can accept. */
+/* The process's number in full, and how many more processes can accept. */
 static void pid_text(const struct listener *listener, char text[TEXT_SIZE])
 {
 	if (listener_pid(listener) == UNKNOWN)
@@ -37,7 +37,7 @@ static void pid_text(const struct listener *listener, char text[TEXT_SIZE])
 		snprintf(text, TEXT_SIZE, "%lld", listener_pid(listener));
 }
 
-/* How much of a group's accepts the busiest has, or the laziest. */
+/* The share of a group's accepts that the busiest, or the laziest, member has. */
 static void share_text(const struct listener *listener, bool busiest,
 		       char text[TEXT_SIZE])
 {
@@ -50,7 +50,7 @@ static void share_text(const struct listener *listener, bool busiest,
 		snprintf(text, TEXT_SIZE, "%.0f%%", share * 100);
 }
 
-/* The rule in force, or that somaxconn has cut what was asked for. */
+/* The rule in force, or that somaxconn cut the backlog that was asked for. */
 static const char *setter(const struct listener *listener)
 {
 	if (strcmp(listener->word[RULE], "-"))
@@ -101,7 +101,7 @@ static enum style time_style(const struct listener *listener,
 	return figure == ACCEPTQ_OLDEST_MS && ms >= 1000 ? WARN : PLAIN;
 }
 
-/* A bar is full where the queue is, which holds one more than its limit. */
+/* How full a bar is: full when the queue is, which holds one more than its limit. */
 double bar_filled(const struct column *column, const struct listener *listener)
 {
 	const struct listener *fullest = fullest_of(listener, column->figure);
@@ -113,13 +113,13 @@ double bar_filled(const struct column *column, const struct listener *listener)
 }
 
 /**
- * cell_format() - what stands in a cell
+ * cell_format() - format a cell
  * @column: the column
  * @width: of a bar, in characters
  * @listener: the row
- * @text: room for it
+ * @text: filled
  *
- * Return: what it means; DIM where it says nothing.
+ * Return: its meaning; DIM if it says nothing.
  */
 enum style cell_format(const struct column *column, unsigned int width,
 		       const struct listener *listener, char text[TEXT_SIZE])

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Columns of the table, and what stands in their cells: cells.c. */
+/* Columns of the table, and the contents of their cells: cells.c. */
 #ifndef LISTENQ_TOOL_CELLS_H
 #define LISTENQ_TOOL_CELLS_H
 
@@ -11,17 +11,17 @@ enum kind {
 };
 
 /**
- * struct column - what stands in one
- * @title: at its top; "" under a title that spans two
+ * struct column - a column of the table
+ * @title: the title; "" if the previous column's title spans both
  * @kind: how it is formatted
- * @figure: of what, by @kind
- * @word: of what, by @kind
- * @rank: those of the lowest rank go first
- * @min: width that it can be cut to; 0 if it can't
- * @left: aligned there
- * @spans: the title is for the next column too
- * @flag: only where table_layout() has it in its flags
- * @sort: the key that sorts by it, plus 1
+ * @figure: what it shows, by @kind
+ * @word: what it shows, by @kind
+ * @rank: columns of the lowest rank are left out first
+ * @min: the width that it can be cut to; 0 if it can't be cut
+ * @left: aligned to the left
+ * @spans: the title is for the next column, too
+ * @flag: shown only if table_layout() has this flag
+ * @sort: the key that sorts by it plus 1
  */
 struct column {
 	const char *title;

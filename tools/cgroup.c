@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The systemd unit, the pod and the container that a process belongs to. Its cgroup
- * tells: engines and systemd name their cgroups after what they run, in ways that
- * other programs rely on (cAdvisor, systemd's sd_pid_get_unit(3)), so nothing has
- * to be asked of a daemon.
+ * Find the systemd unit, the pod and the container that a process belongs to, by its
+ * cgroup: engines and systemd name cgroups after what they run, in ways that other
+ * programs rely on (cAdvisor, systemd's sd_pid_get_unit(3)), so no daemon has to be
+ * asked.
  *
- * A path is read from the root on, and the first name counts. What is below a unit or
- * a container is named by whoever runs there, and could have any other's name.
+ * A path is read from the root on, and the first match counts: cgroups below a unit
+ * or a container are named by the processes in it, which could choose any other
+ * one's name.
  */
 
 #include <ctype.h>
@@ -16,14 +17,14 @@
 #include "cgroup.h"
 #include "procdir.h"
 
-/* Digits of an id, as docker, containerd, CRI-O and podman make them. */
+/* The length of an id made by docker, containerd, CRI-O or podman. */
 #define ID_LENGTH	64
 #define UID_LENGTH	36
 
-/* podman, where it runs as a part of a unit, and the unit is made for the container. */
+/* podman as a part of a unit that was made for the container. */
 #define PAYLOAD	"libpod-payload-"
 
-/* Where podman and systemd-nspawn have what is not in the container, in its unit. */
+/* Where podman and systemd-nspawn keep what is not in the container, in its unit. */
 static const char * const supervisors[] = { "runtime", "supervisor" };
 
 /* What engines put before the id: "docker-ID.scope". */
@@ -40,7 +41,7 @@ static const struct {
 	{ "", "" },
 };
 
-/* Kinds of units that have processes. */
+/* The kinds of units that have processes. */
 static const char * const unit_types[] = {
 	".service", ".scope", ".socket", ".mount", ".swap",
 };
@@ -66,7 +67,7 @@ static bool is_unit(const char *name)
 	return false;
 }
 
-/* Cgroups that are no slices, and that the engines' own daemons have made. */
+/* Cgroups that are no slices, and were made by the engines' own daemons. */
 static bool is_engines(const char *name)
 {
 	return !strcmp(name, "docker") || !strcmp(name, "libpod_parent") ||
@@ -77,9 +78,10 @@ static bool is_engines(const char *name)
 /* ---- one name of a path ---- */
 
 /*
- * "docker-ID.scope", "cri-containerd-ID.scope", "kubepods...slice:cri-containerd:ID";
- * with cgroupfs for a driver, "ID" below "docker" or below a pod, whose engine is not
- * said. "libpod-conmon-ID.scope" has podman's monitor, which is not in the container.
+ * "docker-ID.scope", "cri-containerd-ID.scope",
+ * "kubepods...slice:cri-containerd:ID"; with the driver cgroupfs, "ID" below
+ * "docker" or below a pod, without the engine's name. "libpod-conmon-ID.scope" has
+ * podman's monitor, which is not in the container.
  */
 static bool read_container(struct membership *membership, const char *name)
 {
@@ -98,7 +100,7 @@ static bool read_container(struct membership *membership, const char *name)
 		if (start < name ||
 		    strncmp(start, engines[i].prefix, id - start))
 			continue;
-		/* Behind a colon, or from the beginning. */
+		/* The prefix follows a colon, or is at the beginning. */
 		if (start > name && start[-1] != ':')
 			continue;
 		memcpy(membership->container, id, ID_LENGTH);
@@ -112,15 +114,15 @@ static bool read_container(struct membership *membership, const char *name)
 }
 
 /*
- * "pod0d1e...", "kubepods-burstable-pod0d1e_....slice": systemd's slices have "_"
- * where the UID has "-", since that divides them.
+ * "pod0d1e...", "kubepods-burstable-pod0d1e_....slice": in systemd's slices, "-"
+ * separates levels, so they have "_" where the UID has "-".
  */
 static void read_pod(struct membership *membership, const char *name)
 {
 	const char *pod = strstr(name, "pod"), *next;
 	size_t i;
 
-	/* "kubepods" has one, too. */
+	/* "kubepods" has "pod" in it, too: take the last one. */
 	while (pod && (next = strstr(pod + 1, "pod")))
 		pod = next;
 	if (!pod || (pod > name && pod[-1] != '-'))
@@ -137,10 +139,10 @@ static void read_pod(struct membership *membership, const char *name)
 /* ---- a path ---- */
 
 /**
- * struct walk - a path that is being read
- * @in_slices: all so far were slices, so a unit's name is systemd's
- * @manager: what comes is named by a user's systemd; of whom
- * @pods: it is a place where the kubelet has its pods
+ * struct walk - a path being read
+ * @in_slices: all names so far were slices, so systemd named a unit that follows
+ * @manager: the user whose systemd names what follows
+ * @pods: this is where the kubelet has its pods
  */
 struct walk {
 	bool in_slices;
@@ -148,7 +150,7 @@ struct walk {
 	bool pods;
 };
 
-/* "user@1000.service": what is below belongs to the user's own systemd. */
+/* "user@1000.service": cgroups below it are named by the user's own systemd. */
 static bool is_manager(struct walk *walk, const char *name)
 {
 	size_t digits;
@@ -164,7 +166,7 @@ static bool is_manager(struct walk *walk, const char *name)
 	return true;
 }
 
-/* A unit of the system's, or of the user's whose systemd comes before it. */
+/* Take a unit of the system, or of the user whose systemd comes before it. */
 static void take_unit(struct walk *walk, struct membership *membership,
 		      const char *name)
 {
@@ -179,7 +181,7 @@ static void take_unit(struct walk *walk, struct membership *membership,
 		is_manager(walk, name);
 }
 
-/* Below a unit: what somebody in it has made. */
+/* Take a cgroup below a unit, made by a process of the unit. */
 static void take_nested(struct membership *membership, const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(supervisors); i++)
@@ -188,13 +190,13 @@ static void take_nested(struct membership *membership, const char *name)
 	membership->nested = true;
 }
 
-/* Takes in the next name; true where nothing below it counts. */
+/* Take the next name; true if nothing below it counts. */
 static bool step(struct walk *walk, struct membership *membership,
 		 const char *name)
 {
 	bool slice = ends_with(name, ".slice");
 
-	/* systemd has that before names which the kernel could take for its own. */
+	/* systemd puts "_" before names that could be taken for the kernel's own. */
 	name += *name == '_';
 	if (!*membership->unit && !*membership->user &&
 	    !strncmp(name, "user-", 5) && slice && walk->in_slices &&
@@ -233,7 +235,7 @@ static void read_path(struct membership *membership, char *path)
 			return;
 }
 
-/* How much a line tells: version 1 has one for each of its hierarchies. */
+/* How much a line tells: version 1 has a line for each of its hierarchies. */
 static int worth(const struct membership *membership, const char *controllers)
 {
 	if (*membership->container)
@@ -245,14 +247,14 @@ static int worth(const struct membership *membership, const char *controllers)
 }
 
 /**
- * membership_parse() - what /proc/PID/cgroup tells of a process
+ * membership_parse() - read from /proc/PID/cgroup what a process belongs to
  * @membership: filled
  * @text: the file, lines "HIERARCHY:CONTROLLERS:PATH"
  *
- * Of version 1, or both at once, the line counts that has a container, else
+ * With version 1, or both versions at once, a line with a container counts, else
  * systemd's own, else that of version 2.
  *
- * Return: whether there is anything to tell.
+ * Return: whether it belongs to anything.
  */
 bool membership_parse(struct membership *membership, const char *text)
 {
@@ -285,7 +287,7 @@ bool membership_parse(struct membership *membership, const char *text)
 
 /* ---- a process ---- */
 
-/* What a process belongs to, for membership_release(); NULL where that is nothing. */
+/* What a process belongs to, for membership_release(); NULL if to nothing. */
 struct membership *membership_of(int pid)
 {
 	char *text = proc_text(16384, "%d/cgroup", pid);
@@ -315,7 +317,7 @@ void membership_release(struct membership *membership)
 
 /* ---- names ---- */
 
-/* The unit, and not a container that somebody runs in it. */
+/* Whether to name the unit, and not a container that a process of the unit runs. */
 static bool is_of_unit(const struct membership *membership)
 {
 	return *membership->unit &&
@@ -323,8 +325,8 @@ static bool is_of_unit(const struct membership *membership)
 }
 
 /*
- * In one word, for people: the unit, or else the container as its engine lists it,
- * behind the unit that has named it if one has; or the pod.
+ * One word for people: the unit; or else the container as its engine lists it, after
+ * the unit that named it if there is one; or the pod.
  */
 const char *membership_text(const struct membership *membership,
 			    char text[TEXT_SIZE])
@@ -344,8 +346,8 @@ const char *membership_text(const struct membership *membership,
 }
 
 /*
- * Whether @name is what is meant by this: a part of the unit's name, or the beginning of
- * the id of its container or pod.
+ * Whether @name may mean this: it is a part of the unit's name, or the beginning of
+ * the id of the container or pod.
  */
 bool membership_is(const struct membership *membership, const char *name)
 {
@@ -358,16 +360,17 @@ bool membership_is(const struct membership *membership, const char *name)
 }
 
 /**
- * membership_lasting() - the name that is still the same after a restart
+ * membership_lasting() - a name that is the same after a restart
  * @membership: of a process; may be NULL
- * @trusted: names that users have given count, too
- * @what: whether it is a "unit", a "pod_uid" or a "container"
+ * @trusted: use names that users gave, too
+ * @what: set to "unit", "pod_uid" or "container"
  *
- * A unit is always called the same, a pod for as long as it is there, and a container
- * until it is made anew; those that podman makes for a unit are, each time. A user who
- * is not trusted could have new names at will, and is one unit with all he has.
+ * A unit always has the same name, a pod as long as it exists, and a container until
+ * it is created again, which podman does each time it starts a unit's container. An
+ * untrusted user could choose new names at will, so all processes of one have the
+ * name of the user's slice.
  *
- * Return: text of @membership's; "" where there is none.
+ * Return: a string in @membership; "" where there is none.
  */
 const char *membership_lasting(const struct membership *membership,
 			       bool trusted, const char **what)
@@ -377,7 +380,10 @@ const char *membership_lasting(const struct membership *membership,
 		return "";
 	if (*membership->user && !trusted)
 		return membership->user;
-	/* Below a unit, too, a container has the name that the unit gives it. */
+	/*
+	 * A container below a unit has a name chosen by the unit, so it needs trust,
+	 * too.
+	 */
 	if (is_of_unit(membership) || (*membership->unit && !trusted))
 		return membership->unit;
 	*what = *membership->pod ? "pod_uid" : "container";
@@ -385,13 +391,14 @@ const char *membership_lasting(const struct membership *membership,
 }
 
 /**
- * membership_identity() - the name by which a process stands for all that has it
+ * membership_identity() - the name of the unit, pod or container a process stands
+ *	for
  * @membership: of the process; may be NULL
  *
- * Only a name that the system has given, and not that of whoever looks after what is
- * called so: podman's monitor is in the unit of its container, and in the host's network.
+ * Only a name given by the system, and only for a process that runs inside: podman's
+ * monitor is in its container's unit, but in the host's network.
  *
- * Return: text of @membership's; "" where there is none.
+ * Return: a string in @membership; "" where there is none.
  */
 const char *membership_identity(const struct membership *membership)
 {
@@ -402,7 +409,7 @@ const char *membership_identity(const struct membership *membership)
 	return membership_lasting(membership, false, &what);
 }
 
-/* Whether that is @name, of a container's id its first 12 digits or more. */
+/* Whether that is @name; of a container's id, 12 digits are enough. */
 bool membership_named(const struct membership *membership, const char *name)
 {
 	const char *is = membership_identity(membership);

@@ -5,7 +5,7 @@
 
 #include "listenq.h"
 
-/* Of a container's id, what is enough to name it; engines list as much. */
+/* So many digits of a container's id are enough to name it; engines list as many. */
 #define SHORT_ID	12
 
 /**
@@ -13,13 +13,14 @@
  * @references: how many pointers lead here
  * @unit: the systemd unit, "user@1000/web.service" where a user's own systemd has it;
  *	"" where there is none, as for the others
- * @user: the name of that user's slice, which the system has given; what stands
- *	below it is named by the user
+ * @user: that user's slice, which the system named; names below it are the user's
+ *	choice
  * @pod: the UID of the pod, in Kubernetes
  * @container: the id of the container, 64 hexadecimal digits as a rule
  * @engine: the engine that runs the container
- * @nested: the process is in a cgroup below its unit's, which the unit has made
- * @supervises: it only looks after what runs in the unit, or in a container
+ * @nested: the process is in a cgroup below its unit's, made by a process of the
+ *	unit
+ * @supervises: the process only looks after others in the unit, or in a container
  * @payload: the unit has made the container, for itself (podman's Quadlet)
  */
 struct membership {

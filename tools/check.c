@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * For monitoring: one line as the plugins of monitoring systems print it, what
- * it is about before the bar and figures behind it. The verdict is about the last
- * minutes: between two checks a queue can fill up, turn clients away, and be empty
- * again.
+ * For monitoring: print one line like a plugin of a monitoring system, with text
+ * before the bar and figures after it. The verdict is about the last minutes:
+ * between two checks, a queue can fill up, refuse clients, and be empty again.
  */
 
 #include <math.h>
@@ -22,7 +21,7 @@ static const struct {
 	{ SYNQ, SYNQ_PEAK_1M, "SYN queue" },
 };
 
-/* Losses, for graphs. */
+/* Lost clients, for graphs. */
 static const struct {
 	enum figure figure;
 	const char *name;
@@ -34,7 +33,7 @@ static const struct {
 	{ EAGAINS, "eagains", true },
 };
 
-/* Held against the limit without rounding. */
+/* Compare with the limit, without rounding. */
 static bool is_above(const struct listener *listener, enum figure queue,
 		     long long percent)
 {
@@ -68,7 +67,7 @@ static void print_name(const struct listener *listener)
 	}
 }
 
-/* The line where the answer can't be known. Return: an exit code. */
+/* Print the line where the answer can't be known. Return: an exit code. */
 int check_trouble(const char *why)
 {
 	printf("LISTENQ UNKNOWN - ");
@@ -77,14 +76,14 @@ int check_trouble(const char *why)
 	return CHECK_UNKNOWN;
 }
 
-/* ---- how full they are, and were in the last minute ---- */
+/* ---- how full queues are, and were in the last minute ---- */
 
 /**
- * struct fullness - what there is to say about queues
- * @above: how many listeners have one that is fuller than it should be
- * @now: how full the fullest is
- * @peak: the same of the last minute
- * @fullest: which it is, of these two
+ * struct fullness - how full queues are
+ * @above: how many listeners have a queue that is fuller than allowed
+ * @now: how full the fullest queue is
+ * @peak: how full the fullest queue was in the last minute
+ * @fullest: the listener with the larger one of the two
  * @queue: which of its queues
  */
 struct fullness {
@@ -133,16 +132,16 @@ static void print_fullest(const struct fullness *fullness)
 		printf(", peak %lld", peak);
 }
 
-/* ---- who was turned away of late ---- */
+/* ---- recent refusals ---- */
 
 /**
- * struct lately - what there is to say about refusals
- * @count: how many there were; UNKNOWN where nobody may read that
- * @more: there may have been more
+ * struct lately - refusals in the last seconds
+ * @count: how many; UNKNOWN where the caller may not read the file
+ * @more: there may have been more than @count
  * @by: how many listeners have had overflows
- * @last: the one that was the last to turn somebody away; NULL: none did
- * @ago_ms: when that was
- * @unknown: one of which nobody knows whether it did
+ * @last: the listener that refused a client last; NULL: none did
+ * @ago_ms: how long ago
+ * @unknown: a listener of which it is not known whether it refused any
  */
 struct lately {
 	long long count;
@@ -153,7 +152,7 @@ struct lately {
 	struct listener *unknown;
 };
 
-/* UNKNOWN where that is not known. */
+/* UNKNOWN if the time is not known. */
 static long long ago(const struct refusal *refusal,
 		     const struct snapshot *snapshot)
 {
@@ -170,7 +169,7 @@ static void note_last(struct lately *lately, struct listener *listener,
 	lately->ago_ms = ago_ms;
 }
 
-/* Whether the file of each namespace was read, and none was full of newer ones. */
+/* Check that the file of each namespace was read, and that it goes back far enough. */
 static void look_at_files(struct lately *lately,
 			  const struct snapshot *snapshot, long long within_ms)
 {
@@ -191,8 +190,8 @@ static void look_at_files(struct lately *lately,
 }
 
 /*
- * The file has refusals of all kinds, and by listeners that are gone; the rows of
- * sockets, which everybody may read, say when the latest overflow was.
+ * The file refused has refusals of all kinds, and by listeners that are gone; the
+ * rows of sockets, which every user may read, have the time of the latest overflow.
  */
 static void look_at_refusals(struct lately *lately, struct snapshot *snapshot,
 			     const struct filter *filter, long long within_ms)
@@ -221,7 +220,7 @@ static void look_at_overflows(struct lately *lately, struct listener *listener,
 {
 	long long ago_ms = listener->figure[SINCE_OVERFLOW_MS];
 
-	/* When a connect() got EAGAIN is not known. */
+	/* The times of EAGAINs are not known. */
 	if (is_unix(listener))
 		return;
 	if (listener->figure[OVERFLOWS] == UNKNOWN) {
@@ -249,7 +248,7 @@ static void print_refusals(const struct lately *lately, long long within)
 
 /* ---- figures behind the bar: label=value[UOM];warn;crit;min;max ---- */
 
-/* A limit of 0 with one connection has no percentage. */
+/* One connection at a limit of 0 has no percentage. */
 static void print_percentage(const char *label, double fill, long long percent)
 {
 	printf(" %s=", label);
@@ -259,7 +258,10 @@ static void print_percentage(const char *label, double fill, long long percent)
 		printf("%.0f%%;%lld;;0", floor(fill * 100), percent);
 }
 
-/* Of those that are known; U where none is, and nothing where it is nobody's. */
+/*
+ * Sum over the listeners where it is known; U if it is for none, nothing if no
+ * listener can have it.
+ */
 static void print_loss(struct listener *const listener[], size_t count,
 		       enum figure figure, const char *label, bool of_unix)
 {
@@ -308,7 +310,7 @@ static const char * const states[] = {
 	[CHECK_CRITICAL] = "CRITICAL", [CHECK_UNKNOWN] = "UNKNOWN",
 };
 
-/* In one search; who has turned somebody away may be the fullest as well. */
+/* In one search; the listener that refused last may be the fullest as well. */
 static void name_processes(const struct fullness *fullness,
 			   const struct lately *lately)
 {
@@ -325,10 +327,10 @@ static void name_processes(const struct fullness *fullness,
 
 /**
  * check_print() - say whether clients are turned away, or soon will be
- * @check: what is too much
- * @snapshot: taken with who was turned away, as far as that may be read
- * @filter: by which the listeners were chosen
- * @listener: the listeners to look at
+ * @check: the limits
+ * @snapshot: read with the refusals, if the caller may read these
+ * @filter: the filter by which listeners were chosen
+ * @listener: the listeners to check
  * @count: how many
  *
  * Return: an exit code.
@@ -352,7 +354,7 @@ int check_print(const struct check *check, struct snapshot *snapshot,
 		look_at_overflows(&lately, listener[i], within_ms);
 	}
 	look_at_refusals(&lately, snapshot, filter, within_ms);
-	/* What the file had room for no longer was one at least. */
+	/* The file no longer has all: each of these listeners refused at least one. */
 	if (lately.count != UNKNOWN && lately.count < (long long)lately.by) {
 		lately.count = lately.by;
 		lately.more = true;

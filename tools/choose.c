@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Which listeners are shown, and in which order. */
+/* Choose listeners, and sort them. */
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -59,7 +59,7 @@ const char *filter_port(struct filter *filter, const char *text)
 	return NULL;
 }
 
-/* Of a Unix socket, as LOCAL has it; NULL where it is no such name. */
+/* A Unix socket's name in the form of LOCAL; NULL if it is none. */
 static const char *parse_name(const char *text)
 {
 	size_t prefix = strlen(UNIX_PREFIX);
@@ -126,7 +126,7 @@ static bool has_pid(const struct listener *listener, long long pid)
 	return false;
 }
 
-/* A part of the name of who called listen(), or of one that can accept from it. */
+/* Part of the name of the process that called listen(), or of one that can accept. */
 static bool has_name(const struct listener *listener, const char *name)
 {
 	const struct holder *holder = &listener->holder;
@@ -149,7 +149,7 @@ static bool is_process(const struct listener *listener, const char *process)
 	return has_name(listener, process);
 }
 
-/* What was typed in is looked for in all that names a listener. */
+/* Search everything that names a listener for the text that was typed. */
 static bool has_text(const struct listener *listener, const char *text)
 {
 	return strcasestr(listener->word[LOCAL], text) ||
@@ -172,7 +172,7 @@ static bool at_port(const struct listener *listener,
 	return !filter->port_ranges;
 }
 
-/* Whether it takes a search for processes to say what is wanted. */
+/* Whether processes have to be searched for to apply the filter. */
 bool filter_is_about_holder(const struct filter *filter)
 {
 	return filter->process || filter->unit;
@@ -195,7 +195,7 @@ bool is_wanted(const struct listener *listener, const struct filter *filter)
 	return !filter->text || has_text(listener, filter->text);
 }
 
-/* Negative where @a comes first: the larger. */
+/* Negative where @a is larger, and comes first. */
 static int larger(double a, double b)
 {
 	return (a < b) - (a > b);
@@ -208,7 +208,7 @@ static int larger_figure(const struct listener *a, const struct listener *b,
 	       (a->figure[figure] > b->figure[figure]);
 }
 
-/* By what happens now, where that is known, then by what ever did. */
+/* By the rate, if that is known, then by the count so far. */
 static int larger_rate(const struct listener *a, const struct listener *b,
 		       enum figure figure)
 {
@@ -284,17 +284,17 @@ void sort_listeners(struct listener *listener[], size_t count,
 }
 
 /**
- * choose() - those listeners that are wanted, in order
- * @snapshot: all of them
- * @filter: which
- * @key: ordered by this: figures fall, names rise
- * @reverse: the other way round
+ * choose() - choose listeners, and sort them
+ * @snapshot: all listeners
+ * @filter: those to choose
+ * @key: what to sort by: figures fall, names rise
+ * @reverse: sort the other way round
  * @count: how many were chosen
  *
- * Processes are searched for where the choice depends on them; otherwise it is
- * up to who shows them.
+ * Searches for processes if the choice or the order depends on them; otherwise the
+ * caller does.
  *
- * Return: what to free() when done with it.
+ * Return: the chosen listeners, to free().
  */
 struct listener **choose(struct snapshot *snapshot,
 			 const struct filter *filter, enum sort_key key,

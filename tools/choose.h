@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Which listeners, in which order, and those that belong together. */
+/* Choosing, sorting and grouping listeners. */
 #ifndef LISTENQ_TOOL_CHOOSE_H
 #define LISTENQ_TOOL_CHOOSE_H
 
@@ -9,10 +9,10 @@
 
 /**
  * struct group - listeners that have something in common
- * @listener: these
+ * @listener: the listeners
  * @count: how many
- * @age_ms: of the oldest of them
- * @labels: of metrics, as they stand in each sample; NULL without samples
+ * @age_ms: the age of the oldest one
+ * @labels: of metrics, as written in each sample; NULL without samples
  */
 struct group {
 	struct listener *const *listener;
@@ -30,9 +30,9 @@ long long group_sum(const struct group *group, enum figure figure);
 long long group_most(const struct group *group, enum figure figure);
 long long group_least(const struct group *group, enum figure figure);
 
-/* ---- choose.c: which listeners, in which order ---- */
+/* ---- choose.c: choosing and sorting listeners ---- */
 
-/* So many ports and ranges may be named. */
+/* How many ports and ranges a filter may have. */
 #define FILTER_PORTS	64
 
 struct ports {
@@ -73,14 +73,14 @@ void sort_listeners(struct listener *listener[], size_t count,
 /* ---- fold.c: SO_REUSEPORT groups as rows ---- */
 
 /**
- * struct fold - a group that is one row
+ * struct fold - a group that is shown as one row
  * @group: its listeners, in order
- * @fullest: the one whose accept queue is
- * @synq_fullest: the one whose SYN queue is
- * @busiest: the one that accepts most, now if any does, else so far
- * @laziest: the one that accepts least
- * @most: the share of all accepts that the busiest has; negative where unknown
- * @least: the same of the laziest
+ * @fullest: the member with the fullest accept queue
+ * @synq_fullest: the member with the fullest SYN queue
+ * @busiest: the member that accepts most, at present if any does, else so far
+ * @laziest: the member that accepts least
+ * @most: the busiest member's share of all accepts; negative where unknown
+ * @least: the laziest member's share
  */
 struct fold {
 	struct group group;
@@ -93,11 +93,11 @@ struct fold {
 };
 
 /**
- * struct folds - the rows that have come of listeners
- * @row: one that stands for a group, or a listener; in order
+ * struct folds - listeners folded to rows
+ * @row: each is a group or a listener; in order
  * @count: how many
- * @group: those that stand for groups
- * @fold: the same, what they stand for
+ * @group: those rows that are groups
+ * @fold: the groups
  * @member: the listeners, group by group
  */
 struct folds {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * listenq clamp: the rules, printed and written, or what they would do if they
- * were. The kernel knows the grammar; here stands what its errors mean.
+ * listenq clamp: print the rules, write them, or tell what they would do. The kernel
+ * has the grammar; this file explains its errors.
  */
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include "output.h"
 #include "rules.h"
 
-/* What one write(2) may hold, and one byte that tells that there is more. */
+/* The most that one write(2) may have, and a byte to notice that there is more. */
 #define RULES_MAX	524288
 
 #define LAST_ERROR	"# last error: "
@@ -34,7 +34,7 @@ static const struct {
 	{ EROFS, "/proc is mounted for reading only: run this where it isn't" },
 };
 
-/* The kernel's text is printable ASCII; a folder's may be anything. */
+/* The kernel's text is printable ASCII; a saved file may hold anything. */
 static bool is_plain(const char *text, size_t length)
 {
 	for (size_t i = 0; i < length; i++)
@@ -44,8 +44,8 @@ static bool is_plain(const char *text, size_t length)
 }
 
 /**
- * clamp_read() - read the rules of the namespace that the tool is in
- * @text: these, as the module prints them, for the caller to free
+ * clamp_read() - read the rules of the namespace the tool is in
+ * @text: the rules as the module prints them, for the caller to free
  *
  * Return: NULL or a reason.
  */
@@ -64,7 +64,7 @@ const char *clamp_read(char **text)
 	return why;
 }
 
-/* What the kernel says of the latest refused write, for the caller to free. */
+/* What the kernel says about the last write that it refused, for the caller to free. */
 static char *last_error(void)
 {
 	char *text, *line, *found = NULL;
@@ -80,7 +80,7 @@ static char *last_error(void)
 	return found;
 }
 
-/* @said: by whoever has not understood it; NULL: nothing. */
+/* @said: what the parser says; NULL: nothing. */
 static const char *refusal(int error, const char *said)
 {
 	const char *meaning = strerror(error);
@@ -98,7 +98,7 @@ static const char *write_refusal(int error)
 	char *said = NULL;
 	const char *why;
 
-	/* Only what was read and not understood is told in the file. */
+	/* The file has a message only if the module read the text and refused it. */
 	if (error == EINVAL || error == ERANGE || error == EEXIST ||
 	    error == ENOENT || error == ENOSPC)
 		said = last_error();
@@ -110,11 +110,11 @@ static const char *write_refusal(int error)
 /**
  * clamp_write() - write rules
  * @text: lines of the grammar
- * @length: of all of them
+ * @length: their length
  *
- * All rules in one write, so that all of them take effect or none. The module may
- * go and another one come meanwhile, which knows nothing of them: what was opened
- * can't be read any more then.
+ * Writes all rules at once, so that all of them take effect or none. Meanwhile the
+ * module may be unloaded and loaded again, without these rules: then the file that
+ * was opened can't be read any more.
  *
  * Return: NULL or a reason.
  */
@@ -143,7 +143,7 @@ const char *clamp_write(const char *text, size_t length)
 	return why;
 }
 
-/* Words become a line; a comma begins another. */
+/* Join words to a line; a comma begins another line. */
 static char *join(int argc, char **argv, size_t *length)
 {
 	char *text, *at;
@@ -168,9 +168,9 @@ static char *join(int argc, char **argv, size_t *length)
 
 /**
  * clamp_read_file() - read rules from a file
- * @path: which; "-" for standard input
- * @text: these, for the caller to free, with room for a NUL
- * @length: how long that is
+ * @path: the file; "-" for standard input
+ * @text: the rules, for the caller to free, with room for a NUL
+ * @length: their length
  *
  * Return: NULL or a reason.
  */
@@ -196,7 +196,7 @@ const char *clamp_read_file(const char *path, char **text, size_t *length)
 	return why;
 }
 
-/* The rules as they will be. NULL or a reason. */
+/* Work out the rules as they will be. NULL or a reason. */
 static const char *foresee(struct rules *rules, const char *text, size_t length)
 {
 	char said[TEXT_SIZE];
@@ -219,7 +219,7 @@ static const char *foresee(struct rules *rules, const char *text, size_t length)
 	return error ? refusal(-error, said) : NULL;
 }
 
-/* @snapshot: the listeners; NULL where these are not known. */
+/* @snapshot: the listeners; NULL if they are not known. */
 static const char *change(int argc, char **argv, const char *file, bool dry_run,
 			  const struct snapshot *snapshot)
 {
@@ -241,7 +241,10 @@ static const char *change(int argc, char **argv, const char *file, bool dry_run,
 			    (snapshot && !foresee(&rules, text, length)));
 	if (!why && !dry_run)
 		why = clamp_write(text, length);
-	/* Whoever writes a file writes it before there are servers, too. */
+	/*
+	 * A file may be written before servers start: don't mind rules without
+	 * listeners.
+	 */
 	if (!why && foreseen)
 		effect_tell(&rules, snapshot, !file);
 	free(text);
@@ -261,10 +264,10 @@ static const char *print_rules(void)
 }
 
 /**
- * clamp_main() - print rules, or write some
+ * clamp_main() - print rules, or write them
  * @argc: how many words
  * @argv: "clamp", then options, "-f FILE" or the words of a rule
- * @scope: in which namespace
+ * @scope: the namespace
  *
  * Return: an exit code.
  */
@@ -284,7 +287,7 @@ int clamp_main(int argc, char **argv, const struct scope *scope)
 	bool dry_run = false, save = false, restore = false, is_read;
 	int option;
 
-	optind = 0;	/* once more from the start */
+	optind = 0;	/* start again */
 	while ((option = getopt_long(argc, argv, "+:f:", options, NULL)) != -1) {
 		switch (option) {
 		case 'f':
@@ -324,7 +327,10 @@ int clamp_main(int argc, char **argv, const struct scope *scope)
 		return DONE;
 	}
 	all.unix_too = true;
-	/* Before the rules act. Without it they are written, and no more is said. */
+	/*
+	 * Read listeners before the rules act. If that fails, rules are written all
+	 * the same.
+	 */
 	if (argc || file)
 		why = snapshot_take(&all, &snapshot);
 	is_read = !why;

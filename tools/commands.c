@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a finding advises to run: commands that can be pasted into a shell, for the
- * listener and the namespace that it is about.
+ * Commands that a finding advises to run: they can be pasted into a shell, for the
+ * finding's listener and namespace.
  */
 
 #include <ctype.h>
@@ -11,7 +11,7 @@
 
 #include "explain.h"
 
-/* What can be pasted into a shell. */
+/* Add a command that can be pasted into a shell. */
 void command(struct report *report, enum kind kind, const char *format, ...)
 {
 	va_list args;
@@ -21,7 +21,7 @@ void command(struct report *report, enum kind kind, const char *format, ...)
 	va_end(args);
 }
 
-/* A word of a shell's; what would need quotes is in them. */
+/* Write a word for a shell, in quotes if it needs them. */
 static void shell_word(char *to, size_t size, const char *word)
 {
 	size_t length = 0, plain = 0;
@@ -40,13 +40,13 @@ static void shell_word(char *to, size_t size, const char *word)
 	strcpy(to + length, "'");
 }
 
-/* The namespace to run something in, as -N takes it; NULL to stay in the own one. */
+/* The namespace to run a command in, as -N takes it; NULL to stay in this one. */
 static const char *place_of(const struct listener *listener)
 {
 	return listener->in && listener->in->own ? NULL : listener->netns;
 }
 
-/* The same where @listener is: what reads or sets something has to be run there. */
+/* Add a command that has to run in @listener's namespace. */
 void command_in(struct report *report, enum kind kind,
 		const struct listener *listener, const char *format, ...)
 {
@@ -70,7 +70,7 @@ void command_in(struct report *report, enum kind kind,
 	command(report, kind, "nsenter --net=%s %s", name, text);
 }
 
-/* The same of this program itself, which goes there by its own. */
+/* Add a command of this program, which enters the namespace itself. */
 void command_listenq(struct report *report, enum kind kind,
 		     const struct listener *listener, const char *format, ...)
 {
@@ -86,7 +86,7 @@ void command_listenq(struct report *report, enum kind kind,
 		netns ? name : "", text);
 }
 
-/* How this program's filters call a listener: "-p 80", or a Unix socket's name. */
+/* Select the listener by this program's filters: "-p 80", or a Unix socket's name. */
 const char *filter_of(const struct listener *listener)
 {
 	static char text[NAME_SIZE];
@@ -96,7 +96,7 @@ const char *filter_of(const struct listener *listener)
 		snprintf(text, sizeof(text), "-p %d", listener->local.port);
 		return text;
 	}
-	/* One that is bound to nothing has no name. */
+	/* A Unix socket that is not bound has no name. */
 	if (!strcmp(listener->word[LOCAL], "-"))
 		return "--unix";
 	snprintf(name, sizeof(name), "%s%s",
@@ -107,7 +107,7 @@ const char *filter_of(const struct listener *listener)
 	return text;
 }
 
-/* How its rules do: "80", "unix:/run/php.sock". A comma would end the rule. */
+/* Select it in a rule: "80", "unix:/run/php.sock". A comma would end the rule. */
 const char *selector_of(const struct listener *listener)
 {
 	static char text[NAME_SIZE];
@@ -128,7 +128,7 @@ const char *selector_of(const struct listener *listener)
 	return text;
 }
 
-/* Who has the socket, by ss(8). */
+/* Add a command for ss(8) that shows which process has the socket. */
 void command_ss(struct report *report, enum kind kind,
 		const struct listener *listener)
 {

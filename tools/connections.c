@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Whom a listener has in its queues, as /proc/net/tcp tells: who does not
- * finish a handshake, and who has gone while it waited. Read for listeners that
- * something is wrong with, and for no others: the file has all connections.
+ * The clients in a listener's queues, by /proc/net/tcp: those that do not finish a
+ * handshake, and those that have gone while they waited. Read only for listeners
+ * with a finding, since the file has all connections.
  */
 
 #include <arpa/inet.h>
@@ -12,10 +12,10 @@
 
 #include "explain.h"
 
-/* Some 400,000 connections; of more the first ones. */
+/* Some 400,000 connections; of more, only the first ones are read. */
 #define FILE_MAX	(64 << 20)
 
-/* States of the file. */
+/* States in the file. */
 enum { SYN_RECV = 3, CLOSE_WAIT = 8 };
 
 struct networks {
@@ -24,7 +24,7 @@ struct networks {
 	size_t room;
 };
 
-/* "0100007F:1F90": the words of an address as the machine has them. */
+/* "0100007F:1F90": the words of an address in the host's byte order. */
 static bool parse_hex(struct endpoint *endpoint, const char *text, bool v6)
 {
 	unsigned int words = v6 ? 4 : 1, word, port;
@@ -42,7 +42,7 @@ static bool parse_hex(struct endpoint *endpoint, const char *text, bool v6)
 	return true;
 }
 
-/* A wildcard has all addresses. */
+/* A listener at the wildcard address accepts at all addresses. */
 static bool is_at(const struct endpoint *local, const struct endpoint *listener)
 {
 	static const unsigned char any[16];
@@ -60,7 +60,7 @@ static int by_network(const void *a, const void *b)
 	       memcmp(x->address, y->address, sizeof(x->address));
 }
 
-/* Which of them has most, once they are in order. */
+/* Find the most frequent network. */
 static void sum_up_networks(struct crowd *crowd, struct networks *networks)
 {
 	long long run = 0;
@@ -87,8 +87,8 @@ static void sum_up_networks(struct crowd *crowd, struct networks *networks)
 }
 
 /*
- * A connection that nobody has accepted has no inode; nor has one that its
- * program has closed, but such a one is never in CLOSE_WAIT.
+ * A connection that was not accepted yet has no inode. One that its program has
+ * closed has none either, but is never in CLOSE_WAIT.
  */
 static void count_line(struct crowd *crowd, struct networks *networks,
 		       const char *line, const struct endpoint *at, bool v6)
@@ -117,11 +117,11 @@ static void count_line(struct crowd *crowd, struct networks *networks,
 }
 
 /**
- * crowd_read() - see who is in the queues of a listener
- * @crowd: filled; of what can't be known UNKNOWN
- * @listener: whose namespace was entered
+ * crowd_read() - count the clients in a listener's queues
+ * @crowd: filled; UNKNOWN for what can't be known
+ * @listener: the listener; the tool is in its namespace
  *
- * Where several listen at one address, those of all of them.
+ * If several sockets listen at the address, counts the clients of all of them.
  */
 void crowd_read(struct crowd *crowd, const struct listener *listener)
 {
