@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* All there is to say about one listener. */
+/* Everything there is to say about one listener. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,16 +9,16 @@
 #include "log.h"
 #include "output.h"
 
-/* How wide a counter is; the widest bar, and the widest histogram. */
+/* The width of a counter, of the widest bar, and of the widest histogram. */
 #define COUNTER	10
 #define BAR	40
 #define CHART	70
-/* How many of those who were turned away. */
+/* How many refused clients are shown. */
 #define LATEST	10
-/* From here on two of them stand side by side. */
+/* The least width for two histograms side by side. */
 #define BESIDE	80
 
-/* The first of those that can accept, and the caller of listen() if another did. */
+/* Put the first process that can accept, and the caller of listen() if it is another. */
 static void put_process(const struct listener *listener,
 			const struct sink *sink)
 {
@@ -44,7 +44,7 @@ static void put_process(const struct listener *listener,
 	sink_end_line(sink);
 }
 
-/* Where that process belongs to. Return: how many lines. */
+/* Put the process's unit or container. Return: how many lines. */
 static unsigned int put_unit(const struct listener *listener,
 			     const struct sink *sink)
 {
@@ -67,7 +67,7 @@ static unsigned int put_unit(const struct listener *listener,
 	return 1;
 }
 
-/* Who else can accept, as far as a line has room. Return: how many lines. */
+/* Put the other processes that can accept, as far as a line has room. Return: lines. */
 static unsigned int put_others(const struct listener *listener,
 			       unsigned int width, const struct sink *sink)
 {
@@ -153,7 +153,7 @@ static void put_queue(const struct listener *listener, const char *label,
 	sink_end_line(sink);
 }
 
-/* What became of connect() calls to a Unix socket. */
+/* Put what became of connect() calls to a Unix socket. */
 static void put_calls(const struct listener *listener, const struct sink *sink)
 {
 	const long long *figure = listener->figure;
@@ -170,7 +170,7 @@ static void put_calls(const struct listener *listener, const struct sink *sink)
 	sink_end_line(sink);
 }
 
-/* Where it is on; how many lines. */
+/* Put Fast Open, if the listener has it on; how many lines. */
 static unsigned int put_fastopen(const struct listener *listener,
 				 const struct sink *sink)
 {
@@ -190,7 +190,7 @@ static unsigned int put_fastopen(const struct listener *listener,
 	return 1;
 }
 
-/* The counters, side by side; how many lines they take. */
+/* Put the counters, side by side; how many lines. */
 static unsigned int put_counters(const struct listener *listener,
 				 const struct sink *sink)
 {
@@ -234,11 +234,11 @@ static unsigned int put_counters(const struct listener *listener,
 	return 4;
 }
 
-/* ---- who was turned away ---- */
+/* ---- refused clients ---- */
 
 /*
- * Those that this listener has turned away, the latest last; to free(). Where
- * the file can't be read there are none.
+ * The listener's refusals, the latest one last; to free(). None where the file can't
+ * be read.
  */
 static struct refusal **refusals_of(const struct listener *listener,
 				    const struct snapshot *snapshot,
@@ -259,7 +259,7 @@ static struct refusal **refusals_of(const struct listener *listener,
 	return refusal;
 }
 
-/* The networks that most came from, as far as a line has room. */
+/* Put the networks with most refused clients, as far as a line has room. */
 static void put_networks(struct refusal **refusal, size_t count,
 			 unsigned int width, const struct sink *sink)
 {
@@ -282,7 +282,7 @@ static void put_networks(struct refusal **refusal, size_t count,
 	free(sum);
 }
 
-/* In at most @height lines; how many that has taken. */
+/* Put refusals in at most @height lines; how many lines. */
 static unsigned int put_refusals(const struct listener *listener,
 				 const struct snapshot *snapshot,
 				 unsigned int width, unsigned int height,
@@ -319,13 +319,13 @@ static unsigned int put_refusals(const struct listener *listener,
 
 /**
  * struct chart - a histogram on the screen
- * @label: of its first line
- * @of: whose times they are
- * @histogram: all of it; what is not shown was added to @first
- * @known: whether it is
+ * @label: the text in its first line
+ * @of: what was measured
+ * @histogram: the histogram; buckets before @first were added to that one
+ * @known: the histogram is known
  * @first: the first bucket that is shown
- * @end: the one after the last
- * @most: in one of them
+ * @end: the bucket after the last one shown
+ * @most: the largest count of a bucket
  */
 struct chart {
 	const char *label;
@@ -338,8 +338,8 @@ struct chart {
 };
 
 /*
- * From the first range that has somebody to the last. Where there are more than
- * @lines of them, the first line has all that were quicker, too.
+ * Show the ranges from the first with a count to the last. If there are more than
+ * @lines, the first line includes all faster ones.
  */
 static void chart_fit(struct chart *chart, size_t lines)
 {
@@ -387,7 +387,7 @@ static unsigned int put_bucket(const struct chart *chart, size_t at,
 	used += sink_number(sink, PLAIN, "", bucket->count, 9);
 	text_bar(text, (double)bucket->count / chart->most,
 		 width > used + 3 ? width - used - 3 : 0);
-	/* The dots would only make noise in a histogram. */
+	/* Dots for the rest of a bar would only make a histogram harder to read. */
 	text[strcspn(text, utf8 ? "\xc2" : ".")] = '\0';
 	return used + sink_print(sink, GOOD, "  %s", text);
 }
@@ -397,7 +397,7 @@ static size_t chart_lines(const struct chart *chart)
 	return 1 + chart->end - chart->first;
 }
 
-/* A line of it, the first or one of its ranges, in @width columns. */
+/* Put its head, or one of its ranges, in @width columns. */
 static void put_chart(const struct chart *chart, size_t line,
 		      unsigned int width, const struct sink *sink)
 {
@@ -411,7 +411,7 @@ static void put_chart(const struct chart *chart, size_t line,
 		sink_print(sink, PLAIN, "%*s", width - used, "");
 }
 
-/* Side by side where there is room, else one below the other. */
+/* Put them side by side if there is room, else one below the other. */
 static void put_histograms(const struct listener *listener, unsigned int width,
 			   unsigned int height, const struct sink *sink)
 {
@@ -444,13 +444,13 @@ static void put_histograms(const struct listener *listener, unsigned int width,
 }
 
 /**
- * detail_print() - all that is known of a listener, and its histograms
- * @listener: which
- * @snapshot: where that is one of them
- * @history: what it has refused over the last minutes
+ * detail_print() - print all that is known of a listener, and its histograms
+ * @listener: the listener
+ * @snapshot: the snapshot it is from
+ * @history: clients that were refused over the last minutes
  * @width: of the screen
- * @height: in lines, those of the histograms among them
- * @sink: where it goes
+ * @height: in lines, including histograms
+ * @sink: written to
  */
 void detail_print(const struct listener *listener,
 		  const struct snapshot *snapshot,
@@ -488,7 +488,7 @@ void detail_print(const struct listener *listener,
 	lines += put_counters(listener, sink);
 	lines += history_print(history, listener, width, sink);
 	lines += books_print(listener, width, sink);
-	/* Who was turned away has half of what is left, histograms the rest. */
+	/* Half of the remaining lines are for refusals, the rest for histograms. */
 	height = height > lines ? height - lines : 0;
 	height -= put_refusals(listener, snapshot, width, (height + 1) / 2,
 			       sink);

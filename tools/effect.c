@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What rules that are going to be written do to the listeners that are there:
- * which limits change; and of a rule that can't do what it was written for, why.
+ * What rules do to existing listeners when they are written: which limits change;
+ * and the reason if a rule can't do what it seems to be for.
  */
 
 #include <stdlib.h>
@@ -10,16 +10,16 @@
 #include "log.h"
 #include "rules.h"
 
-/* So many rules have a line each. */
+/* How many rules have a line each. */
 #define RULES_TOLD	8
 
-/* ---- which listeners change ---- */
+/* ---- listeners that change ---- */
 
 /**
  * struct change - a listener whose limit changes
- * @listener: which
- * @to: the limit that it will have
- * @rule: by which rule; NULL: by none any more
+ * @listener: the listener
+ * @to: its new limit
+ * @rule: the rule that sets it; NULL: none any more
  */
 struct change {
 	const struct listener *listener;
@@ -74,8 +74,8 @@ static void change_cell(char text[TEXT_SIZE], const struct grid *grid,
 }
 
 /**
- * effect_print() - print which listeners would change, from what to what
- * @rules: as they would be
+ * effect_print() - print the listeners whose limit would change
+ * @rules: the rules as they would be
  * @snapshot: the listeners
  */
 void effect_print(const struct rules *rules, const struct snapshot *snapshot)
@@ -115,15 +115,14 @@ void effect_print(const struct rules *rules, const struct snapshot *snapshot)
 /* ---- what a rule can't do ---- */
 
 /**
- * struct effect - what becomes of a rule
- * @holds: how many listeners it is for
- * @acts: on how many of them it acts
- * @changes: how many have another limit by it
- * @blind: it would raise the limit of this one, if that were known to have asked
- *	for more
- * @small: this one asks for less
- * @other: a narrower rule from before acts on this one
- * @others: on how many
+ * struct effect - what a rule does
+ * @holds: how many listeners it matches
+ * @acts: how many of these it acts on
+ * @changes: how many get another limit by it
+ * @blind: a listener whose limit it might raise, if its backlog were known
+ * @small: a listener that asked for less
+ * @other: a listener that an older, narrower rule acts on
+ * @others: how many such listeners
  */
 struct effect {
 	size_t holds;
@@ -145,7 +144,7 @@ static void look(struct effect *effect, const struct rule *rule,
 		return;
 	effect->holds++;
 	if (by != rule) {
-		/* What was written together was meant so. */
+		/* Rules that were written together are meant to overlap. */
 		effect->others += !by->fresh;
 		if (!by->fresh && !effect->other)
 			effect->other = listener;
@@ -175,7 +174,7 @@ static void tell_other(const struct effect *effect, const struct rules *rules,
 	     effect->other->word[LOCAL], more, other);
 }
 
-/* In a line at most. Whether there was something to say. */
+/* Say it in one line. Return: whether there was something to say. */
 static bool tell_of(const struct effect *effect, const struct rules *rules,
 		    const struct rule *rule, bool nobody)
 {
@@ -203,10 +202,10 @@ static bool tell_of(const struct effect *effect, const struct rules *rules,
 }
 
 /**
- * effect_tell() - say of which rules something could be expected that they can't do
- * @rules: as they are written, or would be; those that are fresh matter
+ * effect_tell() - tell people about rules that can't do what they seem to be for
+ * @rules: the rules as written, or as they would be; only fresh ones count
  * @snapshot: the listeners
- * @nobody: that a rule is for nobody matters, too
+ * @nobody: tell about rules without listeners, too
  */
 void effect_tell(const struct rules *rules, const struct snapshot *snapshot,
 		 bool nobody)

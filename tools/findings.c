@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What can be wrong with a listener: the table, and what the tests in it share.
- * A test concludes nothing that the figures of its subject don't carry: what is
- * UNKNOWN, or a rate that is negative, is no reason for anything.
+ * The table of findings, and what their tests share. A test concludes nothing that
+ * its subject's figures do not support: an UNKNOWN figure or a negative rate is no
+ * reason for anything.
  */
 
 #include <stdarg.h>
@@ -12,15 +12,15 @@
 #include "explain.h"
 
 /*
- * The file of connections is read so often at most, in the tool's own namespace and
- * in all others: it may be a large one.
+ * How often the file of connections is read at most, in the tool's own namespace and
+ * in all others together: it may be large.
  */
 #define CROWDS_MAX	16
 
 /*
- * Of each group the first that holds is reported. A program that does not accept
- * explains all that its accept queue does; that the queue was too short comes
- * last.
+ * Of each topic, the first finding that holds is reported. A program that does not
+ * accept explains everything about its accept queue; that the queue was too short
+ * comes last.
  */
 const struct finding findings[] = {
 	{ "stopped",		ACCEPTING,	is_stopped },
@@ -71,7 +71,7 @@ const char *headline_of(const struct report *report)
 	return headline;
 }
 
-/* What say() and command() add. */
+/* Add a line of text or a command. */
 void add_line(struct report *report, enum kind kind, bool is_command,
 	      const char *format, va_list args)
 {
@@ -83,12 +83,12 @@ void add_line(struct report *report, enum kind kind, bool is_command,
 	*line = (struct line) { .kind = kind, .command = is_command };
 	if (vasprintf(&line->text, format, args) < 0)
 		die("not enough memory");
-	/* Where the source has its ends of lines is nobody's affair. */
+	/* Line breaks in the source don't matter here. */
 	for (char *end = line->text; (end = strchr(end, '\n')); )
 		*end = ' ';
 }
 
-/* A sentence of it. */
+/* Add a sentence. */
 void say(struct report *report, enum kind kind, const char *format, ...)
 {
 	va_list args;
@@ -115,7 +115,7 @@ static char *next_text(void)
 	return texts[next++ % ARRAY_SIZE(texts)];
 }
 
-/* All digits. */
+/* A number in full. */
 const char *number_of(long long number)
 {
 	char *text = next_text();
@@ -162,7 +162,7 @@ const char *count_of(long long count, const char *one, const char *many)
 	return text;
 }
 
-/* Who can accept, as far as that is known. */
+/* The process that can accept, if it is known. */
 const char *who(const struct subject *subject)
 {
 	const struct acceptors *acceptors = &subject->acceptors;
@@ -185,7 +185,7 @@ const char *who(const struct subject *subject)
 
 /* ---- figures ---- */
 
-/* Connections that came into the accept queue, per second; or negative. */
+/* Connections that entered the accept queue, per second; negative if unknown. */
 double arrivals(const struct subject *subject)
 {
 	static const enum figure ways[] = { FINISHED, COOKIES_FINISHED, FASTOPENS };
@@ -202,9 +202,8 @@ double arrivals(const struct subject *subject)
 }
 
 /*
- * How often something happened that a counter counts, as far as it is known
- * that this was a short time ago: between two looks, or since the listener was
- * first observed where that is not long. Else 0.
+ * How much a counter has grown recently: between the two looks, or since the
+ * listener was first observed if that is not long ago. 0 if that is not known.
  */
 long long recent(const struct subject *subject, enum figure counter)
 {
@@ -214,12 +213,12 @@ long long recent(const struct subject *subject, enum figure counter)
 		return 0;
 	if (figure[SINCE_MS] != UNKNOWN && figure[SINCE_MS] <= RECENT_MS)
 		return figure[counter];
-	/* Then both looks have it, and it has grown. */
+	/* Both looks have the counter, and it has grown. */
 	return subject->listener->rate[counter] > 0 ?
 	       figure[counter] - subject->before->figure[counter] : 0;
 }
 
-/* Whom the queues hold, by the files of the listener's namespace. */
+/* Count the clients in the queues, by the files of the listener's namespace. */
 void subject_crowd(const struct subject *subject, struct crowd *crowd)
 {
 	const struct netns *netns = subject->listener->in;
@@ -233,7 +232,7 @@ void subject_crowd(const struct subject *subject, struct crowd *crowd)
 		die("cannot return to the original network namespace");
 }
 
-/* What has become of those for whom a Unix socket had no room. */
+/* Say what became of connect() calls when a Unix socket had no room. */
 static void say_calls(struct report *report, const long long *figure)
 {
 	if (figure[EAGAINS] > 0)
@@ -248,7 +247,7 @@ static void say_calls(struct report *report, const long long *figure)
 			     "calls of connect()"));
 }
 
-/* What every report about the accept queue begins with. */
+/* Begin a report about the accept queue. */
 void say_queue(struct report *report, const struct subject *subject)
 {
 	const long long *figure = subject->listener->figure;
@@ -296,7 +295,7 @@ void say_queue(struct report *report, const struct subject *subject)
 		    count_of(crowd.closed, "of them was", "of them were"));
 }
 
-/* ---- what is no listener's any more ---- */
+/* ---- listeners that were closed ---- */
 
 struct closed {
 	const struct refusal *latest;
@@ -348,11 +347,12 @@ static void report_closed(struct report *report, const struct closed *closed)
 }
 
 /**
- * reports_closed() - report connections that went with their listener
+ * reports_closed() - report connections that were reset when their listener was
+ *	closed
  * @report: gets a report for each such listener
  * @reports: how many there are
- * @snapshot: has who was turned away
- * @filter: which listeners are asked for
+ * @snapshot: has the refusals
+ * @filter: the listeners that were asked for
  */
 void reports_closed(struct report **report, size_t *reports,
 		    const struct snapshot *snapshot, const struct filter *filter)

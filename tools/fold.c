@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * SO_REUSEPORT groups as rows: sums, and what the fullest, the busiest and the
- * laziest member does. The kernel deals connections out to all members alike, so
- * one that does not accept has a full queue while others idle.
+ * SO_REUSEPORT groups as rows: sums, and figures of the fullest, the busiest and the
+ * laziest member. The kernel distributes connections evenly, so a member that does
+ * not accept has a full queue while others are idle.
  */
 
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 
 #include "choose.h"
 
-/* The one of a group that is the fullest; of a listener, the same. */
+/* The fullest member of a group; a listener itself. */
 const struct listener *fullest_of(const struct listener *listener,
 				  enum figure queue)
 {
@@ -45,7 +45,7 @@ static double sum_rates(const struct group *group, enum figure figure)
 	return sum;
 }
 
-/* What is to be compared: accepts per second where there are any, else all so far. */
+/* What to compare: accepts per second if there are any, else all so far. */
 static double accepts_of(const struct listener *listener, bool now)
 {
 	if (now)
@@ -78,8 +78,8 @@ static void find_shares(struct fold *fold)
 }
 
 /*
- * Counters and queues are sums, times and peaks the most of any; all else is that of
- * the fullest, whom the row is about.
+ * Counters and queues are sums, times and peaks maxima; all else is that of the
+ * fullest member, which the row is about.
  */
 static void make_row(struct listener *row, struct fold *fold)
 {
@@ -109,11 +109,11 @@ static void make_row(struct listener *row, struct fold *fold)
 
 /**
  * fold() - make one row of each SO_REUSEPORT group
- * @folds: filled, for folds_free(); the listeners have to stay until then
- * @listener: some, in the order in which members are to be
- * @count: how many; a group of which there is one only stays a listener
- * @key: the rows are ordered by it
- * @reverse: the other way round
+ * @folds: filled, for folds_free(); the listeners must exist until then
+ * @listener: the listeners, in the order for members
+ * @count: how many; the only listener of a group is not folded
+ * @key: what to sort rows by
+ * @reverse: sort the other way round
  */
 void fold(struct folds *folds, struct listener *const listener[], size_t count,
 	  enum sort_key key, bool reverse)

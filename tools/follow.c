@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is new in refused since it was read last, by the numbers of its rows. The
- * file has the latest ones alone, and one whose number was given may get there
- * a moment after the next.
+ * What is new in the file refused since it was last read, by the numbers of its
+ * rows. The file has only the latest refusals, and one may get there a moment after
+ * the one with the next number.
  */
 
 #include <stdlib.h>
@@ -10,12 +10,12 @@
 #include "log.h"
 
 /**
- * struct followed_netns - what is known of one namespace's refusals
- * @dev: with @ino, which namespace
+ * struct followed_netns - what is known of a namespace's refusals
+ * @dev: identifies the namespace, with @ino
  * @ino: see @dev
- * @seen: the numbers that the file had when it was read last; they rise
+ * @seen: the numbers that the file had when it was last read, in order
  * @count: how many
- * @settled: what has a number up to this was shown, or is missed
+ * @settled: refusals up to this number were shown, or are missed
  */
 struct followed_netns {
 	dev_t dev;
@@ -43,7 +43,7 @@ static long long latest(const struct followed_netns *netns)
 	return netns->count ? netns->seen[netns->count - 1] : 0;
 }
 
-/* The file as it is now, of those from @refusal to @end. */
+/* The file as it is now, which has the refusals from @refusal to @end. */
 static struct followed_netns look(const struct netns *netns,
 				  const struct refusal *refusal,
 				  const struct refusal *end)
@@ -59,10 +59,7 @@ static struct followed_netns look(const struct netns *netns,
 	return now;
 }
 
-/*
- * How many of the numbers from @before->settled to @now->settled neither file
- * has had.
- */
+/* How many numbers above @before->settled, up to @now->settled, were in neither file. */
 static long long missed(const struct followed_netns *now,
 			const struct followed_netns *before)
 {
@@ -83,8 +80,8 @@ static long long missed(const struct followed_netns *now,
 }
 
 /*
- * What the file no longer has is settled, and so is what it did not have yet
- * when it was read before: since then that has had time to get there.
+ * Numbers that the file no longer has are settled, and so are those that were still
+ * missing when it was read before: they have had time to get there.
  */
 static void settle(struct followed_netns *now,
 		   const struct followed_netns *before)
@@ -96,7 +93,7 @@ static void settle(struct followed_netns *now,
 		now->settled = now->seen[0] - 1;
 }
 
-/* From what was known to what is known now; tells what nobody has seen. */
+/* Replace @before by @now, and tell how many refusals were missed. */
 static void move_on(struct followed_netns *now, struct followed_netns *before,
 		    const struct netns *netns)
 {
@@ -117,7 +114,7 @@ static void move_on(struct followed_netns *now, struct followed_netns *before,
 		     count, in, name);
 }
 
-/* Takes what is known of @now's namespace; nothing is missed where that is none. */
+/* Take what is known of @now's namespace; if that is nothing, none is missed. */
 static struct followed_netns take(struct followed *followed,
 				  const struct followed_netns *now)
 {
@@ -136,7 +133,7 @@ static struct followed_netns take(struct followed *followed,
 	return known;
 }
 
-/* All will be new. */
+/* Treat all refusals as new. */
 void forget(struct followed *followed)
 {
 	for (size_t i = 0; i < followed->count; i++)
@@ -146,12 +143,12 @@ void forget(struct followed *followed)
 }
 
 /**
- * follow() - tell what is new
- * @followed: what was known before, and is known afterwards; at first nothing
- * @snapshot: what there is
- * @fresh: has room for all refusals of @snapshot; those that are new
+ * follow() - find the refusals that are new
+ * @followed: what was known before; updated. Initially empty
+ * @snapshot: the refusals that the file has
+ * @fresh: filled with the new ones; has room for all of @snapshot's
  *
- * Return: how many are.
+ * Return: how many are new.
  */
 size_t follow(struct followed *followed, struct snapshot *snapshot,
 	      struct refusal **fresh)

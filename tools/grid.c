@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Lines of cells below each other, batch by batch: columns are as wide as they
- * have had to be so far. No line is cut.
+ * Print rows in batches: each column is as wide as any row so far needed. No line is
+ * cut.
  */
 
 #include <string.h>
@@ -18,7 +18,7 @@ static void get_cell(const struct grid *grid, size_t column, const void *row,
 		strcpy(text, grid->column[column].title);
 }
 
-/* Widens columns to what they have to hold. No @row: the header. */
+/* Widen columns to hold a row; no @row: the header. */
 static void fit(struct grid *grid, const void *row)
 {
 	char text[TEXT_SIZE];
@@ -56,9 +56,9 @@ static void put(const struct grid *grid, const void *row,
 
 /**
  * grid_print() - print a batch of rows, the first one below a header
- * @grid: their columns
+ * @grid: its columns
  * @rows: the rows
- * @size: that of one
+ * @size: the size of a row
  * @count: how many
  */
 void grid_print(struct grid *grid, const void *rows, size_t size, size_t count)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What ? shows in the live view: its keys, and every column of the table. */
+/* What "?" shows in the live view: its keys, and all columns of the table. */
 
 #include <string.h>
 
@@ -55,7 +55,7 @@ static const char * const lines[] = {
 	"SET BY     the same in words",
 };
 
-/* NULL: there are no more. */
+/* NULL after the last one. */
 const char *help_line(size_t line)
 {
 	return line < ARRAY_SIZE(lines) ? lines[line] : NULL;
@@ -66,18 +66,18 @@ size_t help_lines(void)
 	return ARRAY_SIZE(lines);
 }
 
-/* A line from @length on, without the blanks there. */
+/* A line from @length on, without leading blanks. */
 static const char *behind(const char *line, size_t length)
 {
 	return line + length + strspn(line + length, " ");
 }
 
 /**
- * help_column() - what a column of the table is
- * @title: the column's
+ * help_column() - describe a column of the table
+ * @title: the column's title
  * @text: filled
  *
- * Return: false where nothing is known of it.
+ * Return: false if there is no description.
  */
 bool help_column(const char *title, char text[TEXT_SIZE])
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Histograms as the files waits and handshakes have them: a sum, and counts by
- * time under names that end with its unit, "16ms", the last of which is "more".
+ * Histograms in the files waits and handshakes: a sum, and counts by time under
+ * names that end with its unit, such as "16ms"; the last one is "more".
  */
 
 #include <string.h>
@@ -17,7 +17,7 @@ static const struct {
 	[HANDSHAKES]	= { "sum_us", "us", 1000000 },
 };
 
-/* "16ms" in milliseconds; UNKNOWN for what is no such column. */
+/* "16ms" in milliseconds; UNKNOWN if it is no such column. */
 static long long bound_of(const char *column, const char *unit)
 {
 	size_t length = strlen(column), end = strlen(unit);
@@ -33,7 +33,7 @@ static long long bound_of(const char *column, const char *unit)
 	return parse_number(digits, 0, INT_MAX, &bound) ? bound : UNKNOWN;
 }
 
-/* Of a sum that is too large no mean can be told. */
+/* False if a sum gets too large, since then it has no mean. */
 static bool add(long long *to, long long count)
 {
 	*to = add_figures(*to, count);
@@ -41,12 +41,13 @@ static bool add(long long *to, long long count)
 }
 
 /**
- * histogram_add() - add what a listener has
- * @histogram: to this; all zero before the first
+ * histogram_add() - add a listener's times
+ * @histogram: added to; all zero before the first
  * @file: WAITS or HANDSHAKES
- * @listener: whose; all that are added are from one namespace, so from one file
+ * @listener: the listener; all that are added are from one namespace, so from one
+ *	file
  *
- * Return: false where any of it is not known. There is no half of a histogram.
+ * Return: false if any of it is not known: half a histogram would mislead.
  */
 bool histogram_add(struct histogram *histogram, enum file file,
 		   const struct listener *listener)
@@ -80,7 +81,7 @@ bool histogram_add(struct histogram *histogram, enum file file,
 	return histogram->buckets > 1 && before == LLONG_MAX;
 }
 
-/* In microseconds; UNKNOWN where nothing has been counted. */
+/* In microseconds; UNKNOWN if nothing was counted. */
 long long histogram_mean_us(const struct histogram *histogram)
 {
 	long long mean;

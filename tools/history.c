@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How many a listener has refused per second, over the last minutes: what the live
- * view has seen itself, for a graph of one line.
+ * How many clients a listener has refused per second over the last minutes, as seen
+ * by the live view itself, for a graph of one line.
  */
 
 #include <search.h>
@@ -10,19 +10,21 @@
 
 #include "live.h"
 
-/* A column of the graph is so long, and there are so many: five minutes. */
+/*
+ * The time that a column of the graph stands for, and the number of columns: five
+ * minutes.
+ */
 #define SPAN_MS		5000
 #define SPANS		60
 
-/* So many listeners that have refused somebody are remembered: 10 MB. */
+/* How many listeners that refused clients are remembered: 10 MB. */
 #define PASTS_MAX	10000
 
 /**
- * struct past - what one listener has refused
- * @netns: with @cookie, which listener
+ * struct past - how many clients a listener has refused
+ * @netns: with @cookie, identifies the listener
  * @cookie: see @netns
- * @span: how many in each span of time, by number of the span; those of older ones
- *	give way
+ * @span: counts by span of time, at the span's number modulo their number
  */
 struct past {
 	char *netns;
@@ -47,7 +49,7 @@ static void free_past(void *past)
 	free(past);
 }
 
-/* Its names are not its own. */
+/* For searching; the strings still belong to the listener. */
 static struct past key_of(const struct listener *listener)
 {
 	return (struct past) {
@@ -85,7 +87,7 @@ static struct past *add_past(struct history *history,
 	return *found;
 }
 
-/* A negative rate is not known. */
+/* A negative rate is unknown. */
 static double refusals_per_second(const struct listener *listener)
 {
 	static const enum figure refusals[] = {
@@ -99,7 +101,7 @@ static double refusals_per_second(const struct listener *listener)
 	return sum;
 }
 
-/* Evenly, over all spans that the time from @from to @to touches. */
+/* Spread evenly over all spans between @from and @to. */
 static void spread(struct past *past, double per_second, long long from,
 		   long long to)
 {
@@ -122,10 +124,10 @@ static void spread(struct past *past, double per_second, long long from,
 }
 
 /**
- * history_add() - take over what has happened between two snapshots
- * @history: where to
- * @now: the newer one, with its rates
- * @before: the older one; empty if it failed
+ * history_add() - add what happened between two snapshots
+ * @history: added to
+ * @now: the newer snapshot, with rates
+ * @before: the older one; empty if it could not be read
  */
 void history_add(struct history *history, const struct snapshot *now,
 		 const struct snapshot *before)
@@ -134,7 +136,7 @@ void history_add(struct history *history, const struct snapshot *now,
 		return;
 	if (!history->began_ms)
 		history->began_ms = before->taken_ms;
-	/* Most are of listeners that are gone then: all begin anew, which is rare. */
+	/* Most of these listeners are gone by then: start again, which is rare. */
 	if (history->count == PASTS_MAX &&
 	    now->taken_ms - history->began_ms > SPANS * SPAN_MS) {
 		history_forget(history);
@@ -158,7 +160,7 @@ void history_forget(struct history *history)
 	*history = (struct history) { };
 }
 
-/* What was refused in a span, per second; negative where nobody looked. */
+/* Refusals per second in a span; negative if the view was not watching. */
 static double rate_in(const struct history *history, const struct past *past,
 		      long long number)
 {
@@ -176,13 +178,13 @@ static double rate_in(const struct history *history, const struct past *past,
 }
 
 /**
- * history_print() - the graph of a listener, the latest on the right
+ * history_print() - print the graph of a listener, the latest on the right
  * @history: what is known
- * @listener: of which
+ * @listener: the listener
  * @width: of the screen
- * @sink: where it goes
+ * @sink: written to
  *
- * Return: how many lines it takes.
+ * Return: how many lines were printed.
  */
 unsigned int history_print(const struct history *history,
 			   const struct listener *listener, unsigned int width,

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One request of HTTP/1.1 on standard input, and its answer on standard output: what
- * Prometheus asks for when it scrapes, where systemd has accepted the connection
- * (listenq-http.socket). Nothing here listens, and nothing is kept from one request
- * to the next.
+ * Take one HTTP/1.1 request from standard input, and answer it on standard output:
+ * Prometheus' scrape, on a connection that systemd accepted (listenq-http.socket).
+ * Nothing here listens, and nothing is kept from one request to the next.
  */
 
 #include <errno.h>
@@ -19,7 +18,7 @@
 
 /* Prometheus sends some 400 bytes. */
 #define REQUEST_MAX	8192
-/* For the request, and then for the answer. */
+/* The time for the request, and then for the answer. */
 #define REQUEST_MS	5000
 #define ANSWER_MS	20000
 
@@ -31,7 +30,7 @@ static bool wait_for(int fd, short events, long long until_ms)
 	return left > 0 && poll(&poll_for, 1, left) > 0;
 }
 
-/* As much as a client takes in time: who reads slowly gets less. */
+/* Send as much as the client takes in time: a slow one gets less. */
 static bool send_all(const char *text, size_t size, long long until_ms)
 {
 	ssize_t sent;
@@ -71,7 +70,7 @@ static void refuse(const char *status, const char *more)
 	send_answer(status, "text/plain; charset=utf-8", more, text, size, false);
 }
 
-/* Reads up to the empty line; false where the answer is given already, or nobody asks. */
+/* Read up to the empty line; false if that was answered here, or there is no client. */
 static bool read_request(char request[REQUEST_MAX])
 {
 	long long until_ms = now_ms() + REQUEST_MS;
@@ -89,7 +88,7 @@ static bool read_request(char request[REQUEST_MAX])
 			continue;
 		if (got <= 0)
 			return false;
-		/* A NUL is in no request, and would end the text here. */
+		/* No request has a NUL, and it would end the text here. */
 		if (memchr(request + length, '\0', got)) {
 			refuse("400 Bad Request", "");
 			return false;
@@ -106,9 +105,9 @@ static bool read_request(char request[REQUEST_MAX])
 }
 
 /*
- * Half of the time that Prometheus waits for what others may fill with as much as they
- * like: its default is 10 s. Where they took all of it, there would be no sample of the
- * host either.
+ * Reading other users' namespaces may take half of the time that Prometheus waits,
+ * 10 s by default: if they used up all of it, there would be no samples of the host
+ * either.
  */
 static void bound_others(const char *request)
 {
@@ -121,7 +120,7 @@ static void bound_others(const char *request)
 	others_bounds.until_ms = seconds * 1000 / 2;
 }
 
-/* Whether it is for the metrics; if not, it is answered. @head: without the text. */
+/* Whether metrics are asked for; if not, answer. @head: without the text. */
 static bool is_for_metrics(char *request, bool *head)
 {
 	char *method = request, *path, *version, *end;
@@ -151,23 +150,26 @@ static bool is_for_metrics(char *request, bool *head)
 }
 
 /**
- * http_receive() - take in a request
- * @http: what came of it
+ * http_receive() - receive a request
+ * @http: filled
  *
- * Takes REQUEST_MS at most, whatever the client does.
+ * Takes at most REQUEST_MS, whatever the client does.
  *
- * Return: whether metrics are asked for; any other request is answered by then.
+ * Return: whether metrics are asked for; any other request was answered.
  */
 bool http_receive(struct http *http)
 {
 	static char request[REQUEST_MAX];
 	struct stat stat;
 
-	/* No call may wait for the client. A terminal's settings are others', too. */
+	/*
+	 * Never wait for the client. A terminal is left alone: other programs use
+	 * it, too.
+	 */
 	for (int fd = STDIN_FILENO; fd <= STDOUT_FILENO; fd++)
 		if (!fstat(fd, &stat) && S_ISSOCK(stat.st_mode))
 			fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-	/* One that has gone is no failure. */
+	/* A client that has gone is not an error. */
 	signal(SIGPIPE, SIG_IGN);
 	if (!read_request(request))
 		return false;
@@ -176,13 +178,13 @@ bool http_receive(struct http *http)
 }
 
 /**
- * http_send() - answer the request that http_receive() has taken in
- * @http: the same
- * @openmetrics: in this format, not in Prometheus' own
+ * http_send() - answer the request that http_receive() received
+ * @http: the request
+ * @openmetrics: in the format OpenMetrics, not in Prometheus' own
  * @text: the metrics
- * @size: so many bytes of them
+ * @size: their length
  *
- * A client that does not take them in time gets a part, which it knows by the length.
+ * A client that is too slow gets a part, and notices by the length.
  */
 void http_send(const struct http *http, bool openmetrics, const char *text,
 	       size_t size)

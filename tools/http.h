@@ -7,7 +7,7 @@
 
 /**
  * struct http - a request
- * @head: the header of the answer alone is wanted
+ * @head: the client wants only the header of the answer
  */
 struct http {
 	bool head;
