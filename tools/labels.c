@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The labels of metrics, which have to be the same after a restart: a set of labels is
- * some fifty series, and each new one stays in Prometheus for as long as the rest.
+ * The labels of metrics, which have to be the same after a restart: a set of labels
+ * is some fifty series, and Prometheus keeps each new one as long as any other.
  *
  * A namespace without a name is called after what its first process belongs to, not
- * by that process' number; a listener has the unit of the process that called listen(),
- * which does not change while it listens, and in a container the container's.
+ * by that process's number. A listener has the unit of the process that called
+ * listen(), which does not change while it listens; in a container, it has the
+ * container's.
  */
 
 #include <fcntl.h>
@@ -18,10 +19,10 @@
 #include "metrics.h"
 #include "procdir.h"
 
-/* Two clocks of /proc, read one after the other. */
+/* Two clocks of /proc are read one after the other. */
 #define SLACK_MS	2000
 
-/* "-" is what the kernel writes where it has nothing to say. */
+/* "-" is the kernel's word for nothing. */
 static const char *known(const char *word)
 {
 	return strcmp(word, "-") ? word : "";
@@ -45,7 +46,7 @@ static const char *process_of(const struct metrics *metrics,
 	return strcmp(comm, NOT_SEARCHED) ? known(comm) : "";
 }
 
-/* Whether it is called after a process, so that only its first process names it. */
+/* Whether it has no lasting name, so that only its first process can name it. */
 static bool is_nameless(const struct netns *netns)
 {
 	return !netns->own && !netns->named;
@@ -61,8 +62,8 @@ static const char *unit_of(const struct metrics *metrics,
 }
 
 /*
- * By all that is a label, namespace by namespace in the order of these, and by
- * nothing else.
+ * By everything that is a label and by nothing else, namespace by namespace in the
+ * order of the list.
  */
 int by_labels(const void *x, const void *y, void *metrics)
 {
@@ -76,8 +77,8 @@ int by_labels(const void *x, const void *y, void *metrics)
 }
 
 /*
- * Written once for some sixty samples. An IPv6 address stands without the
- * brackets that its port needs.
+ * Written once, for some sixty samples. An IPv6 address stands without the brackets
+ * that separate it from a port.
  */
 char *make_labels(const struct metrics *metrics, const struct listener *listener)
 {
@@ -115,7 +116,7 @@ char *make_labels(const struct metrics *metrics, const struct listener *listener
 
 /* ---- who called listen() ---- */
 
-/* A process that called listen(), as far as it is still there. */
+/* A process that called listen(), if it still exists. */
 struct caller {
 	int pid;
 	long long started_ms;
@@ -135,7 +136,7 @@ static void free_caller(void *caller)
 	free(caller);
 }
 
-/* One process may have called for thousands. */
+/* Look up a process just once: it may have called listen() for thousands. */
 static const struct caller *look_up(void **callers, int pid)
 {
 	struct caller key = { .pid = pid }, *caller, **found;
@@ -155,8 +156,8 @@ static const struct caller *look_up(void **callers, int pid)
 }
 
 /*
- * The caller of listen(); NULL where it has gone. A process that has its number now, and
- * has begun since, is another one. @now: when listeners were read.
+ * The process that called listen(); NULL if it has ended. A process with that number
+ * that began later is another one. @now: when listeners were read.
  */
 static const struct caller *caller_of(void **callers,
 				      const struct listener *listener,
@@ -176,8 +177,8 @@ static const struct caller *caller_of(void **callers,
 }
 
 /*
- * Searches for processes where their names or units are labels, and callers unknown or
- * gone.
+ * Search for processes where names or units are labels, and the caller of listen()
+ * is unknown or has ended.
  */
 static void find_processes(const struct metrics *metrics,
 			   const struct snapshot *snapshot,
@@ -215,7 +216,7 @@ static void find_processes(const struct metrics *metrics,
 
 /* ---- namespaces ---- */
 
-/* What @netns could be called; "" where nothing that lasts is known. */
+/* A lasting name for @netns; "" if none is known. */
 static const char *read_nameless(struct netns *netns, const char **what)
 {
 	struct stat stat;
@@ -227,7 +228,7 @@ static const char *read_nameless(struct netns *netns, const char **what)
 		return "";
 	membership_release(netns->membership);
 	netns->membership = membership_of(pid);
-	/* Another process may have its number by now. */
+	/* The process may have ended, and its number may belong to another one. */
 	if (netns->membership &&
 	    (fstatat(AT_FDCWD, netns->path, &stat, 0) ||
 	     stat.st_dev != netns->dev || stat.st_ino != netns->ino)) {
@@ -252,7 +253,7 @@ static int by_text(const void *x, const void *y)
 	return strcmp(x, y);
 }
 
-/* Whether @name is a new one; it is kept. */
+/* Whether @name is new; it is kept. */
 static bool is_new(void **names, const char *name)
 {
 	const char **found = tsearch(name, names, by_text);
@@ -268,9 +269,9 @@ static void keep(void *name)
 }
 
 /*
- * A namespace is called after a unit or a container if -N finds it by that name, too,
- * and by the number of a process if not: what a service has unshared is not called like
- * the service.
+ * A namespace gets the name of a unit or container only if -N finds it by that name;
+ * else it keeps a process's number: one that a service has unshared must not be
+ * taken for the service's own.
  */
 static void name_namespaces(const struct snapshot *snapshot)
 {
@@ -314,9 +315,9 @@ static void name_namespaces(const struct snapshot *snapshot)
 }
 
 /**
- * find_names() - find out what by_labels() and make_labels() want to know
- * @metrics: how metrics are wanted
- * @snapshot: where the listeners are from, whose namespaces get labels
+ * find_names() - find out what by_labels() and make_labels() need
+ * @metrics: the options
+ * @snapshot: the snapshot the listeners are from, whose namespaces get labels
  * @listener: the listeners
  * @count: how many
  */

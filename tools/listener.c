@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * From a row of a file to a listener, and what its figures mean. Columns are
- * found by their names: one that this module doesn't have is unknown, and one
- * that this program doesn't know is left alone.
+ * Turn a row of a file into a listener, and explain its figures. Columns are found
+ * by name: one that the module doesn't have is unknown, and one that this program
+ * doesn't know is ignored.
  */
 
 #include <arpa/inet.h>
@@ -13,7 +13,7 @@
 
 #include "choose.h"
 
-/* How much of an address says whose it is: a site's, or a provider's. */
+/* How many bits of an address tell the client's site or provider. */
 #define NETWORK_BITS	24
 #define NETWORK_BITS_V6	64
 
@@ -36,12 +36,12 @@ const struct file_kind files[FILES] = {
 	[UNIX]		= { "unix", .optional = true, .shares = true },
 };
 
-/* What the kernel's types can hold: more is not the kernel's. */
+/* The ranges of the kernel's types: nothing else comes from the kernel. */
 #define COUNT(name)	{ name, SOCKETS, 0, LLONG_MAX, true }
 #define BOOK(name)	{ name, HANDSHAKES, 0, LLONG_MAX, true }
 #define SUM(name)	{ name, TOTALS, 0, LLONG_MAX, true }
 #define DIALED(name)	{ name, UNIX, 0, LLONG_MAX, true }
-/* A time that can be taken from another one. */
+/* A time that can be subtracted from another one. */
 #define REFUSAL(name, min)	{ name, REFUSED, min, LLONG_MAX / 4, false }
 #define NUMBER(name, min, max)	{ name, SOCKETS, min, max, false }
 #define LENGTH(name)	NUMBER(name, 0, UINT32_MAX)
@@ -102,13 +102,13 @@ static const struct {
 	[EAGAINS]		= DIALED("eagains"),
 };
 
-/* Whether it only ever grows: then it has a rate. */
+/* Whether it only ever grows, and so has a rate. */
 bool is_counter(enum figure figure)
 {
 	return figures[figure].counter;
 }
 
-/* What a group of listeners has of it is the sum of what each has. */
+/* Whether a group's figure is the sum of its members'. */
 bool is_sum(enum figure figure)
 {
 	return is_counter(figure) || figure == ACCEPTQ || figure == SYNQ ||
@@ -120,7 +120,7 @@ const char *figure_name(enum figure figure)
 	return figures[figure].name;
 }
 
-/* The first letter alone says no for most: it is asked of each number in JSON. */
+/* Compare first letters first, for speed: this is called for every number in JSON. */
 bool is_word_column(const char *name)
 {
 	for (size_t i = 0; i < WORDS; i++)
@@ -154,8 +154,8 @@ bool parse_endpoint(const char *text, struct endpoint *endpoint)
 }
 
 /*
- * Makes of an address the network that it is in, whose port is how many bits it
- * has. An IPv4 address in one of IPv6 is somebody who came by IPv4.
+ * Turn an address into its network, with the number of bits as the port. A mapped
+ * IPv4 address is that of a client that uses IPv4.
  */
 void endpoint_network(struct endpoint *network)
 {
@@ -196,7 +196,7 @@ void know_nothing(struct listener *listener)
 	}
 }
 
-/* What @place has of them. NULL or a reason. */
+/* Read the figures in the row @place. NULL or a reason. */
 const char *parse_figures(const struct place *place,
 			  const struct columns *columns,
 			  long long figure[FIGURES])
@@ -217,7 +217,7 @@ const char *parse_figures(const struct place *place,
 	return NULL;
 }
 
-/* A row that is about one, whose place is set. The same. */
+/* Read a row about a listener, whose place is set. NULL or a reason. */
 const char *parse_listener(struct listener *listener,
 			   const struct columns *columns)
 {
@@ -244,9 +244,9 @@ const char *parse_listener(struct listener *listener,
 }
 
 /*
- * How full a queue is against its limit, which holds one more than it says:
- * more than 1 is full, infinity one connection where the limit is 0; negative
- * where unknown. Of a group it is the fullest one's.
+ * How full a queue is. A full queue holds one more than its limit, so more than 1 is
+ * full; infinity is one connection at a limit of 0; negative is unknown. For a group,
+ * how full its fullest queue is.
  */
 double listener_fill(const struct listener *listener, enum figure queue)
 {
@@ -267,8 +267,8 @@ bool listener_is_full(const struct listener *listener, enum figure queue)
 }
 
 /*
- * Whether it has less than it asked for. Who asks for all there is has got that:
- * the kernel compares without a sign, so by -1 as well as by INT_MAX.
+ * Whether it got less than it asked for. The kernel compares without a sign, so both
+ * -1 and INT_MAX ask for as much as possible, and get that.
  */
 bool listener_is_clamped(const struct listener *listener)
 {
@@ -279,16 +279,16 @@ bool listener_is_clamped(const struct listener *listener)
 	       figure[GRANTED] < figure[ASKED];
 }
 
-/* No process has it open, as far as there is one. */
+/* No process has it open, as far as the tool can see. */
 bool is_nobodys(const struct listener *listener)
 {
 	return listener->holder.searched && !listener->holder.pid;
 }
 
 /*
- * Who can accept from it now; where that is not known, who called listen(). No name
- * has a blank in it, so none looks like what is said where there was no time to
- * search.
+ * The process that can accept from it now, or if unknown, the one that called
+ * listen(). No name has a blank, so none can be taken for the text that says there
+ * was no time to search.
  */
 const char *listener_comm(const struct listener *listener)
 {
@@ -305,8 +305,8 @@ long long listener_pid(const struct listener *listener)
 }
 
 /*
- * Who called listen(), or else who has the socket open: what does not change while
- * it listens, if it is known.
+ * The process that called listen(), which does not change while it listens; if
+ * unknown, the one that has the socket open.
  */
 const char *listener_caller(const struct listener *listener)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Which network namespace is meant by the name of a unit, a pod or a container: that of
- * its oldest process. Others may have been made by what runs there, as by a browser's
- * sandbox or by somebody who wants to be taken for the service.
+ * The network namespace meant by the name of a unit, pod or container is that of its
+ * oldest process. Other processes in it may have made other namespaces, such as a
+ * browser's sandbox, or one made to be taken for the service.
  */
 
 #include <dirent.h>
@@ -21,7 +21,7 @@ static int by_name(const void *x, const void *y)
 	return strcmp(a->name, b->name);
 }
 
-/* Of one name, those that have begun first. */
+/* By name, then the oldest first. */
 static int by_age(const void *x, const void *y)
 {
 	const struct member *a = x, *b = y;
@@ -31,7 +31,7 @@ static int by_age(const void *x, const void *y)
 	       a->pid - b->pid;
 }
 
-/* False where the process belongs to nothing, or to nothing that is called @name. */
+/* False if the process belongs to nothing, or to nothing called @name. */
 static bool read_member(struct member *member, int pid, const char *name)
 {
 	struct membership *membership = membership_of(pid);
@@ -60,7 +60,7 @@ static bool read_member(struct member *member, int pid, const char *name)
 /**
  * members_read() - find the oldest process of each unit, pod and container
  * @members: filled, for members_free()
- * @name: only of what is called that, see membership_named(); NULL: of all
+ * @name: find only those called so, see membership_named(); NULL: all
  */
 void members_read(struct members *members, const char *name)
 {
@@ -75,7 +75,7 @@ void members_read(struct members *members, const char *name)
 		if (!parse_number(entry->d_name, 1, INT_MAX, &pid) ||
 		    !read_member(&member, pid, name))
 			continue;
-		/* By powers of two. */
+		/* Grow by powers of two. */
 		if (!(all & (all - 1)))
 			members->member = allocate(members->member, 2 * all + 1,
 						   sizeof(member));
@@ -93,7 +93,7 @@ void members_read(struct members *members, const char *name)
 			members->member[members->count++] = members->member[i];
 }
 
-/* The oldest process of what is called @name; NULL where there is none. */
+/* The oldest process of what is called @name; NULL if there is none. */
 const struct member *members_find(const struct members *members, const char *name)
 {
 	const struct member key = { .name = (char *)name };

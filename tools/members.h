@@ -6,11 +6,11 @@
 #include "cgroup.h"
 
 /**
- * struct member - a process of a unit, a pod or a container
- * @name: what that is called, see membership_identity()
- * @pid: the process
- * @started_ms: when it began
- * @dev: with @ino, the network namespace that it is in
+ * struct member - a process of a unit, pod or container
+ * @name: the unit's, pod's or container's name, see membership_identity()
+ * @pid: the process's number
+ * @started_ms: when the process began
+ * @dev: its network namespace, with @ino
  * @ino: see @dev
  */
 struct member {
@@ -22,8 +22,8 @@ struct member {
 };
 
 /**
- * struct members - the oldest process of each
- * @member: these, by name
+ * struct members - the oldest process of each unit, pod and container
+ * @member: these processes, by name
  * @count: how many
  */
 struct members {

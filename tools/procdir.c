@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Small files below the proc directory, which --proc may have replaced by a
- * directory of saved ones: nothing is believed of their content.
+ * Read small files below the proc directory. --proc may have replaced it by a
+ * directory of saved files, so their content is not trusted.
  */
 
 #include <errno.h>
@@ -19,12 +19,12 @@
 
 /**
  * proc_bytes() - read a file below the proc directory
- * @name: its name there
- * @max: at most so many bytes of it
- * @length: how many these are
+ * @name: the file's name there
+ * @max: read at most so many bytes
+ * @length: how many were read
  *
- * Return: what is in it, and a NUL, for the caller to free; NULL and an errno where
- * it can't be read.
+ * Return: the content and a NUL, for the caller to free; NULL and an errno if it
+ * can't be read.
  */
 char *proc_bytes(const char *name, size_t max, size_t *length)
 {
@@ -35,7 +35,7 @@ char *proc_bytes(const char *name, size_t max, size_t *length)
 
 	*length = 0;
 	snprintf(path, sizeof(path), "%s/%s", proc_dir, name);
-	/* Not to wait for a writer where it is a pipe. */
+	/* Don't wait for a writer if it is a pipe. */
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return NULL;
@@ -60,10 +60,10 @@ char *proc_bytes(const char *name, size_t max, size_t *length)
 
 /**
  * proc_text() - read a file below the proc directory
- * @max: at most so many bytes of it
- * @format: its name there
+ * @max: read at most so many bytes
+ * @format: the file's name there
  *
- * Return: its text, for the caller to free; NULL where it can't be read.
+ * Return: the text, for the caller to free; NULL if it can't be read.
  */
 char *proc_text(size_t max, const char *format, ...)
 {
@@ -77,7 +77,7 @@ char *proc_text(size_t max, const char *format, ...)
 	return proc_bytes(name, max, &length);
 }
 
-/* Whether there is such a process. */
+/* Whether there is a process with that number. */
 bool proc_has(int pid)
 {
 	char path[PATH_MAX];
@@ -86,20 +86,20 @@ bool proc_has(int pid)
 	return !access(path, F_OK);
 }
 
-/* The name of a process, escaped as the kernel's files are; "?" where unknown. */
+/* A process's name, escaped as in the kernel's files; "?" if unknown. */
 void proc_comm(int pid, char *comm, size_t size)
 {
 	char *text = proc_text(64, "%d/comm", pid);
 	size_t length = text ? strlen(text) : 0;
 
-	/* The line break is the file's; a name can hold others. */
+	/* The last line break is the file's; others are part of the name. */
 	if (length && text[length - 1] == '\n')
 		text[--length] = '\0';
 	escape(comm, size, length ? text : "?");
 	free(text);
 }
 
-/* What a link below the proc directory leads to; false where that can't be read. */
+/* The target of a link below the proc directory; false if it can't be read. */
 bool proc_link(char target[PATH_MAX], const char *format, ...)
 {
 	char path[PATH_MAX];
@@ -118,7 +118,7 @@ bool proc_link(char target[PATH_MAX], const char *format, ...)
 	return true;
 }
 
-/* The number that is all of a file, as sysctls are; UNKNOWN. */
+/* The only number in a file, such as a sysctl; UNKNOWN. */
 long long proc_number(const char *name)
 {
 	char *text = proc_text(64, "%s", name);
@@ -133,7 +133,7 @@ long long proc_number(const char *name)
 	return number;
 }
 
-/* For how long the machine was up when the file was read; UNKNOWN. */
+/* The host's uptime when the file was read; UNKNOWN. */
 long long proc_uptime_ms(void)
 {
 	char *text = proc_text(64, "uptime"), *end;
@@ -144,8 +144,8 @@ long long proc_uptime_ms(void)
 }
 
 /*
- * When a process began, by the clock of proc_uptime_ms(); UNKNOWN. In its stat, a name
- * may have anything in it, what follows has not.
+ * When a process began, on the clock of proc_uptime_ms(); UNKNOWN. In its stat, the
+ * name may hold any byte, so look for its end from the right.
  */
 long long proc_started_ms(int pid)
 {
@@ -163,7 +163,7 @@ long long proc_started_ms(int pid)
 	return ms;
 }
 
-/* Whether the files change: those that were saved are looked at once. */
+/* Whether files change; saved ones don't, and are read once. */
 bool proc_is_live(void)
 {
 	struct statfs fs;
@@ -171,7 +171,7 @@ bool proc_is_live(void)
 	return !statfs(proc_dir, &fs) && fs.f_type == PROC_SUPER_MAGIC;
 }
 
-/* How long ago a saved file was written, as far as a copy keeps that; else 0. */
+/* How long ago a saved file was written, if copies kept its time; else 0. */
 long long proc_age_ms(const char *name)
 {
 	char path[PATH_MAX];
@@ -188,7 +188,7 @@ long long proc_age_ms(const char *name)
 	       (now.tv_nsec - file.st_mtim.tv_nsec) / 1000000;
 }
 
-/* Where saved files have those of a moment before; false where they have none. */
+/* The directory of an earlier moment in saved files; false if there is none. */
 bool proc_before(char dir[PATH_MAX])
 {
 	snprintf(dir, PATH_MAX, "%s/" BEFORE, proc_dir);

@@ -5,7 +5,7 @@
 
 #include "listenq.h"
 
-/* Where saved files have those of a moment before. */
+/* The directory of an earlier moment in saved files. */
 #define BEFORE	"before"
 
 char *proc_bytes(const char *name, size_t max, size_t *length);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A file of /proc/net/listenq, or of a folder that was made to look like it:
- * nothing is believed of its content. What the kernel writes is lines of
- * printable ASCII, each with as many values as the header has names, and among
- * them notes for people, which begin with "#".
+ * Read a file of /proc/net/listenq, or one in a directory that imitates it: its
+ * content is not trusted. The kernel writes lines of printable ASCII, each with as
+ * many values as the header has names, and between them notes for people, which
+ * begin with "#".
  */
 
 #include <errno.h>
@@ -14,11 +14,11 @@
 
 #include "listenq.h"
 
-/* Some 400,000 listeners; what is larger doesn't come from the kernel. */
+/* Some 400,000 listeners; a larger file is not the kernel's. */
 #define FILE_MAX	(128 << 20)
 #define ROWS_MAX	1000000
 
-/* More than a count gets to be; the sum of a row is still a number. */
+/* No count gets larger; the sum of a row is still a number. */
 #define COUNT_MAX	(LLONG_MAX / 256)
 
 #define MODULE_DIR	"/sys/module/listenq"
@@ -34,7 +34,7 @@ const char *procfile_path(const char *name)
 	return path;
 }
 
-/* Why @path can't be opened, by the errno of that. */
+/* The reason why @path can't be opened, by the errno. */
 const char *procfile_trouble(const char *path, int error)
 {
 	if (error == ENOENT && !strcmp(proc_dir, "/proc") &&
@@ -48,7 +48,7 @@ const char *procfile_trouble(const char *path, int error)
  * procfile_text() - read a whole file
  * @name: its name in listenq/
  * @text: the text and a NUL, for the caller to free; NULL on failure
- * @length: how long it is
+ * @length: its length
  *
  * Return: NULL or a reason.
  */
@@ -62,7 +62,7 @@ const char *procfile_text(const char *name, char **text, size_t *length)
 
 	*text = NULL;
 	*length = 0;
-	/* Not to wait for a writer where it is a pipe. */
+	/* Don't wait for a writer if it is a pipe. */
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return procfile_trouble(path, errno);
@@ -100,10 +100,10 @@ const char *procfile_text(const char *name, char **text, size_t *length)
 }
 
 /*
- * Ends each word of the line at *@at by a NUL and notes where it begins, for
- * the first @max of them. With @rest the last of these has all that follows.
- * Moves *@at to the next line. Return: how many there are, or -1 where a byte
- * is none of the kernel's.
+ * End each word of the line at *@at by a NUL, and note where the first @max words
+ * begin. With @rest, the last of these has the rest of the line. Moves *@at to the
+ * next line. Return: how many words there are, or -1 for a byte that the kernel does
+ * not write.
  */
 static int split_line(struct rows *rows, size_t *at, uint32_t *word,
 		      size_t max, bool rest)
@@ -135,7 +135,7 @@ static int split_line(struct rows *rows, size_t *at, uint32_t *word,
 	}
 }
 
-/* Moves *@at past notes, and keeps the first ones. False: as above. */
+/* Move *@at past notes, and keep the first ones. False for a byte of another kind. */
 static bool skip_notes(struct rows *rows, size_t *at)
 {
 	for (char *note; *(note = rows->text + *at) == '#'; (*at)++) {
@@ -157,7 +157,7 @@ static const char *parse(const char *path, struct rows *rows, size_t length,
 
 	if (!length)
 		return trouble("%s: is empty", path);
-	/* Else the last figure may have lost its last digits. */
+	/* The last figure may have lost digits. */
 	if (rows->text[length - 1] != '\n')
 		return trouble("%s: is cut short", path);
 
@@ -228,13 +228,13 @@ const char *rows_read(const char *name, struct rows **rows)
 	return read_rows(name, false, rows);
 }
 
-/* The same of a file whose last column is text, with blanks in it. */
+/* Like rows_read(), for a file whose last column is text with blanks. */
 const char *rows_read_text(const char *name, struct rows **rows)
 {
 	return read_rows(name, true, rows);
 }
 
-/* The errno with which it can't be opened: an older module may not have it. */
+/* The errno of opening a file, which an older module may not have. */
 int procfile_error(const char *name)
 {
 	int fd = open(procfile_path(name), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -254,7 +254,7 @@ void rows_free(struct rows *rows)
 	free(rows);
 }
 
-/* Which column has that name; -1 where the module has none. */
+/* The index of the column with that name; -1 if there is none. */
 int rows_column(const struct rows *rows, const char *name)
 {
 	for (size_t i = 0; i < rows->columns; i++)
@@ -263,7 +263,7 @@ int rows_column(const struct rows *rows, const char *name)
 	return -1;
 }
 
-/* What stands there; "-" where there is no such column. */
+/* The cell's text; "-" if there is no such column. */
 const char *rows_cell(const struct rows *rows, size_t row, int column)
 {
 	if (column < 0)
@@ -271,7 +271,7 @@ const char *rows_cell(const struct rows *rows, size_t row, int column)
 	return rows->text + rows->cell[row * rows->columns + column];
 }
 
-/* A cell that is a count; UNKNOWN where it is none. */
+/* The cell's count; UNKNOWN if it is none. */
 long long rows_count(const struct rows *rows, size_t row, int column)
 {
 	long long count;
@@ -281,7 +281,7 @@ long long rows_count(const struct rows *rows, size_t row, int column)
 	return count;
 }
 
-/* That of the module that is loaded; "" where the files are not its own. */
+/* The version of the loaded module; "" for saved files, which are not its own. */
 void module_version(char *version, size_t size)
 {
 	FILE *file = NULL;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Text from outside, one function for each format that it goes into: names of
- * processes, devices and namespaces, paths, arguments. Whoever chose it must
- * not be able to say anything but that text. The shell's completion quotes for
- * itself (listenq.bash).
+ * Quote text from outside, with one function for each format: names of processes,
+ * devices and namespaces, paths, arguments. Whoever chose the text must not be able
+ * to make the output say anything else. The shell's completion does its own quoting
+ * (listenq.bash).
  */
 
 #include <string.h>
@@ -11,8 +11,9 @@
 #include "listenq.h"
 
 /*
- * What Nagios takes out of a plugin's output by default: "|" ends the text and
- * begins figures, the others act on a shell, to which notifications are handed.
+ * What Nagios removes from a plugin's output by default: "|" ends the text and
+ * begins the figures; the others act on a shell, which gets the text for
+ * notifications.
  */
 #define PLUGIN_SPECIAL	"`~$&|'\"<>"
 
@@ -22,9 +23,8 @@ static bool is_printable(char c)
 }
 
 /*
- * What is not printable ASCII, or is one of @special, stands as three octal
- * digits behind a backslash, as in the kernel's files. What has no room is left
- * out.
+ * Write each byte that is not printable ASCII, or is in @special, as a backslash and
+ * three octal digits, as in the kernel's files. Cuts off what has no room.
  */
 static const char *quote(char *to, size_t size, const char *from,
 			 const char *special)
@@ -43,34 +43,34 @@ static const char *quote(char *to, size_t size, const char *from,
 
 /**
  * escape() - write a string as a value of the kernel's files
- * @to: where, @size bytes; what has no room is left out
- * @size: see @to
+ * @to: written to; what has no room is cut off
+ * @size: of @to, in bytes
  * @from: the string
  *
  * Return: @to.
  */
 const char *escape(char *to, size_t size, const char *from)
 {
-	/* "-" by itself stands for nothing there. */
+	/* "-" alone means nothing there. */
 	return quote(to, size, from, strcmp(from, "-") ? " \\" : "-");
 }
 
 /*
- * The same of a line for people, whose blanks stay. A text that was quoted
- * before stays as it is.
+ * The same for a line for people, in which blanks stay. Text that was quoted before
+ * stays as it is.
  */
 const char *quote_line(char *to, size_t size, const char *from)
 {
 	return quote(to, size, from, "");
 }
 
-/* The same of what a plugin of a monitoring system prints before its "|". */
+/* The same for what a monitoring plugin prints before its "|". */
 const char *quote_plugin(char *to, size_t size, const char *from)
 {
 	return quote(to, size, from, PLUGIN_SPECIAL);
 }
 
-/* The value of a label, to be put between quotation marks, in metrics. */
+/* The value of a label of metrics, to be put between quotation marks. */
 void quote_label(FILE *to, const char *value)
 {
 	for (; *value; value++)
@@ -83,8 +83,9 @@ void quote_label(FILE *to, const char *value)
 }
 
 /*
- * Text of HTML or XML, or a value of an attribute between quotation marks. The arrow is
- * this program's own (table.c): all other text is printable ASCII by then, or made so.
+ * Text of HTML or XML, or an attribute's value between quotation marks. The arrow is
+ * this program's own (table.c): all other text is printable ASCII by then, or made
+ * so.
  */
 void quote_html(FILE *to, const char *value)
 {
@@ -101,7 +102,7 @@ void quote_html(FILE *to, const char *value)
 			fprintf(to, "\\%03o", (unsigned char)*value);
 }
 
-/* A string of JSON's, with its quotation marks. */
+/* A JSON string with its quotation marks. */
 void quote_json(FILE *to, const char *value)
 {
 	putc_unlocked('"', to);

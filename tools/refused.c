@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Who was turned away: the rows of refused. */
+/* Refused clients: the rows of the file refused. */
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,10 +11,13 @@
 #include "log.h"
 #include "procdir.h"
 
-/* How old the file was that was read last: its ages count from then. */
+/* The age of the last file that was read: ages in it count from then. */
 static long long file_age_ms;
 
-/* The file has clients' addresses. NULL where that is no reason. */
+/*
+ * Only root may read the file, since it has clients' addresses. NULL for other
+ * reasons.
+ */
 static const char *refused_trouble(const char *name)
 {
 	switch (procfile_error(name)) {
@@ -50,10 +53,10 @@ static const char *parse_refusal(struct refusal *refusal,
 }
 
 /**
- * refused_read() - read who was turned away
- * @snapshot: has it afterwards
- * @index: of the namespace, which was entered
- * @needed: it is trouble where the file can't be read
+ * refused_read() - read the refusals of a namespace
+ * @snapshot: refusals are added
+ * @index: the index of the namespace, which was entered
+ * @needed: it is an error if the file can't be read
  *
  * Return: NULL or a reason.
  */
@@ -93,7 +96,10 @@ const char *refused_read(struct snapshot *snapshot, size_t index, bool needed)
 	return why;
 }
 
-/* Negative where @a comes first: the earlier; of two at a time, as in the file. */
+/*
+ * Negative where @a comes first: it was earlier, or at the same time and earlier in
+ * the file.
+ */
 static int earlier(const void *x, const void *y)
 {
 	const struct refusal *a = *(struct refusal *const *)x;
@@ -104,11 +110,13 @@ static int earlier(const void *x, const void *y)
 }
 
 /**
- * choose_refusals() - those by listeners that are wanted, oldest first
- * @snapshot: has them, and the listeners that are there where processes matter
- * @filter: which
- * @refusal: some; afterwards those of them that were chosen
- * @count: how many there are
+ * choose_refusals() - choose refusals by their listeners, and sort them, oldest
+ *	first
+ * @snapshot: has all refusals, and the listeners in case the filter is about
+ *	processes
+ * @filter: the listeners to choose
+ * @refusal: the refusals; afterwards, those that were chosen
+ * @count: how many
  *
  * Return: how many were chosen.
  */
@@ -126,7 +134,7 @@ size_t choose_refusals(struct snapshot *snapshot, const struct filter *filter,
 	return chosen;
 }
 
-/* When it was by the wall clock; as RFC 3339 has it, or for people. */
+/* The wall-clock time of a refusal, as in RFC 3339 or for people. */
 void refusal_time(char text[TEXT_SIZE], const struct refusal *refusal,
 		  bool rfc3339)
 {
@@ -139,7 +147,7 @@ void refusal_time(char text[TEXT_SIZE], const struct refusal *refusal,
 		   wall - file_age_ms - (now_ms() - refusal->when_ms), rfc3339);
 }
 
-/* "203.0.113.0/24", "2001:db8::/64"; "-" where the client is not known. */
+/* "203.0.113.0/24", "2001:db8::/64"; "-" if the client is unknown. */
 void refusal_network(char text[TEXT_SIZE], const struct refusal *refusal)
 {
 	const struct endpoint *network = &refusal->network;

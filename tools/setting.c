@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What a network namespace is set to: the sysctls that matter, and the rules. */
+/* The settings of a network namespace: the sysctls that matter, and the rules. */
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "explain.h"
 
-/* The module's own bound on a write of rules. */
+/* The module's limit on a write of rules. */
 #define RULES_MAX	524288
 
 static struct rules *read_rules(void)
@@ -27,7 +27,7 @@ static struct rules *read_rules(void)
 	return rules;
 }
 
-/* Of the namespace that was entered; all is UNKNOWN where none could be. */
+/* Read the settings of the namespace that was entered; UNKNOWN if none could be. */
 void setting_read(struct setting *setting, bool entered)
 {
 	*setting = (struct setting) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What /proc says of a process and its threads, and who can accept. */
+/* Find the processes that can accept, and read what they and their threads are doing. */
 
 #include <ctype.h>
 #include <dirent.h>
@@ -11,18 +11,19 @@
 #include "cgroup.h"
 #include "explain.h"
 
-/* So many threads of a process, and processes of a listener, are looked at. */
+/* How many threads of a process, and processes of a listener, are looked at. */
 #define THREADS_MAX	4096
 #define ACCEPTORS_MAX	1024
 
-/* For so long a listener's processes are looked at. */
+/* For how long one listener's processes are looked at. */
 #define LISTENER_MS	250
-/* After so many descriptors the clock is looked at. */
+/* How often to look at the clock, in descriptors. */
 #define DESCRIPTORS	256
 
 /*
- * Descriptors, threads and children can be without number: until when they are
- * looked at, by now_ms(), and whether something was left out so far.
+ * A process can have any number of descriptors, threads and children: the time until
+ * which they are looked at, on the clock of now_ms(), and whether some were left out
+ * so far.
  */
 static long long until_ms;
 static bool cut;
@@ -39,7 +40,7 @@ static bool is_enough(size_t count, size_t max)
 	return is_late();
 }
 
-/* Text that is fit to be shown, or none. */
+/* Copy text if all of it may be shown; else nothing. */
 static void copy_name(char *to, size_t size, const char *from, const char *also)
 {
 	size_t length = 0;
@@ -56,7 +57,7 @@ static void copy_name(char *to, size_t size, const char *from, const char *also)
 
 /* ---- a process ---- */
 
-/* The line of stat, whose second value is a name that may hold anything. */
+/* Parse the line of stat; its second value is a name that may hold any byte. */
 static bool parse_stat(struct thread *thread, char *text)
 {
 	enum { STATE, UTIME = 11, STIME, VALUES };
@@ -99,7 +100,7 @@ static void add_thread(struct acceptor *process, int tid, const char *below)
 	process->thread[process->threads++] = thread;
 }
 
-/* Of a folder that has no threads, the process itself. */
+/* Read a process's threads; in saved files without threads, the process itself. */
 static void read_threads(struct acceptor *process)
 {
 	char path[PATH_MAX], below[300];
@@ -125,8 +126,8 @@ static void read_threads(struct acceptor *process)
 }
 
 /*
- * Goes through the descriptors of a process. Return: whether @inode is the
- * socket of one; -1 where nobody may look, or there is not the time.
+ * Look at a process's descriptors. Return: whether one is the socket @inode; -1 if
+ * the caller may not look, or time ran out.
  */
 static int read_fds(int pid, long long inode, struct acceptor *process)
 {
@@ -184,7 +185,7 @@ static void read_limits(struct acceptor *process)
 	free(text);
 }
 
-/* The number behind "TracerPid:". */
+/* Read the number after "TracerPid:". */
 static void read_tracer(struct acceptor *process)
 {
 	static const char name[] = "\nTracerPid:\t";
@@ -197,8 +198,8 @@ static void read_tracer(struct acceptor *process)
 }
 
 /*
- * A service that the system's own systemd has: what a login or a container has below
- * that is not its, whatever it is called.
+ * Name only services of the system's own systemd: what a login session or a
+ * container runs is not the unit's, whatever it is called.
  */
 static void read_unit(struct acceptor *process)
 {
@@ -215,8 +216,8 @@ static void read_unit(struct acceptor *process)
 }
 
 /*
- * False where it isn't there, or does not have the socket @inode open: then another
- * one has its number by now. 0: whatever it has open.
+ * Read a process. False if it has ended, or does not have the socket @inode open:
+ * then its number belongs to another one by now. With 0, any sockets will do.
  */
 static bool process_read(struct acceptor *process, int pid, long long inode)
 {
@@ -241,7 +242,7 @@ static bool process_read(struct acceptor *process, int pid, long long inode)
 	return true;
 }
 
-/* ---- who can accept ---- */
+/* ---- processes that can accept ---- */
 
 static void add_acceptor(struct acceptors *acceptors, int pid, long long inode)
 {
@@ -254,7 +255,7 @@ static void add_acceptor(struct acceptors *acceptors, int pid, long long inode)
 	acceptors->acceptor[acceptors->count++] = process;
 }
 
-/* A child that runs another program has the socket by mistake. */
+/* A child that runs another program has inherited the socket by mistake. */
 static bool is_same_program(int pid, int child)
 {
 	char program[PATH_MAX], other[PATH_MAX];
@@ -263,7 +264,7 @@ static bool is_same_program(int pid, int child)
 	       !proc_link(other, "%d/exe", child) || !strcmp(program, other);
 }
 
-/* Those children of @pid that have the socket: workers of a master. */
+/* Add those children of @pid that have the socket: a master's workers. */
 static void add_children(struct acceptors *acceptors, int pid, long long inode)
 {
 	char path[PATH_MAX], *text, *rest, *word;
@@ -294,8 +295,8 @@ static void add_children(struct acceptors *acceptors, int pid, long long inode)
 }
 
 /*
- * Those that have it open, or the workers among them: their master is the last of
- * those whom process_find() has found.
+ * Add the workers among the processes that have it open, or else all of these. The
+ * master is the last process that process_find() found.
  */
 static void add_holders(struct acceptors *acceptors, const struct holder *holder,
 			long long inode)
@@ -314,8 +315,8 @@ static void add_holders(struct acceptors *acceptors, const struct holder *holder
 }
 
 /*
- * The one who called listen() may have left accept() to its children, or have
- * ended. An MPTCP listener's inode is that of a socket that nobody has open.
+ * The process that called listen() may leave accept() to its children, or have
+ * ended. An MPTCP listener's inode is that of a socket that no process has open.
  */
 static void find_acceptors(struct acceptors *acceptors,
 			   const struct listener *listener)
@@ -340,10 +341,10 @@ static void find_acceptors(struct acceptors *acceptors,
 }
 
 /**
- * acceptors_find() - find who can accept from a listener, and look at them
+ * acceptors_find() - find the processes that can accept, and look at them
  * @acceptors: filled, for acceptors_free()
- * @listener: one for which process_find() has searched
- * @end_ms: until then, by now_ms(), and not for long
+ * @listener: a listener for which process_find() has searched
+ * @end_ms: when to stop, on the clock of now_ms(); it stops sooner for one listener
  */
 void acceptors_find(struct acceptors *acceptors, const struct listener *listener,
 		    long long end_ms)
@@ -358,7 +359,7 @@ void acceptors_find(struct acceptors *acceptors, const struct listener *listener
 	acceptors->left = !acceptors->nobody && cut;
 }
 
-/* The one that is @like; most are at the same place @at both looks. */
+/* The same thread as @like. Most threads are at the same index @at in both looks. */
 static const struct thread *thread_of(const struct acceptor *process,
 				      const struct thread *like, size_t at)
 {
@@ -389,7 +390,7 @@ static void compare(struct acceptor *process, const struct acceptor *before)
 	}
 }
 
-/* What they have done since @before. */
+/* Compare with the previous look, @before. */
 void acceptors_compare(struct acceptors *acceptors,
 		       const struct acceptors *before)
 {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the threads do that could accept, and how that is said. */
+/* What the threads that could accept are doing, in words. */
 
 #include <string.h>
 
 #include "explain.h"
 
-/* One that uses less sleeps, but for a look around now and then. */
+/* A thread that uses less is asleep, but for waking up now and then. */
 #define ASLEEP		0.02
 
 bool is_stopped_thread(const struct thread *thread)
@@ -13,7 +13,7 @@ bool is_stopped_thread(const struct thread *thread)
 	return thread->state == 'T' || thread->state == 't';
 }
 
-/* All the time, as far as two looks tell. */
+/* Blocked all the time, as far as two looks can tell. */
 bool is_blocked_thread(const struct thread *thread)
 {
 	return thread->state == 'D' && thread->stayed && thread->use == 0;
@@ -42,7 +42,7 @@ bool all_threads(const struct subject *subject,
 	return acceptors->count && !acceptors->left;
 }
 
-/* The one that uses most; NULL where none is busy. */
+/* The thread that uses most; NULL if none is busy. */
 const struct thread *busiest(const struct subject *subject,
 			     const struct acceptor **of)
 {

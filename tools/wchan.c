@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What a thread waits for, by the function of the kernel that it sleeps in. */
+/* What a thread waits for, by the kernel function in which it sleeps. */
 
 #include <string.h>
 
 #include "explain.h"
 
-/* The rest is functions' names, which say as much. */
+/* Functions without an entry have names that say as much. */
 static const struct {
 	const char *start;
 	const char *meaning;
@@ -56,7 +56,7 @@ static const struct {
 	{ "io_cqring_wait", "an io_uring to complete something" },
 };
 
-/* What a sleeper there waits for; NULL where this program doesn't know. */
+/* What a thread in that function waits for; NULL if this program doesn't know. */
 const char *wchan_meaning(const char *wchan)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(meanings); i++)
