@@ -71,10 +71,7 @@ static json_t *unknown_object(const struct unknown *unknown)
 	return object;
 }
 
-/*
- * Print one element of an array. Not the array at once: a million take too much
- * memory.
- */
+/* Print one object at a time: a million of them would take too much memory. */
 static void print(json_t *object, bool first)
 {
 	fputs(first ? "\n  " : ",\n  ", stdout);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * JSON: an array with an object per listener, or per namespace, which has all
- * columns of the file by name, those too that this program knows nothing of.
+ * JSON: an array with an object for each listener, or each namespace. An object has
+ * all columns of the file by name, including those this program does not know.
  */
 
 #include <jansson.h>
@@ -12,7 +12,7 @@
 #include "log.h"
 #include "output.h"
 
-/* So many of those who have a socket open are listed. */
+/* How many processes that have a socket open are listed. */
 #define HOLDERS_MAX	64
 
 /* "-" is null; a number is a number, unless it is a name or too large. */
@@ -34,7 +34,7 @@ static void add(json_t *object, const char *name, json_t *value)
 		die("not enough memory");
 }
 
-/* A row; null where there is none. */
+/* A row; null if there is none. */
 static json_t *object_of(const struct place *place)
 {
 	const struct rows *rows = place->rows;
@@ -66,7 +66,7 @@ static void add_columns(json_t *object, const struct place *place)
 	json_decref(columns);
 }
 
-/* One by one: a million of them take no memory at once. */
+/* Print one object at a time: a million of them would take too much memory. */
 static void print(json_t *object, bool first)
 {
 	fputs(first ? "\n " : ",\n ", stdout);
@@ -76,7 +76,7 @@ static void print(json_t *object, bool first)
 
 /* ---- listeners: as text, since objects of 100,000 would take seconds ---- */
 
-/* The same as value_of(). */
+/* Like value_of(). */
 static void put_value(const char *name, const char *cell)
 {
 	long long number;
@@ -100,7 +100,7 @@ static void put_number(long long number)
 		printf("%lld", number);
 }
 
-/* A name, behind all others but the @first. */
+/* Put a name, after a comma unless it is the @first. */
 static void put_name(const char *name, bool first)
 {
 	if (!first)
@@ -109,7 +109,7 @@ static void put_name(const char *name, bool first)
 	fputs_unlocked(": ", stdout);
 }
 
-/* Names that an object of a listener has beside the columns of its row. */
+/* What a listener's object has besides the columns of its row. */
 static const char * const besides[] = {
 	"netns", "holder", "holder_searched", "holders", "unit", "container",
 	"engine", "pod_uid", "waits", "handshakes",
@@ -123,7 +123,7 @@ static bool is_besides(const char *name)
 	return false;
 }
 
-/* The columns of a row; a file in which one has the name of another is no module's. */
+/* Put a row's columns. One with a name in besides[] is not the module's: skip it. */
 static void put_columns(const struct place *place, bool first)
 {
 	const struct rows *rows = place->rows;
@@ -165,7 +165,7 @@ static void put_text(const char *name, const char *text)
 		fputs_unlocked("null", stdout);
 }
 
-/* What the first of those who have it open belongs to. */
+/* What the first process that has the socket open belongs to. */
 static void put_membership(const struct membership *membership)
 {
 	static const struct membership none;
@@ -179,8 +179,8 @@ static void put_membership(const struct membership *membership)
 }
 
 /*
- * Who has the socket open, the first of them and a list, and whether all processes
- * were looked at.
+ * The processes that have the socket open: the first one, all in a list, and whether
+ * all processes were searched.
  */
 static void put_holder(const struct holder *holder)
 {
@@ -224,7 +224,7 @@ static void put_word(const char *name, const struct listener *listener,
 	put_value(name, listener->word[word]);
 }
 
-/* Of AF_UNIX: `proto` is what tells it from the others, and `waits` a column. */
+/* A Unix socket: `proto` tells it from the others, and `waits` is a column. */
 static void put_unix(const struct listener *listener)
 {
 	const struct place *place = &listener->place[UNIX];
@@ -273,7 +273,7 @@ static void put_share(const char *name, const struct listener *listener,
 		printf(", \"share\": %.4f}", share);
 }
 
-/* A group: sums, who of it stands out, and all of its members. */
+/* A group: sums, the members that stand out, and all members. */
 static void put_group(const struct listener *listener)
 {
 	const struct fold *fold = listener->fold;
@@ -326,7 +326,7 @@ void json_print(struct listener *const listener[], size_t count)
 
 /* ---- the rest ---- */
 
-/* A line for each. */
+/* Print an object on a line of its own. */
 static void print_line(json_t *object)
 {
 	json_dumpf(object, stdout, JSON_PRESERVE_ORDER);
@@ -343,7 +343,7 @@ static void add_time(json_t *object, const char *name,
 	add(object, name, value_of(name, text));
 }
 
-/* Those who were turned away, each on a line of its own. */
+/* Refusals, one per line. */
 void json_refusals(struct refusal *const refusal[], size_t count)
 {
 	json_t *object;
@@ -357,7 +357,7 @@ void json_refusals(struct refusal *const refusal[], size_t count)
 	}
 }
 
-/* The same of sums. */
+/* Sums of refusals, one per line. */
 void json_sums(const struct sum sum[], size_t count)
 {
 	char network[TEXT_SIZE];

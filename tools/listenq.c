@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* listenq(8): what the queues of TCP listeners hold, for people. */
+/* listenq(8): show people what is in the queues of TCP listeners. */
 
 #include <getopt.h>
 #include <langinfo.h>
@@ -18,7 +18,7 @@ enum {
 	TCP_OPTION, UNIX_OPTION, NO_HISTOGRAM_OPTION, HTTP_OPTION,
 };
 
-/* So many sets of labels has a machine that has nothing unusual. */
+/* A host has no more sets of labels unless it is unusual. */
 #define LABEL_SETS_MAX	1000
 
 static const struct option options[] = {
@@ -66,7 +66,7 @@ static enum sort_key sort_key(const char *name)
 	    name);
 }
 
-/* The number that may follow an option as a word of its own. */
+/* The number that may follow an option as a separate word. */
 static const char *optional_number(int argc, char **argv)
 {
 	if (optind < argc && *argv[optind] >= '0' && *argv[optind] <= '9')
@@ -115,7 +115,7 @@ static int show(const struct scope *scope, const struct filter *filter,
 	if (output == CHECK) {
 		status = check_print(check, &snapshot, filter, chosen, count);
 	} else {
-		/* Metrics name few processes, and search for no others. */
+		/* Metrics name few processes, and search for these themselves. */
 		if (output != METRICS)
 			process_find(chosen, count, true);
 		if (groups)
@@ -131,7 +131,7 @@ static int show(const struct scope *scope, const struct filter *filter,
 	}
 	if (why)
 		die("%s", why);
-	/* A container that can't be read is no failure of the others' metrics. */
+	/* With an unreadable container, the metrics of others are still valid. */
 	if (snapshot_tell(&snapshot) && output != METRICS && output != CHECK)
 		status = TROUBLE;
 	process_tell(&snapshot);
@@ -158,8 +158,8 @@ static int show_totals(const struct scope *scope, enum output output)
 }
 
 /*
- * What getopt_long() has not understood, by what it has returned. Its own messages
- * would print the word as it is.
+ * Explain an option that getopt_long() refused, by its return value. getopt's own
+ * messages would print the word unescaped.
  */
 static void die_of_option(int option, char **argv)
 {
@@ -168,7 +168,7 @@ static void die_of_option(int option, char **argv)
 
 	if (option == ':')
 		die("%s needs an argument: -h lists the options", word);
-	/* A letter may stand among others in one word. */
+	/* The letter may be one of several in a word. */
 	for (i = 0; options[i].name; i++)
 		if (options[i].val == optopt)
 			break;
@@ -177,14 +177,14 @@ static void die_of_option(int option, char **argv)
 	die("%s is not an option, or takes no argument: -h lists them", word);
 }
 
-/* Of these, options may stand on both sides. */
+/* Commands that may have options before and after them. */
 static bool takes_options(const char *word)
 {
 	return !strcmp(word, "log") || !strcmp(word, "explain") ||
 	       !strcmp(word, "report");
 }
 
-/* The command's word is taken, and the name of the file that report writes. */
+/* Get the next option; takes the command, and the file that report writes, on the way. */
 static int next_option(int argc, char **argv, const char **command,
 		       const char **page)
 {
@@ -202,7 +202,7 @@ static int next_option(int argc, char **argv, const char **command,
 	return option;
 }
 
-/* All that was typed, for whoever reads a report; to free(). */
+/* The whole command line, for readers of a report; to free(). */
 static char *command_line(int argc, char **argv)
 {
 	size_t size;
@@ -220,8 +220,8 @@ static char *command_line(int argc, char **argv)
 }
 
 /*
- * Before any option is read: what is wrong with one has to be said on standard
- * output as well. That a word has this meaning is not known for sure by then.
+ * Needed before options are read, since an error in one has to be printed on
+ * standard output as well. The word may still turn out to mean something else.
  */
 static bool is_asked_to_check(int argc, char **argv)
 {
@@ -488,7 +488,7 @@ int main(int argc, char **argv)
 			      &check, &metrics);
 	}
 
-	/* A full disk, or a reader that has gone. */
+	/* The disk is full, or the reader has gone. */
 	if (fflush(stdout) || ferror(stdout))
 		die("standard output: %m");
 	return status;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* listenq log: who was turned away, and who is. */
+/* listenq log: show the clients that were refused, and follow those being refused. */
 
 #include <errno.h>
 #include <poll.h>
@@ -11,10 +11,10 @@
 
 #include "log.h"
 
-/* How often the file is read: what leaves it within that time is missed. */
+/* How often the file is read: refusals that leave it sooner are missed. */
 #define FOLLOW_MS	500
 
-/* So much of a note is shown. */
+/* How much of a note is shown. */
 #define NOTE_MAX	200
 
 static void word_text(char text[TEXT_SIZE], const char *word)
@@ -30,7 +30,7 @@ static void number_text(char text[TEXT_SIZE], long long number)
 		snprintf(text, TEXT_SIZE, "%lld", number);
 }
 
-/* ---- one by one ---- */
+/* ---- refusals one by one ---- */
 
 enum { TIME, NETNS, LISTENER, CLIENT, REASON, FULL, HELD, PENDING, PROCESS };
 
@@ -83,7 +83,7 @@ static void log_cell(char text[TEXT_SIZE], const struct grid *grid,
 	}
 }
 
-/* Of rows of pointers to refusals. */
+/* For rows that are pointers to refusals. */
 struct grid log_grid(bool netns)
 {
 	return (struct grid) {
@@ -94,7 +94,7 @@ struct grid log_grid(bool netns)
 	};
 }
 
-/* ---- their sums ---- */
+/* ---- sums of refusals ---- */
 
 enum { COUNT, TOP_NETNS, NETWORK, TOP_REASON, TOP_LISTENER, TOP_PROCESS, LAST };
 
@@ -166,7 +166,7 @@ static void print_sums(struct refusal **refusal, size_t count, bool json,
 
 /* ---- the command ---- */
 
-/* Notes, each once; for free_notes(). */
+/* Notes, each one once; for free_notes(). */
 struct notes {
 	char **text;
 	size_t count;
@@ -198,8 +198,8 @@ static void free_notes(struct notes *notes)
 }
 
 /*
- * What the module says of itself: that it does not see all of them. @told has
- * what it said before, which is not told again; most namespaces have the same.
+ * Tell the module's notes, which say that it does not see all refusals. Notes in
+ * @told were told before, and most namespaces have the same.
  */
 static void tell_notes(const struct snapshot *snapshot, struct notes *told)
 {
@@ -228,7 +228,7 @@ static void stop(int signal)
 	stopped = true;
 }
 
-/* A write is finished first; who does not want to wait for that asks again. */
+/* A write is finished first; a second signal ends the program at once. */
 static void stop_by(int signal)
 {
 	struct sigaction action = {
@@ -239,7 +239,7 @@ static void stop_by(int signal)
 	sigaction(signal, &action, NULL);
 }
 
-/* False when it is over: interrupted, or nobody reads it any more. */
+/* Wait for new refusals. False if interrupted, or if the reader has gone. */
 static bool wait_for_more(void)
 {
 	struct pollfd output = { .fd = STDOUT_FILENO };
@@ -249,17 +249,17 @@ static bool wait_for_more(void)
 }
 
 /**
- * struct log - the command under way
- * @scope: in which namespaces
- * @filter: by which listeners
- * @form: how it is shown
- * @grid: what is
- * @followed: what was read before
- * @told: what the module has said of itself
- * @why: why that has failed; empty if it hasn't
- * @unreads: in how many namespaces it has, when that was told last
- * @begun: something was read
- * @gone: the module was not there then
+ * struct log - a running log command
+ * @scope: the namespaces
+ * @filter: the listeners
+ * @form: the form of the output
+ * @grid: its columns
+ * @followed: the refusals that were read before
+ * @told: the module's notes that were told
+ * @why: why the last read failed; empty if it didn't
+ * @unreads: how many namespaces could not be read when that was last told
+ * @begun: something has been read
+ * @gone: the module was not loaded at the last read
  */
 struct log {
 	const struct scope *scope;
@@ -301,7 +301,7 @@ static void show(struct log *log, struct snapshot *snapshot)
 	free(refusal);
 }
 
-/* The module may be taken out and in meanwhile: that is told, and no end. */
+/* Read and show once. The module may be unloaded and loaded: say so, and go on. */
 static void look(struct log *log)
 {
 	struct snapshot snapshot;
@@ -332,10 +332,10 @@ static void look(struct log *log)
 }
 
 /**
- * log_print() - who was turned away, until that is all, or it is interrupted
- * @scope: in which namespaces
- * @filter: by which listeners
- * @form: how
+ * log_print() - show refusals: all there are, or until interrupted
+ * @scope: the namespaces
+ * @filter: the listeners
+ * @form: the form of the output
  */
 void log_print(const struct scope *scope, const struct filter *filter,
 	       const struct log_form *form)

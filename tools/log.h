@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the rooms share that are about who was turned away. refused.c reads
- * refused into a snapshot; follow.c says what of it is new, top.c sums it up,
- * and log.c is the command.
+ * Shared by the files about refused clients. refused.c reads the file refused into a
+ * snapshot; follow.c finds what is new in it, top.c sums it up, and log.c is the
+ * command.
  */
 #ifndef LISTENQ_TOOL_LOG_H
 #define LISTENQ_TOOL_LOG_H
 
 #include "choose.h"
 
-/* ---- refused.c: who was turned away ---- */
+/* ---- refused.c: refused clients ---- */
 
-/* So many the module keeps for each namespace. */
+/* How many the module keeps for each namespace. */
 #define REFUSALS_KEPT	1024
 
 /**
- * struct refusal - a client that was turned away
- * @listener: by whom, as it was then
- * @network: the client's; its port is how many bits that has
+ * struct refusal - a client that was refused
+ * @listener: the listener that refused it, as it was then
+ * @network: the client's network; its port is the number of bits
  * @when_ms: when, on the clock of now_ms(); UNKNOWN
  */
 struct refusal {
@@ -36,8 +36,8 @@ size_t choose_refusals(struct snapshot *snapshot, const struct filter *filter,
 /* ---- follow.c: what is new ---- */
 
 /**
- * struct followed - all that is known of the refusals of some namespaces
- * @netns: of each of them
+ * struct followed - what is known of the refusals of some namespaces
+ * @netns: what is known of each
  * @count: how many
  */
 struct followed {
@@ -49,11 +49,11 @@ size_t follow(struct followed *followed, struct snapshot *snapshot,
 	      struct refusal **fresh);
 void forget(struct followed *followed);
 
-/* ---- top.c: from where most came ---- */
+/* ---- top.c: networks with the most refused clients ---- */
 
 /**
- * struct sum - refusals that are alike
- * @latest: the last of them
+ * struct sum - refusals that are counted together
+ * @latest: the latest one
  * @count: how many there are
  */
 struct sum {
@@ -69,14 +69,14 @@ struct sum *sum_up(struct refusal **refusal, size_t count, bool alone,
 void json_refusals(struct refusal *const refusal[], size_t count);
 void json_sums(const struct sum sum[], size_t count);
 
-/* ---- grid.c: lines of cells, without an end ---- */
+/* ---- grid.c: endless tables ---- */
 
 /**
- * struct grid_column - a column of them
- * @title: what it is called
- * @left: it is text
- * @netns: it says in which namespace
- * @style: of its cells
+ * struct grid_column - a column of a grid
+ * @title: the title
+ * @left: aligned to the left, since it is text
+ * @netns: it shows the namespace
+ * @style: the style of its cells
  */
 struct grid_column {
 	const char *title;
@@ -85,15 +85,15 @@ struct grid_column {
 	enum style style;
 };
 
-/* At most. */
+/* At most so many. */
 #define GRID_COLUMNS	10
 
 /**
- * struct grid - what is printed so
- * @column: what there is
+ * struct grid - a table without an end
+ * @column: the columns
  * @columns: how many of them
  * @cell: writes the text of a row's cell
- * @netns: the namespace is shown
+ * @netns: namespaces are shown
  * @rfc3339: times are in UTC, with the year
  * @begun: the header was printed
  * @width: of each column
@@ -116,9 +116,9 @@ static inline bool grid_shows(const struct grid *grid, size_t column)
 
 void grid_print(struct grid *grid, const void *rows, size_t size, size_t count);
 
-/* ---- log.c: who was turned away ---- */
+/* ---- log.c: the command ---- */
 
-/* In which form: all and what is to come, sums, objects of JSON. */
+/* The form of the output: follow new refusals, sums, JSON objects. */
 struct log_form {
 	bool follow;
 	bool top;

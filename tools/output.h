@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What listenq.c calls: one function for each output and for each command. */
+/* What listenq.c calls: a function for each output and each command. */
 #ifndef LISTENQ_TOOL_OUTPUT_H
 #define LISTENQ_TOOL_OUTPUT_H
 
@@ -8,13 +8,13 @@
 struct http;
 
 /**
- * struct metrics - how they are wanted
- * @openmetrics: in this format, not in Prometheus' own
- * @max: for at most so many sets of labels of a namespace
- * @names: whose processes' names are labels
- * @no_histograms: leave these out
- * @http: as the answer to this request; NULL where there is none
- * @file: here; NULL for standard output
+ * struct metrics - the options of metrics
+ * @openmetrics: in the format OpenMetrics, not in Prometheus' own
+ * @max: the largest number of sets of labels in a namespace
+ * @names: the listeners whose processes' names are labels
+ * @no_histograms: leave out histograms
+ * @http: answer this request; NULL: none
+ * @file: write to this file; NULL: to standard output
  */
 struct metrics {
 	bool openmetrics;
@@ -26,10 +26,10 @@ struct metrics {
 };
 
 /**
- * struct check - what --check finds too much
- * @percent: a queue that holds more of its limit, or did in the last minute
- * @within: any refusal in the last so many seconds
- * @allow_none: but not that there is no listener
+ * struct check - what --check considers too much
+ * @percent: a queue that holds, or held in the last minute, more of its limit
+ * @within: any refusal in so many seconds
+ * @allow_none: but not that there are no listeners
  */
 struct check {
 	long long percent;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Samples of metrics in the text format of Prometheus, or in the stricter one
- * of OpenMetrics. A sample is begun, given labels, and ended by its value.
+ * Samples of metrics in the text format of Prometheus, or in the stricter one of
+ * OpenMetrics. A sample is begun, gets labels, and is ended by its value.
  */
 
 #include <math.h>
@@ -29,7 +29,7 @@ const char *samples_open(struct samples *samples)
 
 /**
  * samples_close() - end the text
- * @samples: which; the file has all of it afterwards, or is as it was
+ * @samples: the samples; the file has all of them afterwards, or is unchanged
  *
  * Return: NULL or a reason.
  */
@@ -54,8 +54,8 @@ const char *samples_close(struct samples *samples)
 }
 
 /*
- * In Prometheus' own format a family has the name of its samples, and there is
- * no type for constants.
+ * In Prometheus' own format, a family has the name of its samples, and there is no
+ * type for constants.
  */
 static void put_family(struct samples *samples, const struct family *family)
 {
@@ -80,7 +80,7 @@ static void put_family(struct samples *samples, const struct family *family)
 			family->unit);
 }
 
-/* @ending: of the name, where the type leaves a choice; else "" */
+/* @ending: the end of the name, if the type allows several; else "" */
 void sample_begin(struct samples *samples, const struct family *family,
 		  const char *ending)
 {
@@ -95,7 +95,7 @@ void sample_begin(struct samples *samples, const struct family *family,
 	samples->labels = 0;
 }
 
-/* What is not known, NULL or "", is no label. */
+/* An unknown value, NULL or "", makes no label. */
 void sample_label(struct samples *samples, const char *name, const char *value)
 {
 	if (!value || !*value)
@@ -105,7 +105,7 @@ void sample_label(struct samples *samples, const char *name, const char *value)
 	fputc('"', samples->to);
 }
 
-/* Several at once, as these here have written them before, to a text alone. */
+/* Several labels at once, written by sample_label() before into a text of their own. */
 void sample_labels(struct samples *samples, const char *labels)
 {
 	fputs(labels, samples->to);
@@ -123,7 +123,7 @@ void sample_count(struct samples *samples, long long count)
 	fprintf(samples->to, "%lld\n", count);
 }
 
-/* In seconds: formats of metrics know no other unit of time. */
+/* In seconds: the formats have no other unit of time. */
 void sample_seconds(struct samples *samples, long long count, long long second)
 {
 	char text[TEXT_SIZE];
@@ -142,7 +142,7 @@ void sample_ratio(struct samples *samples, double ratio)
 		fprintf(samples->to, "%.4f\n", ratio);
 }
 
-/* A family that has one sample, without labels. */
+/* Write a family with one sample and no labels. */
 void sample_gauge(struct samples *samples, const char *name, const char *help,
 		  long long count)
 {

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Metrics as text, and the file that it becomes; a report is such a file, too. */
+/* Metrics as text, and the file it is written to, which a report uses as well. */
 #ifndef LISTENQ_TOOL_SAMPLES_H
 #define LISTENQ_TOOL_SAMPLES_H
 
 #include "http.h"
 
-/* ---- file.c: a file that is written whole or not at all ---- */
+/* ---- file.c: files that are written as a whole or not at all ---- */
 
 /**
- * struct output_file - a file that is going to be written
- * @path: as it was asked for
- * @name: of this, in @dir
- * @dir: the directory
+ * struct output_file - a file that will be written
+ * @path: as it was given
+ * @name: the file's name in @dir
+ * @dir: the directory, opened
  */
 struct output_file {
 	const char *path;
@@ -30,10 +30,10 @@ enum family_type { GAUGE, COUNTER, INFO, HISTOGRAM };
 
 /**
  * struct family - a metric
- * @name: without the ending that the type gives it
- * @help: what it is
- * @unit: which its name ends with, too; NULL where it is a number of things
- * @type: what may be done with it
+ * @name: without the suffix for its type
+ * @help: a description
+ * @unit: the unit, with which the name ends, too; NULL for a number of things
+ * @type: its type
  */
 struct family {
 	const char *name;
@@ -43,16 +43,16 @@ struct family {
 };
 
 /**
- * struct samples - a text in Prometheus' own format, or in that of OpenMetrics
- * @to: where it goes
- * @path: of the file that it becomes; NULL for standard output
- * @http: the request that it answers; NULL where there is none
- * @file: that file
- * @text: the text so far, where it goes out as a whole; valid once @to is closed
+ * struct samples - text in Prometheus' own format, or in that of OpenMetrics
+ * @to: written to
+ * @path: the file that is written; NULL for standard output
+ * @http: the request that is answered; NULL if there is none
+ * @file: the file at @path
+ * @text: the text so far, if it is written as a whole; valid once @to is closed
  * @size: its length
- * @openmetrics: in this format
- * @family: of the latest sample; those of a family stand together
- * @labels: how many the sample under way has
+ * @openmetrics: in the format OpenMetrics
+ * @family: that of the latest sample; a family's samples have to be together
+ * @labels: how many labels the latest sample has so far
  */
 struct samples {
 	FILE *to;

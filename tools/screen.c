@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the live view has on the screen. */
+/* What the live view shows on the screen. */
 
 #include <curses.h>
 #include <stdarg.h>
@@ -14,7 +14,7 @@ static attr_t attributes[STYLES] = {
 	[DIM] = A_DIM, [TITLE] = A_BOLD, [WARN] = A_BOLD, [BAD] = A_BOLD,
 };
 
-/* Once there is one: its colours. */
+/* Set colours; called once there is a screen. */
 void screen_init(void)
 {
 	static const struct {
@@ -41,8 +41,8 @@ void screen_init(void)
 }
 
 /*
- * The only place that asks how large the screen is, before anything is drawn.
- * curses changes its size in getch() alone, which nobody calls meanwhile.
+ * Set the size for everything that is drawn. Only this function asks curses for it:
+ * curses changes it in getch() alone, which is not called meanwhile.
  */
 static void measure(struct view *view)
 {
@@ -50,13 +50,13 @@ static void measure(struct view *view)
 	view->height = LINES > 1 ? LINES : 1;
 }
 
-/* To the left of a line; false where the screen does not have it. */
+/* Go to the beginning of a line; false if the screen doesn't have it. */
 static bool begin_line(const struct view *view, int line)
 {
 	return line < view->height && move(line, 0) == OK;
 }
 
-/* What is beyond the right edge is cut; below the last line there is none. */
+/* Cut text at the right edge, and leave out what is below the last line. */
 static void put(const struct sink *sink, enum style style, const char *text)
 {
 	struct view *view = sink->to;
@@ -69,7 +69,7 @@ static void put(const struct sink *sink, enum style style, const char *text)
 			move(y, view->width - 1);
 		return;
 	}
-	/* What has no room must not leave its last digit there. */
+	/* A figure without room must not leave its last digit behind. */
 	view->cut &= x > 0;
 	room = view->width - x;
 	if (view->cut || room < 1 || (room == 1 && y == view->height - 1))
@@ -80,7 +80,7 @@ static void put(const struct sink *sink, enum style style, const char *text)
 		text_cut(cut, room);
 	attrset(attributes[style] | (view->reversed ? A_REVERSE : 0));
 	addstr(cut);
-	/* At the right edge the cursor has gone to the next line. */
+	/* At the right edge the cursor has moved to the next line. */
 	if (getcury(stdscr) != y) {
 		move(y, view->width - 1);
 		view->cut = true;
@@ -176,7 +176,7 @@ static void draw_foot(const struct view *view, const struct sink *sink)
 	}
 }
 
-/* How many listeners it has room for. */
+/* How many listeners the screen has room for. */
 int screen_rows(const struct view *view)
 {
 	return view->height > 4 ? view->height - 3 : 1;
@@ -244,7 +244,7 @@ void screen_draw(struct view *view)
 		else
 			put(&sink, WARN, "It does not listen any more.");
 	}
-	/* Whatever stood there goes. */
+	/* Clear the last line. */
 	begin_line(view, view->height - 1);
 	clrtoeol();
 	draw_foot(view, &sink);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Where text for people goes, and how wide it may be there. */
+/* Where text for people is written, and how wide it may be. */
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -38,7 +38,7 @@ static bool wants_colour(void)
 	       strcmp(term, "dumb");
 }
 
-/* Standard output. */
+/* A sink for standard output. */
 struct sink sink_stdout(void)
 {
 	return (struct sink) {
@@ -47,7 +47,7 @@ struct sink sink_stdout(void)
 	};
 }
 
-/* COLUMNS, else the terminal's width, else 0: as wide as it gets. */
+/* COLUMNS, else the terminal's width, else 0: unlimited. */
 unsigned int sink_width(void)
 {
 	const char *columns = getenv("COLUMNS");
@@ -61,7 +61,7 @@ unsigned int sink_width(void)
 	return 0;
 }
 
-/* Return: how many columns it takes. */
+/* Return: how many columns were used. */
 unsigned int sink_print(const struct sink *sink, enum style style,
 			const char *format, ...)
 {
@@ -75,7 +75,7 @@ unsigned int sink_print(const struct sink *sink, enum style style,
 	return text_width(text);
 }
 
-/* All digits, behind @before. The same. */
+/* A number in full, after @before. Return: how many columns were used. */
 unsigned int sink_number(const struct sink *sink, enum style style,
 			 const char *before, long long number,
 			 unsigned int width)
@@ -87,7 +87,7 @@ unsigned int sink_number(const struct sink *sink, enum style style,
 	return used + sink_print(sink, style, "%*lld", width, number);
 }
 
-/* In @width columns, cut where that is too few; less than TEXT_SIZE. */
+/* Text in @width columns, which are less than TEXT_SIZE; cut if it is too long. */
 void sink_padded(const struct sink *sink, enum style style, char *text,
 		 unsigned int width, bool left)
 {
@@ -105,7 +105,7 @@ void sink_padded(const struct sink *sink, enum style style, char *text,
 		sink->put(sink, PLAIN, blanks);
 }
 
-/* At the left of a line, INDENT columns. */
+/* A label at the beginning of a line, in INDENT columns. */
 unsigned int sink_label(const struct sink *sink, const char *label)
 {
 	return sink_print(sink, DIM, "%-*s", INDENT, label);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Text for people: a stream or a window, and what is printed to either. */
+/* Text for people: a stream or a window, and printing to either. */
 #ifndef LISTENQ_TOOL_SINK_H
 #define LISTENQ_TOOL_SINK_H
 
@@ -7,10 +7,10 @@
 
 /* ---- sink.c: where text for people goes ---- */
 
-/* Where values begin behind their labels. */
+/* The column where values begin, after their labels. */
 #define INDENT	14
 
-/* A stream, or a window. A line is ended by "\n" alone. */
+/* A stream or a window. Only "\n" ends a line. */
 struct sink {
 	void (*put)(const struct sink *sink, enum style style,
 		    const char *text);
@@ -32,33 +32,34 @@ void sink_end_line(const struct sink *sink);
 
 /* ---- table.c: rows for people ---- */
 
-/* A table's columns are table.c's affair. */
+/* Room for the columns in table.c. */
 #define TABLE_COLUMNS	40
 
 /**
- * struct table - which columns are shown, and how wide
- * @width: of each column; 0 where it is left out
+ * struct table - the columns that are shown, and their widths
+ * @width: of each column; 0 if it is left out
  */
 struct table {
 	unsigned int width[TABLE_COLUMNS];
 };
 
-/* What a table shows besides what every table does. */
+/* Options of a table. */
 enum {
 	TABLE_NETNS = 1, TABLE_RATES = 2, TABLE_GROUPS = 4, TABLE_SOCKETS = 8,
 	TABLE_UNIX = 16, TABLE_TCP = 32,
-	/* Not the columns that say nothing of any listener. */
+	/* Leave out columns that say nothing about any listener. */
 	TABLE_BRIEF = 64,
 };
 
 /**
- * struct cell - one of a table, for an output that sets out cells itself
- * @text: what stands in it; nothing where it is a bar
- * @style: what that means
- * @left: it is text
- * @spans: of a header: it is that of the next column, too
- * @names: it is the listener's name, of which @text may have a part
- * @filled: of a bar, from 0 to 1; negative where it is none, or it is not known
+ * struct cell - a cell of a table, for outputs with a layout of their own
+ * @text: the text; empty if it is a bar
+ * @style: what the text means
+ * @left: aligned to the left, since it is text
+ * @spans: a title: it is the next column's title, too
+ * @names: it is the listener's name, perhaps cut
+ * @filled: how full the bar is, from 0 to 1; negative if it is no bar, or that is
+ *	unknown
  */
 struct cell {
 	char text[TEXT_SIZE];

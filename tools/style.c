@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How a report looks: in the light, in the dark, on a narrow screen and on paper. Since
- * the page is XML as well, there is no "<" and no "&" in it.
+ * The style sheet of a report: light, dark, for narrow screens, and for paper. Since
+ * the page is XML as well, it has no "<" and no "&".
  */
 
 #include "html.h"
@@ -37,7 +37,7 @@ const char style_sheet[] =
 ".bad { color: var(--bad); font-weight: 600; }\n"
 ".note { color: var(--accent); }\n"
 ".netns { font-weight: 400; color: var(--dim); }\n"
-/* The head: the verdict, and where and when. */
+/* The head: the verdict, place and time. */
 ".verdict { margin: 0.25rem 0 1.5rem; font-size: clamp(1.25rem, 3.5vw, 1.75rem);\n"
 "	line-height: 1.25; font-weight: 600; max-width: 60rem; }\n"
 "dl, dd { margin: 0; }\n"
@@ -70,7 +70,7 @@ const char style_sheet[] =
 ".finding dd p { max-width: 45rem; margin-bottom: 0.25rem; }\n"
 "pre { margin: 0.25rem 0 0.5rem; padding: 0.4rem 0.75rem; border-radius: 4px;\n"
 "	background: var(--raised); white-space: pre-wrap; }\n"
-/* Tables, each of which scrolls by itself. */
+/* Tables, which scroll by themselves. */
 ".scroll { overflow: auto; max-height: 80vh; border: 1px solid var(--line);\n"
 "	border-radius: 6px; }\n"
 "table { border-collapse: separate; border-spacing: 0; min-width: 100%; font-size: 0.8125rem;\n"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The table: one line per listener, as wide as the screen. What matters most
- * for who looks for dropped connections stays when the screen is narrow; what
- * nobody has anything to say about goes first.
+ * The table: one line per listener, as wide as the screen. On a narrow screen, the
+ * columns that matter for dropped connections stay; those that say nothing about any
+ * listener go first.
  */
 
 #include <assert.h>
@@ -11,13 +11,13 @@
 
 #include "cells.h"
 
-/* Columns of this rank or more outlive the full length of names. */
+/* From this rank on, columns are kept in preference to full names. */
 #define ESSENTIAL	50
-/* Of the column that tells rows apart which are else alike. */
+/* The rank of the column that tells rows apart that are otherwise alike. */
 #define TELLS_APART	93
-/* So much less counts a column that says nothing. */
+/* How much a column loses in rank if it says nothing. */
 #define EMPTY		45
-/* A name longer than that is cut where there is room for all of it, too. */
+/* Longer names are cut even if there is room. */
 #define NAME_MAX_WIDTH	120
 #define NO_SORT		SORT_KEYS
 
@@ -105,8 +105,8 @@ static unsigned int total_width(const struct table *table)
 }
 
 /*
- * What a column wants; whether any cell of it says something. A rate of 0 does where
- * the next look may find another.
+ * The width that a column needs, and whether any cell of it says something. A rate
+ * of 0 does if the next look may find another.
  */
 static unsigned int natural_width(const struct column *column,
 				  struct listener *const listener[],
@@ -142,8 +142,8 @@ static void make_room(struct table *table, size_t column, const char *title)
 }
 
 /*
- * Takes a column away: of those that matter less whole ones, then pieces of the
- * longest names, then whole ones again. False where only the address is left.
+ * Make the table narrower: remove columns of low rank, then shorten the longest
+ * names, then remove more columns. False if only the address is left.
  */
 static bool narrow(struct table *table, const int rank[TABLE_COLUMNS])
 {
@@ -173,7 +173,7 @@ static bool narrow(struct table *table, const int rank[TABLE_COLUMNS])
 	if (columns[lowest].rank == 100)
 		return false;
 	table->width[lowest] = 0;
-	/* A title that stood above two columns needs its room above one. */
+	/* The title was above two columns; now it has to fit above one. */
 	if (columns[lowest].spans)
 		make_room(table, lowest + 1, columns[lowest].title);
 	else if (!*columns[lowest].title)
@@ -181,7 +181,7 @@ static bool narrow(struct table *table, const int rank[TABLE_COLUMNS])
 	return true;
 }
 
-/* Bars grow into what is left, that of the accept queue first and furthest. */
+/* Let bars use the remaining width, the accept queue's first and most. */
 static void widen_bars(struct table *table, unsigned int spare)
 {
 	static const struct {
@@ -200,7 +200,7 @@ static void widen_bars(struct table *table, unsigned int spare)
 			}
 }
 
-/* By what the rows of a group can be told apart. */
+/* What tells the rows of a group apart. */
 enum alike { DIFFERENT, ALIKE_PLACE, ALIKE_PROCESS };
 
 static int by_process(const void *x, const void *y, void *unused)
@@ -233,10 +233,10 @@ static enum alike how_alike(struct listener *const listener[], size_t count)
 
 /**
  * table_layout() - decide which columns fit, and how wide they are
- * @table: the result
- * @listener: the listeners that are going to be shown
+ * @table: filled
+ * @listener: the listeners that will be shown
  * @count: how many
- * @width: of the screen; 0 where it has no end
+ * @width: of the screen; 0: unlimited
  * @flags: TABLE_NETNS, TABLE_RATES, TABLE_GROUPS, TABLE_BRIEF
  */
 void table_layout(struct table *table, struct listener *const listener[],
@@ -270,7 +270,7 @@ void table_layout(struct table *table, struct listener *const listener[],
 		}
 		if (column->kind == PID_CELL && alike != DIFFERENT)
 			rank[i] = TELLS_APART;
-		/* How many rows it stands for. */
+		/* It shows how many listeners a row stands for. */
 		if (column->figure == GROUP && flags & TABLE_GROUPS)
 			rank[i] = TELLS_APART;
 	}
@@ -284,13 +284,13 @@ void table_layout(struct table *table, struct listener *const listener[],
 
 /* ---- output ---- */
 
-/* What a listener is called. */
+/* Whether the column is the listener's name. */
 static bool is_name(const struct column *column)
 {
 	return column->kind == WORD_CELL && column->word == LOCAL;
 }
 
-/* An address that has no room loses its middle: the port tells more. */
+/* Cut an address in the middle: the port says more. */
 static void cut_local(char text[TEXT_SIZE], unsigned int width)
 {
 	char *port = *text == '/' ? NULL : strrchr(text, ':');
@@ -323,7 +323,7 @@ void table_header(const struct table *table, enum sort_key key,
 		if (column->spans && table->width[i + 1]) {
 			width += 1 + table->width[++i];
 		} else if (!*column->title) {
-			/* The column that has the title had no room. */
+			/* The column with the title had no room. */
 			column--;
 			left = false;
 		}
@@ -356,15 +356,15 @@ void table_row(const struct table *table, const struct listener *listener,
 	}
 }
 
-/* ---- cells by themselves ---- */
+/* ---- single cells ---- */
 
 /**
- * table_title() - what stands above a column
+ * table_title() - the title of a column
  * @table: laid out
  * @column: below TABLE_COLUMNS
  * @cell: filled
  *
- * Return: false where the column is left out, or has no title of its own.
+ * Return: false if the column is left out, or has no title of its own.
  */
 bool table_title(const struct table *table, size_t column, struct cell *cell)
 {
@@ -375,7 +375,7 @@ bool table_title(const struct table *table, size_t column, struct cell *cell)
 	of = &columns[column];
 	*cell = (struct cell) { .style = TITLE, .filled = -1 };
 	if (!*of->title) {
-		/* It stands above the bar, unless that is left out. */
+		/* The title is above the bar, unless that is left out. */
 		if (table->width[column - 1])
 			return false;
 		of--;
@@ -392,13 +392,13 @@ bool table_title(const struct table *table, size_t column, struct cell *cell)
 }
 
 /**
- * table_cell() - what stands in a column
+ * table_cell() - the contents of a cell
  * @table: laid out
  * @column: below TABLE_COLUMNS
- * @listener: of this listener
+ * @listener: the row
  * @cell: filled
  *
- * Return: false where the column is left out.
+ * Return: false if the column is left out.
  */
 bool table_cell(const struct table *table, size_t column,
 		const struct listener *listener, struct cell *cell)
@@ -416,7 +416,7 @@ bool table_cell(const struct table *table, size_t column,
 		cell->filled = bar_filled(of, listener);
 		*cell->text = '\0';
 	}
-	/* Where a limit has no mark. */
+	/* Remove the room for a limit's mark. */
 	length = strlen(cell->text);
 	if (length && cell->text[length - 1] == ' ')
 		cell->text[length - 1] = '\0';
@@ -424,7 +424,7 @@ bool table_cell(const struct table *table, size_t column,
 }
 
 /**
- * table_print() - the table on standard output
+ * table_print() - print the table on standard output
  * @listener: the listeners, in order
  * @count: how many
  * @flags: TABLE_NETNS, TABLE_GROUPS

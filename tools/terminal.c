@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The terminal of the live view, which is given back as it was, whatever ends it:
- * a key, a signal, an error, or the terminal's own end.
+ * The terminal of the live view. It is restored whatever ends the view: a key, a
+ * signal, an error, or the terminal going away.
  */
 
 #include <curses.h>
@@ -24,9 +24,10 @@ static void stop(int signal)
 }
 
 /*
- * From here on those signals arrive in terminal_wait() alone, which lets the view
- * leave the screen. Those that are ignored stay so. @before: what was blocked.
- * curses handles none of them that has a handler before newterm().
+ * Block the signals that end the view, except those that are ignored: from here on
+ * they arrive only in terminal_wait(), so that the view can leave the screen. A
+ * signal with a handler before newterm() gets none from curses. @before: what was
+ * blocked.
  */
 static void hold_signals(sigset_t *before)
 {
@@ -44,14 +45,14 @@ static void hold_signals(sigset_t *before)
 	sigprocmask(SIG_BLOCK, &held, before);
 }
 
-/* Until something is drawn again. */
+/* Leave the screen until something is drawn again. */
 static void leave_screen(void)
 {
 	if (!isendwin())
 		endwin();
 }
 
-/* From here on a message, that of die() above all, leaves it first. */
+/* From here on, a message leaves the screen first, above all that of die(). */
 static SCREEN *enter_screen(void)
 {
 	SCREEN *screen = newterm(NULL, stdout, stdin);
@@ -71,14 +72,14 @@ static SCREEN *enter_screen(void)
 	return screen;
 }
 
-/* Takes the terminal; what to give to the three below. */
+/* Take the terminal; fills in @terminal for the three functions below. */
 void terminal_enter(struct terminal *terminal)
 {
 	hold_signals(&terminal->signals);
 	terminal->screen = enter_screen();
 }
 
-/* Those that have come: where there is something to read, ppoll() lets none in. */
+/* Let pending signals in: ppoll() does not if there is something to read. */
 static void let_signals_in(const sigset_t *signals)
 {
 	sigset_t held;
@@ -87,7 +88,7 @@ static void let_signals_in(const sigset_t *signals)
 	sigprocmask(SIG_SETMASK, &held, NULL);
 }
 
-/* Waits for a key for @ms; false when the terminal has gone, or we must. */
+/* Wait @ms for a key; false if the terminal has gone, or a signal has come. */
 bool terminal_wait(const struct terminal *terminal, long long ms)
 {
 	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
@@ -99,16 +100,16 @@ bool terminal_wait(const struct terminal *terminal, long long ms)
 		time.tv_nsec = ms % 1000 * 1000000;
 	}
 	ready = ppoll(&input, 1, &time, &terminal->signals);
-	/* It can be seen before the signal that tells of it has been sent. */
+	/* The hangup may be visible before its signal is sent. */
 	if (ready > 0 && input.revents & POLLHUP)
 		raise(SIGHUP);
 	let_signals_in(&terminal->signals);
 	if (stopped_by)
 		return false;
-	/* Interrupted: the size has changed, which getch() tells. */
+	/* Interrupted: the size has changed, and getch() will say so. */
 	if (ready < 0)
 		return errno == EINTR;
-	/* A terminal that has gone can be read, for ever: there is nothing in it. */
+	/* A terminal that has gone is always readable, with nothing to read. */
 	return !ready || (input.revents & POLLIN && !(input.revents & POLLHUP));
 }
 
@@ -119,7 +120,7 @@ void terminal_leave(const struct terminal *terminal)
 	delscreen(terminal->screen);
 }
 
-/* Ends as whoever has sent a signal expects it; returns where none has come. */
+/* End like the signal would have ended the program; returns if none has come. */
 void terminal_end(const struct terminal *terminal)
 {
 	const struct sigaction action = { .sa_handler = SIG_DFL };

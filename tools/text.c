@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Figures as people read them, and how to tell them what went wrong. */
+/* Figures in the form that people read, and messages. */
 
 #include <errno.h>
 #include <math.h>
@@ -10,7 +10,7 @@
 
 #include "listenq.h"
 
-/* A message's, which may name a path. */
+/* Room for a message, which may name a path. */
 #define LINE_SIZE	(2 * PATH_MAX)
 
 bool utf8;
@@ -18,8 +18,8 @@ void (*before_message)(void);
 int (*instead_of_message)(const char *why);
 
 /*
- * Arguments, paths and names get into messages: each is one line of printable
- * ASCII, whatever they hold.
+ * A message is one line of printable ASCII, whatever the arguments, paths and names
+ * in it hold.
  */
 static void format_line(char line[LINE_SIZE], const char *format, va_list args)
 {
@@ -29,7 +29,7 @@ static void format_line(char line[LINE_SIZE], const char *format, va_list args)
 	quote_line(line, LINE_SIZE, text);
 }
 
-/* The reason of a failure, for the caller to pass on. */
+/* Keep the reason of a failure, for the caller to pass on. */
 const char *trouble(const char *format, ...)
 {
 	static char line[LINE_SIZE];
@@ -41,7 +41,7 @@ const char *trouble(const char *format, ...)
 	return line;
 }
 
-/* One line on the way of errors, below all that was printed before. */
+/* Write a line to standard error, after everything that was printed before. */
 static void tell_args(const char *format, va_list args)
 {
 	char line[LINE_SIZE];
@@ -102,7 +102,7 @@ void pause_for(double seconds)
 	nanosleep(&pause, NULL);
 }
 
-/* Columns on a terminal: all that is ever shown is one column wide. */
+/* The number of columns on a terminal: all characters that are shown have one. */
 size_t text_width(const char *text)
 {
 	size_t width = 0;
@@ -112,7 +112,7 @@ size_t text_width(const char *text)
 	return width;
 }
 
-/* Leaves @width columns, the last of which says that there was more. */
+/* Cut to @width columns, the last of which shows that text was cut. */
 void text_cut(char *text, size_t width)
 {
 	const char *more = utf8 ? "…" : "~";
@@ -128,7 +128,7 @@ void text_cut(char *text, size_t width)
 		do
 			at++;
 		while ((*at & 0xc0) == 0x80);
-	/* What is cut off is at least as long as one column of text. */
+	/* The mark can have more bytes than it replaces. */
 	if ((size_t)(at - text) + strlen(more) < TEXT_SIZE)
 		strcpy(at, more);
 	else
@@ -136,8 +136,8 @@ void text_cut(char *text, size_t width)
 }
 
 /*
- * Figures come from files that anybody may have written (--proc). UNKNOWN where
- * one of the two is; the largest number where the sum is larger.
+ * Add figures, which may be any numbers with --proc. UNKNOWN if one of them is; the
+ * largest number if the sum exceeds it.
  */
 long long add_figures(long long sum, long long more)
 {
@@ -148,7 +148,7 @@ long long add_figures(long long sum, long long more)
 	return sum;
 }
 
-/* At most five columns; rounded down, so that nothing looks larger. */
+/* At most five columns; rounded down, so that nothing looks larger than it is. */
 void text_count(char text[TEXT_SIZE], long long count)
 {
 	static const char units[] = "\0kMGTPE";
@@ -172,7 +172,7 @@ void text_count(char text[TEXT_SIZE], long long count)
 		snprintf(text, TEXT_SIZE, "%lld%c", whole, *unit);
 }
 
-/* At most five columns, for 273 years. */
+/* At most five columns, up to 273 years. */
 void text_time(char text[TEXT_SIZE], long long ms)
 {
 	long long s = ms / 1000;
@@ -193,7 +193,7 @@ void text_time(char text[TEXT_SIZE], long long ms)
 		snprintf(text, TEXT_SIZE, "%lldd", s / 60 / 60 / 24);
 }
 
-/* The same of microseconds. */
+/* The same for microseconds. */
 void text_us(char text[TEXT_SIZE], long long us)
 {
 	if (us == UNKNOWN || us >= 10000)
@@ -205,7 +205,7 @@ void text_us(char text[TEXT_SIZE], long long us)
 			 us / 100 % 10);
 }
 
-/* In seconds, all digits; @second: how many of the unit are one. */
+/* In seconds, in full; @second: how many units make a second. */
 void text_seconds(char text[TEXT_SIZE], long long count, long long second)
 {
 	snprintf(text, TEXT_SIZE, "%lld.%0*lld", count / second,
@@ -213,9 +213,8 @@ void text_seconds(char text[TEXT_SIZE], long long count, long long second)
 }
 
 /*
- * A moment, in ms since the Epoch: in local time for people, in UTC as RFC 3339
- * has it. "-" where that was before the Epoch, or in no year that has four
- * digits.
+ * A time in ms since the Epoch: in local time for people, or in UTC as in RFC 3339.
+ * "-" before the Epoch, or in a year without four digits.
  */
 void text_clock(char text[TEXT_SIZE], long long ms, bool rfc3339)
 {
@@ -239,13 +238,13 @@ void text_rate(char text[TEXT_SIZE], double rate)
 		strcpy(text, "-");
 	else if (rate > 0 && rate < 9.95)
 		snprintf(text, TEXT_SIZE, "%.1f", rate);
-	else	/* llround() knows no larger one */
+	else	/* llround() has no larger result */
 		text_count(text, rate < 9e18 ? llround(rate) : LLONG_MAX);
 }
 
 /*
- * A bar of @width columns. It is only full where @filled is 1, and only empty
- * where @filled is 0.
+ * A bar of @width columns. It is full only if @filled is 1, and empty only if
+ * @filled is 0.
  */
 void text_bar(char text[TEXT_SIZE], double filled, unsigned int width)
 {
@@ -281,7 +280,7 @@ void text_bar(char text[TEXT_SIZE], double filled, unsigned int width)
 	*at = '\0';
 }
 
-/* One column of a graph; a blank where it is not known (negative). */
+/* One column of a graph; blank if the level is unknown (negative). */
 void text_level(char text[TEXT_SIZE], double level)
 {
 	static const char * const blocks[] = {
@@ -295,7 +294,7 @@ void text_level(char text[TEXT_SIZE], double level)
 	strcpy(text, level < 0 ? " " : (utf8 ? blocks : ascii)[step]);
 }
 
-/* Decimal digits and nothing else, a sign where @min allows for one. */
+/* Decimal digits and nothing else, with a sign only if @min is negative. */
 bool parse_number(const char *text, long long min, long long max,
 		  long long *number)
 {

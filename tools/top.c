@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* From where most of those came who were turned away. */
+/* The networks with the most refused clients. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@ static int by_network(const struct refusal *a, const struct refusal *b)
 		      sizeof(a->network.address));
 }
 
-/* Those who are counted together are alike. */
+/* 0 for refusals that are counted together. */
 static int by_all(const struct refusal *a, const struct refusal *b)
 {
 	const struct listener *x = &a->listener, *y = &b->listener;
@@ -32,7 +32,7 @@ static int compare(const void *x, const void *y, void *arg)
 	return *alone ? by_network(a, b) : by_all(a, b);
 }
 
-/* Negative where @x comes first: the larger, then the later. */
+/* Negative where @x comes first: it has more, or is later. */
 static int larger(const void *x, const void *y)
 {
 	const struct sum *a = x, *b = y;
@@ -44,10 +44,10 @@ static int larger(const void *x, const void *y)
 }
 
 /**
- * sum_up() - count refusals by the clients' networks, most first
- * @refusal: some refusals; ordered afterwards as suits this
+ * sum_up() - count refusals by the clients' networks, the most first
+ * @refusal: the refusals; their order changes
  * @count: how many
- * @alone: by nothing else; or else by reason and listener, too
+ * @alone: by networks only; else by reason and listener, too
  * @sums: how many sums there are
  *
  * Return: the sums, to free() when done with them.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Metrics of what is no listener's: the totals of namespaces, which have those
- * of listeners that are gone, the hooks, and the module.
+ * Metrics that belong to no listener: totals of namespaces, which include listeners
+ * that are gone, the hooks, and the module.
  */
 
 #include <stdlib.h>
@@ -128,8 +128,8 @@ static long long total(const struct snapshot *snapshot, size_t netns,
 }
 
 /*
- * One without a name in which nobody listens or ever has: many a service has
- * one that is there to have no network, a new one at each start.
+ * Whether a namespace has no name and has never had a listener: many services get a
+ * new one at each start, just to have no network.
  */
 static bool is_idle(const struct snapshot *snapshot, size_t netns)
 {
@@ -142,7 +142,7 @@ static bool is_idle(const struct snapshot *snapshot, size_t netns)
 	return true;
 }
 
-/* One of those that somebody makes by the dozen: its name may be new each time. */
+/* Whether it is one of a crowd of namespaces: its name may be new each time. */
 static bool is_of_crowd(const struct groups *groups, size_t netns)
 {
 	return groups->in[netns].crowd && !groups->in[netns].shown;
@@ -155,7 +155,10 @@ static void put_up(struct samples *samples, const struct netns *netns, bool up)
 	sample_count(samples, up);
 }
 
-/* That it was read, how many listen in it, and how many of them have no samples. */
+/*
+ * Whether a namespace was read, how many listeners it has, and how many have no
+ * samples.
+ */
 static void put_namespaces(struct samples *samples,
 			   const struct snapshot *snapshot,
 			   const struct groups *groups,
@@ -201,7 +204,7 @@ static void put_totals(struct samples *samples, const struct snapshot *snapshot,
 		}
 }
 
-/* The last row of the file is no hook's. */
+/* The last row of the file is not a hook. */
 static void put_hooks(struct samples *samples, const struct rows *hooks)
 {
 	int symbol = rows_column(hooks, "symbol");
@@ -243,11 +246,11 @@ static void put_hooks(struct samples *samples, const struct rows *hooks)
 }
 
 /**
- * metrics_of_module() - print the metrics of all but listeners
- * @samples: where
- * @snapshot: of what
- * @groups: what became of its listeners
- * @max: for at most so many namespaces
+ * metrics_of_module() - print all metrics that belong to no listener
+ * @samples: written to
+ * @snapshot: the source of the metrics
+ * @groups: which listeners have samples
+ * @max: the largest number of namespaces
  */
 void metrics_of_module(struct samples *samples, const struct snapshot *snapshot,
 		       const struct groups *groups, long long max)
