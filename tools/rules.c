@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The grammar of rules, and which limit a rule gives a listener: the same as the
- * module has, for what is not written yet.
+ * The grammar of rules, and the limit that a rule gives a listener. Both are the
+ * module's, but are needed for rules that are not written yet.
  */
 
 #include <errno.h>
@@ -9,25 +9,24 @@
 
 #include "rules.h"
 
-/* So much of a word that was not understood is shown. */
+/* How much of a word that was not understood is shown. */
 #define WORD_SHOWN	24
 
-/* ---- text to rules ---- */
+/* ---- parsing rules ---- */
 
-/* Part of a text, not terminated: a file can hold any byte. */
+/* A part of a text, without a NUL: a file can hold any byte. */
 struct piece {
 	const char *text;
 	size_t length;
 };
 
 /**
- * struct parser - where we are in the text
+ * struct parser - the place in the text
  * @at: the next byte of the line
- * @line_end: its end
- * @line: its number, from 1
- * @word: the word that was looked at last, empty at the end of the line
- * @expected: in case of an error: what should have been there instead, or what
- *	is wrong with it
+ * @line_end: the end of the line
+ * @line: its number, from 1 on
+ * @word: the last word; empty at the end of the line
+ * @expected: on error: what should be in place of @word, or what is wrong with it
  * @fresh: see &struct rule.fresh
  */
 struct parser {
@@ -70,7 +69,7 @@ static int parse_end(struct parser *parser)
 	       refuse(parser, -EINVAL, "expected the end of the line") : 0;
 }
 
-/* What is a number, but not from @min to @max, is out of range. */
+/* A number that is not from @min to @max is out of range. */
 static int word_number(struct piece word, int min, int max, int *number)
 {
 	bool negative = word.length > 1 && *word.text == '-';
@@ -101,7 +100,7 @@ static int parse_limit(struct parser *parser, int *limit)
 
 static int parse_port(struct parser *parser, struct piece word, int *port)
 {
-	/* A selector has no sign: what stands before the dash is missing. */
+	/* A selector has no sign: the port before the dash is missing. */
 	int error = word.length && *word.text == '-' ? -EINVAL :
 		    word_number(word, 1, 65535, port);
 
@@ -109,7 +108,7 @@ static int parse_port(struct parser *parser, struct piece word, int *port)
 		      "expected *, a port or PORT-PORT, 1 to 65535");
 }
 
-/* A byte at @at, before @end: itself, or in octal; NULL: it is none. */
+/* Read a byte from @at, before @end: itself, or in octal; NULL if it is neither. */
 static const char *parse_byte(const char *at, const char *end, char *byte)
 {
 	unsigned int value = 0;
@@ -129,7 +128,7 @@ static const char *parse_byte(const char *at, const char *end, char *byte)
 	return value <= UCHAR_MAX ? at + 4 : NULL;
 }
 
-/* A byte of a name as the file `unix` has it. */
+/* Write a byte of a name as in the file `unix`. */
 static char *put_byte(char *to, char byte, bool octal)
 {
 	if (octal || byte <= ' ' || byte > '~' || byte == '\\')
@@ -138,7 +137,7 @@ static char *put_byte(char *to, char byte, bool octal)
 	return to + 1;
 }
 
-/* unix:*  unix:PATH  unix:@NAME, as the file has them, whatever was in octal here. */
+/* "unix:*", "unix:PATH", "unix:@NAME"; stored as in the file, whatever was in octal. */
 static int parse_name(struct parser *parser, struct rule *rule)
 {
 	const char *at = parser->word.text + strlen(UNIX_PREFIX);
@@ -176,7 +175,7 @@ static int parse_name(struct parser *parser, struct rule *rule)
 	return 0;
 }
 
-/* *  PORT  PORT-PORT, or one of AF_UNIX */
+/* "*", "PORT", "PORT-PORT", or a Unix socket's name. */
 static int parse_selector(struct parser *parser, struct rule *rule)
 {
 	struct piece first = parser->word, last = parser->word;
@@ -201,7 +200,7 @@ static int parse_selector(struct parser *parser, struct rule *rule)
 	return error;
 }
 
-/* somaxconn N [floor M]  floor M  force N; the first word was read. */
+/* "somaxconn N [floor M]", "floor M", "force N"; the first word was read. */
 static int parse_rule(struct parser *parser, struct rule *rule)
 {
 	int error;
@@ -230,12 +229,12 @@ static bool is_same(const struct rule *a, const struct rule *b)
 	       !strcmp(a->name, b->name);
 }
 
-/* Narrower ones first. */
+/* Narrower rules come first. */
 static bool is_before(const struct rule *a, const struct rule *b)
 {
 	int wider = (a->last - a->first) - (b->last - b->first);
 
-	/* Of AF_UNIX, which come last, that for all names. */
+	/* Rules for Unix sockets come last, and of these the one for all names. */
 	if (*a->name || *b->name)
 		return !*a->name || (*b->name && strcmp(a->name, "*") &&
 				     (!strcmp(b->name, "*") ||
@@ -288,7 +287,7 @@ static int clear(struct rules *rules, const struct rule *like)
 	return -ENOENT;
 }
 
-/* One line: take it into @rules. */
+/* Parse one line, and apply it to @rules. */
 static int parse_line(struct parser *parser, struct rules *rules)
 {
 	struct rule rule;
@@ -322,7 +321,7 @@ static int parse_line(struct parser *parser, struct rules *rules)
 			"overlaps the range of another rule in part" :
 			"one rule too many, 1024 are the limit";
 	}
-	/* What is wrong now is wrong with the selector. */
+	/* An error from here on is about the selector. */
 	parser->word = selector;
 	return error;
 }
@@ -344,13 +343,13 @@ static void describe(const struct parser *parser, char said[TEXT_SIZE])
 
 /**
  * rules_take() - change rules as a text says
- * @rules: which
+ * @rules: the rules
  * @text: lines; may hold any byte
- * @length: how many bytes
- * @fresh: what this changes is fresh
- * @said: in case of an error: what is wrong
+ * @length: its length
+ * @fresh: mark rules that are changed as fresh
+ * @said: on error: what is wrong
  *
- * Return: 0 or the negative errno that a write of it would have.
+ * Return: 0, or the negative errno that writing the text would have.
  */
 int rules_take(struct rules *rules, const char *text, size_t length,
 	       bool fresh, char said[TEXT_SIZE])
@@ -370,9 +369,9 @@ int rules_take(struct rules *rules, const char *text, size_t length,
 	return error;
 }
 
-/* ---- what they do ---- */
+/* ---- what rules do ---- */
 
-/* Whether it is for this one, where no other rule is narrower. */
+/* Whether the rule is for the listener, unless another one is narrower. */
 bool rule_holds(const struct rule *rule, const struct listener *listener)
 {
 	if (*rule->name || is_unix(listener))
@@ -383,7 +382,7 @@ bool rule_holds(const struct rule *rule, const struct listener *listener)
 	       listener->local.port <= rule->last;
 }
 
-/* The one that acts; NULL where none does. */
+/* The rule that acts; NULL if none does. */
 const struct rule *rule_of(const struct rules *rules,
 			   const struct listener *listener)
 {
@@ -395,11 +394,11 @@ const struct rule *rule_of(const struct rules *rules,
 
 /**
  * rule_limit() - the limit that a rule gives a listener
- * @rule: which; NULL for none
- * @listener: which
+ * @rule: the rule; NULL for none
+ * @listener: the listener
  *
- * The kernel compares without a sign: -1 asks for all there is. Where it is not
- * known what was asked, what was granted stands for it.
+ * The kernel compares without a sign: -1 asks for as much as possible. If the
+ * backlog that was asked for is unknown, the one that was granted is used.
  *
  * Return: the limit, or UNKNOWN.
  */
@@ -423,9 +422,9 @@ long long rule_limit(const struct rule *rule, const struct listener *listener)
 	return limit;
 }
 
-/* ---- rules to text ---- */
+/* ---- writing rules ---- */
 
-/* "*", "8080", "8000-8099", "unix:@name"; cut where that is long. */
+/* "*", "8080", "8000-8099", "unix:@name"; cut if it is too long. */
 void rule_ports(char text[TEXT_SIZE], const struct rule *rule)
 {
 	if (*rule->name)
@@ -448,7 +447,7 @@ static void put_clause(char text[TEXT_SIZE], const char *verb, int number)
 			 number);
 }
 
-/* As the file has it. */
+/* In the form of the file. */
 void rule_text(char text[TEXT_SIZE], const struct rule *rule)
 {
 	rule_ports(text, rule);

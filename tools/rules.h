@@ -1,26 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Rules of clamp, and what they do: rules.c reads them, effect.c says it. */
+/*
+ * The rules of clamp, and their effect: rules.c reads them, effect.c says what they
+ * do.
+ */
 #ifndef LISTENQ_TOOL_RULES_H
 #define LISTENQ_TOOL_RULES_H
 
 #include "listenq.h"
 
-/* How many rules a namespace may have. */
+/* The largest number of rules of a namespace. */
 #define RULES_COUNT_MAX	1024
 
-/* So many bytes a name of AF_UNIX may have. */
+/* The largest length of a Unix socket's name. */
 #define UNIX_NAME_MAX	108
 
 /**
  * struct rule - a rule
- * @first: with @last, the ports that it is for; 0 to 65535 is "*"
+ * @first: with @last, its ports; 0 to 65535 is "*"
  * @last: see @first
- * @somaxconn: takes the place of net.core.somaxconn; these three are -1 where
- *	the rule does not say it
- * @floor: the limit is not below this
+ * @somaxconn: replaces net.core.somaxconn; this and the next two are -1 if the rule
+ *	doesn't have them
+ * @floor: the least limit
  * @force: the limit, whatever was asked for; alone
- * @fresh: it was added, or changed, by what is going to be written
- * @name: of AF_UNIX, the name that it is for as the file `unix` has it, or "*"; else ""
+ * @fresh: it was added or changed by the text that is going to be written
+ * @name: the Unix socket's name, as in the file `unix`, or "*"; "" for TCP
  */
 struct rule {
 	int first;
@@ -33,7 +36,7 @@ struct rule {
 };
 
 /**
- * struct rules - those of a namespace
+ * struct rules - the rules of a namespace
  * @rule: the rules, in order of precedence
  * @count: how many
  */
@@ -59,7 +62,7 @@ const char *clamp_read(char **text);
 const char *clamp_read_file(const char *path, char **text, size_t *length);
 const char *clamp_write(const char *text, size_t length);
 
-/* ---- saved.c: rules that stay ---- */
+/* ---- saved.c: rules in files ---- */
 
 const char *saved_write(const struct scope *scope);
 const char *saved_restore(void);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * listenq clamp --save and --restore: the rules of a namespace in a file, and from there
- * into a module that was loaded anew. The file is where ip-netns(8) has what programs are
- * configured with: in /etc for the host's own namespace, below /etc/netns for one with
- * a name. One without a name has nothing that would be the same after a restart.
+ * listenq clamp --save and --restore: write the rules of a namespace to a file, and
+ * from there to a module that was loaded again. The file is where ip-netns(8) keeps
+ * configuration: in /etc for the host's own namespace, below /etc/netns for one with
+ * a name. A namespace without a name has nothing that is the same after a restart.
  */
 
 #include <dirent.h>
@@ -21,9 +21,9 @@
 
 #define NETNS_DIR	"/etc/netns"
 
-/* Until a module that is being loaded is ready, where processors are slow. */
+/* How long a module may take to load, on slow processors. */
 #define LOAD_MS		30000
-/* ip-netns(8) makes the file of a name first, and then has the namespace there. */
+/* ip-netns(8) makes a name's file first, and mounts the namespace there later. */
 #define NAME_MS		1000
 #define STEP_SECONDS	0.05
 
@@ -37,7 +37,7 @@ static void file_of(char path[PATH_MAX], const char *name)
 
 /* ---- save ---- */
 
-/* Whether it is the host's own, which the first process is in. */
+/* Whether it is the host's own namespace, which process 1 is in. */
 static const char *is_first(const struct netns *netns, bool *is)
 {
 	struct netns_list first;
@@ -50,8 +50,8 @@ static const char *is_first(const struct netns *netns, bool *is)
 }
 
 /*
- * Its name in /run/netns, the one that was asked for if there are several; "" of the
- * host's own, which is there without a name at boot.
+ * The namespace's name in /run/netns; if there are several, the one asked for. ""
+ * for the host's own, which has no name at boot.
  */
 static const char *name_of(const struct netns *netns, const char *asked,
 			   char name[NAME_MAX + 1])
@@ -70,14 +70,14 @@ static const char *name_of(const struct netns *netns, const char *asked,
 	    stat.st_ino == netns->ino && stat.st_dev == netns->dev)
 		snprintf(name, NAME_MAX + 1, "%s", asked);
 	else if (netns->named && !strchr(netns->name, '\\'))
-		/* One that was escaped is not the name of a folder any more. */
+		/* An escaped name is no longer a directory's name. */
 		snprintf(name, NAME_MAX + 1, "%s", netns->name);
 	if (!*name || *name == '.')
 		return trouble("clamp: the namespace has no name: ip netns attach NAME PID");
 	return NULL;
 }
 
-/* The folders that lead to @path, as far as they are not there. */
+/* Make those directories above @path that don't exist. */
 static const char *make_folders(const char *path)
 {
 	char folder[PATH_MAX];
@@ -92,7 +92,7 @@ static const char *make_folders(const char *path)
 	return NULL;
 }
 
-/* What the module says, without its comments. */
+/* The module's rules, without comments. */
 static char *without_comments(const char *text, size_t *rules)
 {
 	char *kept = allocate(NULL, strlen(text) + 1, 1), *to = kept;
@@ -111,10 +111,10 @@ static char *without_comments(const char *text, size_t *rules)
 }
 
 /**
- * saved_write() - write the rules of a namespace into its file
- * @scope: which namespace
+ * saved_write() - write the rules of a namespace to its file
+ * @scope: the namespace
  *
- * The file is written whole or not at all: after a failure it is as it was.
+ * The file is written as a whole or not at all: after a failure it is unchanged.
  *
  * Return: NULL or a reason.
  */
@@ -168,8 +168,8 @@ static bool is_being_loaded(void)
 }
 
 /*
- * Waits until the module is there in all namespaces, which get their files one after the
- * other. NULL or a reason.
+ * Wait until the module has made its files in all namespaces, which takes one after
+ * the other. NULL or a reason.
  */
 static const char *wait_for_module(void)
 {
@@ -185,7 +185,7 @@ static const char *wait_for_module(void)
 	       procfile_trouble(procfile_path("clamp"), ENOENT) : NULL;
 }
 
-/* Whether all there is are rules that the module's parameter has made. */
+/* Whether there are no rules but the one made by the module's parameter. */
 static bool is_as_loaded(const char *rules)
 {
 	char made[64] = "";
@@ -202,7 +202,7 @@ static bool is_as_loaded(const char *rules)
 	return !*rules || !strcmp(rules, made);
 }
 
-/* Into the namespace that was entered. @what: it, for people. */
+/* Write rules to the namespace that was entered. @what: its name for people. */
 static const char *put_rules(const char *path, const char *what)
 {
 	char *text = NULL, *rules = NULL, *saved = NULL, *kept = NULL, *all = NULL;
@@ -222,7 +222,7 @@ static const char *put_rules(const char *path, const char *what)
 	}
 	saved[length] = '\0';
 	kept = without_comments(saved, &count);
-	/* In place of the parameter's, which is among those that were saved. */
+	/* Flush the rule of the parameter, which is among the saved rules. */
 	if (asprintf(&all, "%s%s", *rules ? "flush\n" : "", saved) < 0)
 		die("not enough memory");
 	if (*rules || count)
@@ -257,7 +257,7 @@ static const char *restore(const char *netns, const char *path, const char *what
 	return why;
 }
 
-/* The name may be there before the namespace is, or be left over. */
+/* The name may exist before the namespace does, or be left over. */
 static const char *restore_named(const char *name, const char *path)
 {
 	long long until_ms = now_ms() + NAME_MS;
@@ -285,7 +285,7 @@ static bool tell_failure(const char *what, const char *why)
 	return why;
 }
 
-/* When a name came or went last. */
+/* When a name was last added or removed. */
 static struct timespec names_changed(void)
 {
 	struct stat stat = { };
@@ -294,7 +294,7 @@ static struct timespec names_changed(void)
 	return stat.st_mtim;
 }
 
-/* All that have a name; whether one has failed. */
+/* Restore all namespaces that have a name; true if one failed. */
 static bool restore_all_named(void)
 {
 	char path[PATH_MAX];
@@ -316,10 +316,10 @@ static bool restore_all_named(void)
 }
 
 /**
- * saved_restore() - put saved rules in force, of all namespaces that are there
+ * saved_restore() - put the saved rules of all existing namespaces in force
  *
- * A namespace that has rules keeps these: somebody has written them since the load.
- * One that fails is no reason to leave the others out.
+ * A namespace that has rules keeps them, since they were written after the module
+ * was loaded. If one fails, the others are still restored.
  *
  * Return: NULL or a reason.
  */
@@ -336,7 +336,7 @@ const char *saved_restore(void)
 	if (!access(path, F_OK))
 		failed = tell_failure(path, restore("/proc/1/ns/net", path,
 						    "the host"));
-	/* While this runs, listenq-clamp.path is not told of names that come. */
+	/* Names that are added while this runs don't start listenq-clamp.path again. */
 	after = names_changed();
 	do {
 		before = after;
