@@ -258,10 +258,7 @@ static void print_percentage(const char *label, double fill, long long percent)
 		printf("%.0f%%;%lld;;0", floor(fill * 100), percent);
 }
 
-/*
- * Sum over the listeners where it is known; U if it is for none, nothing if no
- * listener can have it.
- */
+/* Sum over listeners that know it; U if none does, and nothing if none can have it. */
 static void print_loss(struct listener *const listener[], size_t count,
 		       enum figure figure, const char *label, bool of_unix)
 {
@@ -326,7 +323,7 @@ static void name_processes(const struct fullness *fullness,
 }
 
 /**
- * check_print() - say whether clients are turned away, or soon will be
+ * check_print() - say whether clients are refused, or soon will be
  * @check: the limits
  * @snapshot: read with the refusals, if the caller may read these
  * @filter: the filter by which listeners were chosen

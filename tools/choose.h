@@ -49,7 +49,7 @@ struct filter {
 	bool unix_alone;		/* no TCP listeners */
 	const char *process;		/* NULL without -P */
 	const char *unit;		/* NULL without -U */
-	const char *text;		/* NULL, or what / was given */
+	const char *text;		/* NULL, or the text typed after / */
 };
 
 enum sort_key {

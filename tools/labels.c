@@ -114,7 +114,7 @@ char *make_labels(const struct metrics *metrics, const struct listener *listener
 	return text;
 }
 
-/* ---- who called listen() ---- */
+/* ---- callers of listen() ---- */
 
 /* A process that called listen(), if it still exists. */
 struct caller {
