@@ -21,7 +21,7 @@
 #define ID_LENGTH	64
 #define UID_LENGTH	36
 
-/* podman as a part of a unit that was made for the container. */
+/* podman's prefix when it runs in a unit that was made for the container. */
 #define PAYLOAD	"libpod-payload-"
 
 /* Where podman and systemd-nspawn keep what is not in the container, in its unit. */

@@ -14,7 +14,7 @@
 #include "output.h"
 #include "rules.h"
 
-/* The most that one write(2) may have, and a byte to notice that there is more. */
+/* The module's limit on a write of rules. */
 #define RULES_MAX	524288
 
 #define LAST_ERROR	"# last error: "

@@ -20,7 +20,7 @@
 /* The kernel follows as many. */
 #define LINKS_MAX	40
 
-/* Names to try, where each exists already. */
+/* How many names to try, if each exists already. */
 #define NAMES_MAX	100
 
 /* ---- the file's directory ---- */

@@ -103,7 +103,7 @@ static void say_who(struct report *report, const struct subject *subject)
 		    "firewall, a route back that leads elsewhere).");
 }
 
-/* They were off when SYNs were dropped. If it is unknown, assume that they still are. */
+/* Cookies were off when SYNs were dropped: if unknown, assume that they still are. */
 static bool are_cookies_off(const struct subject *subject)
 {
 	return subject->setting->syncookies <= 0;

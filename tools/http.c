@@ -70,7 +70,7 @@ static void refuse(const char *status, const char *more)
 	send_answer(status, "text/plain; charset=utf-8", more, text, size, false);
 }
 
-/* Read up to the empty line; false if that was answered here, or there is no client. */
+/* Read up to the empty line; false if that was refused here, or the client has gone. */
 static bool read_request(char request[REQUEST_MAX])
 {
 	long long until_ms = now_ms() + REQUEST_MS;

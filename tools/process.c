@@ -315,7 +315,7 @@ static bool can_be_found(const struct listener *listener)
 	       strncmp(listener->word[PROTO], "mptcp", strlen("mptcp"));
 }
 
-/* Whether any listener was not searched for yet; marks these, unless @now. */
+/* Whether any listener was not searched for yet; unless @now, marks these as such. */
 static bool is_needed(struct listener *const listener[], size_t count,
 		      bool now)
 {
