@@ -138,7 +138,7 @@ static struct burst find_burst(const struct subject *subject)
 
 /* ---- the reason for the limit ---- */
 
-/* Compared without a sign, like in the kernel. */
+/* Compared without a sign, as in the kernel. */
 static bool is_cut(const struct listener *listener)
 {
 	const long long *figure = listener->figure;

@@ -391,8 +391,7 @@ const char *membership_lasting(const struct membership *membership,
 }
 
 /**
- * membership_identity() - the name of the unit, pod or container a process stands
- *	for
+ * membership_identity() - the unit, pod or container that a process stands for
  * @membership: of the process; may be NULL
  *
  * Only a name given by the system, and only for a process that runs inside: podman's

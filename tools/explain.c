@@ -20,8 +20,7 @@
 #define LOOKED_MS	1500
 
 /**
- * struct look - listeners, and the processes that can accept from them, at one
- *	moment
+ * struct look - listeners and the processes that can accept, at one moment
  * @snapshot: all listeners
  * @chosen: the listeners asked for
  * @count: how many
@@ -50,10 +49,7 @@ struct turn {
 
 /* ---- looking ---- */
 
-/*
- * The tool's own namespace first, then one listener of each other, another of each,
- * ...
- */
+/* The tool's own namespace first, then a listener of each other, then another of each. */
 static int by_turn(const void *x, const void *y)
 {
 	const struct turn *a = x, *b = y;

@@ -347,8 +347,7 @@ static void report_closed(struct report *report, const struct closed *closed)
 }
 
 /**
- * reports_closed() - report connections that were reset when their listener was
- *	closed
+ * reports_closed() - report connections that went with their listener
  * @report: gets a report for each such listener
  * @reports: how many there are
  * @snapshot: has the refusals

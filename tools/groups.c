@@ -6,9 +6,9 @@
  * Each set of labels is some fifty series, which Prometheus keeps for hours, and a
  * container decides how many listeners it has, on which addresses, and how often new
  * ones replace them. So each namespace has a quota, for which older listeners come
- * first. If a namespace other than the tool's own has more than a few, they also
- * have to be older the more there are: that bounds how many new series come in an
- * hour.
+ * first. In a namespace other than the tool's own that has more than a few, the more
+ * there are, the older they also have to be: that bounds how many new series come in
+ * an hour.
  */
 
 #include <stdlib.h>

@@ -110,8 +110,7 @@ static int earlier(const void *x, const void *y)
 }
 
 /**
- * choose_refusals() - choose refusals by their listeners, and sort them, oldest
- *	first
+ * choose_refusals() - choose refusals by their listeners, the oldest first
  * @snapshot: has all refusals, and the listeners in case the filter is about
  *	processes
  * @filter: the listeners to choose
