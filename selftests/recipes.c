@@ -581,9 +581,11 @@ TEST_F_TIMEOUT(recipes, load_test, SLOW_TIMEOUT)
 	STEP(1, "listenq -p 8080 --check", "LISTENQ WARNING", "0.0.0.0:8080");
 	STEP(0, "listenq -t", "SYNs ", "accept queue full");
 	STEP(0, "listenq clamp 8080 floor 1024");
-	EXPECT_EQ(FEW + 1, of_port("acceptq_peak"));
+	/* One more where a request failed after it was let in. */
+	EXPECT_LE(FEW + 1, of_port("acceptq_peak"));
+	EXPECT_GE(FEW + 2, of_port("acceptq_peak"));
 	must("wrk -t1 -c200 -d10s -H 'Connection: close' http://127.0.0.1:8080/");
-	EXPECT_LT(FEW + 1, of_port("acceptq_peak"));
+	EXPECT_LT(FEW + 2, of_port("acceptq_peak"));
 	EXPECT_EQ(overflows, of_port("overflows"));
 	EXPECT_TRUE(is_done());
 }
@@ -667,7 +669,7 @@ TEST_F_TIMEOUT(recipes, outage, SLOW_TIMEOUT)
 	STEP(0, "listenq record /root/0314", "/root/0314");
 	STEP(0, "listenq log >/root/0314.log");
 	EXPECT_RUN(0, run("grep -c ' 03:1.*0.0.0.0:8080 .* acceptq-syn' /root/0314.log"));
-	STEP(0, "journalctl _TRANSPORT=kernel", "0.0.0.0:8080 nginx[", "queue full, limit 16");
+	STEP(0, "journalctl -k", "0.0.0.0:8080 nginx[", "queue full, limit 16");
 	STEP(0, "listenq log --top", "127.0.0.0/24", "acceptq-syn", "0.0.0.0:8080", " 03:1");
 	STEP(0, "promtool query range", "port=\"8080\"", "process=\"nginx\"");
 	STEP(1, "listenq --proc /root/0314 explain", "[burst-asked]");

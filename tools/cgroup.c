@@ -24,8 +24,18 @@
 /* podman's prefix when it runs in a unit that was made for the container. */
 #define PAYLOAD	"libpod-payload-"
 
-/* Where podman and systemd-nspawn keep what is not in the container, in its unit. */
-static const char * const supervisors[] = { "runtime", "supervisor" };
+/*
+ * Cgroups below a unit whose processes, called @comm, only look after what runs in the
+ * unit, perhaps in another network. NULL: whatever they are called.
+ */
+static const struct {
+	const char *name, *comm;
+} supervisors[] = {
+	{ "runtime", "conmon" },
+	{ "runtime", "podman" },
+	{ "supervisor", "systemd-nspawn" },
+	{ ".control", NULL },
+};
 
 /* What engines put before the id: "docker-ID.scope". */
 static const struct {
@@ -185,8 +195,10 @@ static void take_unit(struct walk *walk, struct membership *membership,
 static void take_nested(struct membership *membership, const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(supervisors); i++)
-		if (!membership->nested && !strcmp(name, supervisors[i]))
+		if (!membership->nested && !strcmp(name, supervisors[i].name))
 			membership->supervises = true;
+	if (!strncmp(name, "lxc.monitor", strlen("lxc.monitor")))
+		membership->supervises = true;
 	membership->nested = true;
 }
 
@@ -287,6 +299,27 @@ bool membership_parse(struct membership *membership, const char *text)
 
 /* ---- a process ---- */
 
+/*
+ * Whether process @pid is what its cgroup is called after. A service can call its cgroups
+ * so, too, and its main process still stands for it.
+ */
+static bool looks_after(const struct membership *membership, const char *text, int pid)
+{
+	char comm[64], name[64];
+
+	/* A pod's monitors, and LXC's. */
+	if (!*membership->unit || strstr(text, "/lxc.monitor"))
+		return true;
+	proc_comm(pid, comm, sizeof(comm));
+	for (size_t i = 0; i < ARRAY_SIZE(supervisors); i++) {
+		snprintf(name, sizeof(name), "/%s", supervisors[i].name);
+		if (strstr(text, name) && (!supervisors[i].comm ||
+					   !strcmp(comm, supervisors[i].comm)))
+			return true;
+	}
+	return false;
+}
+
 /* What a process belongs to, for membership_release(); NULL if to nothing. */
 struct membership *membership_of(int pid)
 {
@@ -294,6 +327,7 @@ struct membership *membership_of(int pid)
 	struct membership read, *membership = NULL;
 
 	if (text && membership_parse(&read, text)) {
+		read.supervises = read.supervises && looks_after(&read, text, pid);
 		membership = allocate(NULL, 1, sizeof(*membership));
 		*membership = read;
 		membership->references = 1;
@@ -414,7 +448,11 @@ bool membership_named(const struct membership *membership, const char *name)
 	const char *is = membership_identity(membership);
 	size_t length = strlen(name);
 
-	return *is && (!strcmp(is, name) ||
-		       (is == membership->container && length >= SHORT_ID &&
-			!strncmp(is, name, length)));
+	if (!*is)
+		return false;
+	if (!strcmp(is, name))
+		return true;
+	/* A container in a pod is found by its own id, too. */
+	return is != membership->unit && length >= SHORT_ID &&
+	       !strncmp(membership->container, name, length);
 }

@@ -115,8 +115,10 @@ static void bound_others(const char *request)
 	const char *timeout = strcasestr(request, name);
 	double seconds = timeout ? strtod(timeout + strlen(name), NULL) : 0;
 
-	if (!(seconds >= 1 && seconds <= 20))
-		seconds = seconds > 20 ? 20 : 8;
+	if (!(seconds > 0))
+		seconds = 8;
+	else if (seconds > 20)
+		seconds = 20;
 	others_bounds.until_ms = seconds * 1000 / 2;
 }
 

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "members.h"
 #include "metrics.h"
@@ -281,7 +282,7 @@ static void name_namespaces(const struct snapshot *snapshot)
 	const char *name, *what;
 	struct netns *netns;
 	bool is_read = false;
-	char text[TEXT_SIZE];
+	char text[sizeof(netns->membership->unit)], path[PATH_MAX];
 	void *names = NULL;
 
 	for (i = 0; i < count; i++)
@@ -297,10 +298,12 @@ static void name_namespaces(const struct snapshot *snapshot)
 		is_read = true;
 		member = members_find(&members, name);
 		snprintf(text, sizeof(text), "%.*s",
-			 strcmp(what, "container") ? TEXT_SIZE - 1 : SHORT_ID,
+			 strcmp(what, "container") ? (int)sizeof(text) - 1 : SHORT_ID,
 			 name);
+		/* -N looks there first. */
+		snprintf(path, sizeof(path), NETNS_NAMES "/%s", text);
 		if (!member || member->dev != netns->dev ||
-		    member->ino != netns->ino)
+		    member->ino != netns->ino || !access(path, F_OK))
 			continue;
 		netns->label = strdup(text);
 		if (!netns->label)

@@ -14,6 +14,9 @@
 #include "members.h"
 #include "procdir.h"
 
+/* How long all processes may take: a container decides how many it has. */
+#define SEARCH_MS	500
+
 static int by_name(const void *x, const void *y)
 {
 	const struct member *a = x, *b = y;
@@ -67,11 +70,15 @@ void members_read(struct members *members, const char *name)
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
 	struct member member;
+	long long until_ms = now_ms() + SEARCH_MS, pid;
+	bool late = false;
 	size_t all = 0, i;
-	long long pid;
 
 	*members = (struct members) { };
 	while (proc && (entry = readdir(proc))) {
+		late = !name && now_ms() > until_ms;
+		if (late)
+			break;
 		if (!parse_number(entry->d_name, 1, INT_MAX, &pid) ||
 		    !read_member(&member, pid, name))
 			continue;
@@ -91,6 +98,9 @@ void members_read(struct members *members, const char *name)
 			free(members->member[i].name);
 		else
 			members->member[members->count++] = members->member[i];
+	/* The oldest may not be among them. */
+	if (late)
+		members_free(members);
 }
 
 /* The oldest process of what is called @name; NULL if there is none. */

@@ -102,22 +102,32 @@ static unsigned long long owner_by_name(const char *path)
  */
 static unsigned long long owner_of(int fd, const char *path)
 {
-	int space = ioctl(fd, NS_GET_USERNS);
-	struct stat own, stat;
+	int space = ioctl(fd, NS_GET_USERNS), parent;
+	struct stat own, stat, above;
 	uid_t uid = 0;
-	bool same;
 
 	/* A user namespace outside the tool's own: no user inside can have made it. */
 	if (space < 0)
 		return 0;
-	if (fstat(space, &stat) || ioctl(space, NS_GET_OWNER_UID, &uid))
-		stat.st_ino = 0;
+	if (fstat(space, &stat) || fstatat(AT_FDCWD, "/proc/self/ns/user", &own, 0) ||
+	    stat.st_ino == own.st_ino) {
+		close(space);
+		return 0;
+	}
+	/* Inside, a user has as many uids as were lent: who made the outermost counts. */
+	while ((parent = ioctl(space, NS_GET_PARENT)) >= 0) {
+		if (fstat(parent, &above) || above.st_ino == own.st_ino) {
+			close(parent);
+			break;
+		}
+		close(space);
+		space = parent;
+		stat = above;
+	}
+	if (ioctl(space, NS_GET_OWNER_UID, &uid))
+		uid = 0;
 	close(space);
-	same = !stat.st_ino || (!fstatat(AT_FDCWD, "/proc/self/ns/user", &own, 0) &&
-				own.st_ino == stat.st_ino);
-	if (same || uid)
-		return same ? 0 : uid;
-	return owner_by_name(path) ?: 1ULL << 32 | stat.st_ino;
+	return uid ?: owner_by_name(path) ?: 1ULL << 32 | stat.st_ino;
 }
 
 /*

@@ -193,6 +193,10 @@ static const char *open_by_member(const char *name, struct netns_list *list,
 			why = trouble("network namespace %s: no longer exists", name);
 	}
 	members_free(&members);
+	/* Rules for a unit that has not unshared its network yet would be the host's. */
+	if (!why && *found && list->netns[0].own)
+		why = trouble("network namespace %s: is the one listenq runs in: leave out -N",
+			      name);
 	return why;
 }
 
@@ -234,7 +238,8 @@ const char *netns_open(const char *name, struct netns_list *list)
 	    strspn(name, "0123456789abcdef") < SHORT_ID &&
 	    parse_inode(name, &inode))
 		return open_by_inode(name, inode, list);
-	if (access(path, F_OK) && parse_number(name, 1, INT_MAX, &pid)) {
+	if (access(path, F_OK) && strlen(name) < SHORT_ID &&
+	    parse_number(name, 1, INT_MAX, &pid)) {
 		snprintf(path, sizeof(path), "/proc/%lld/ns/net", pid);
 		if (access(path, F_OK) && errno == ENOENT)
 			return trouble("network namespace %s: no such name and no such process",

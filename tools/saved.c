@@ -25,6 +25,8 @@
 #define LOAD_MS		30000
 /* ip-netns(8) makes a name's file first, and mounts the namespace there later. */
 #define NAME_MS		1000
+/* For how long names that come meanwhile are looked for. */
+#define ALL_MS		20000
 #define STEP_SECONDS	0.05
 
 static void file_of(char path[PATH_MAX], const char *name)
@@ -221,6 +223,10 @@ static const char *put_rules(const char *path, const char *what)
 		goto out;
 	}
 	saved[length] = '\0';
+	if (strlen(saved) != length) {
+		why = trouble("%s: has a NUL in it", path);
+		goto out;
+	}
 	kept = without_comments(saved, &count);
 	/* Flush the rule of the parameter, which is among the saved rules. */
 	if (asprintf(&all, "%s%s", *rules ? "flush\n" : "", saved) < 0)
@@ -270,6 +276,8 @@ static const char *restore_named(const char *name, const char *path)
 	while ((fd = open_namespace(netns)) < 0 && errno == EINVAL &&
 	       now_ms() < until_ms)
 		pause_for(STEP_SECONDS);
+	if (fd < 0 && errno != EINVAL)
+		return errno == ENOENT ? NULL : trouble("%s: %s", netns, strerror(errno));
 	if (fd < 0) {
 		tell("%s: not a network namespace", netns);
 		return NULL;
@@ -326,6 +334,7 @@ static bool restore_all_named(void)
 const char *saved_restore(void)
 {
 	const char *why = wait_for_module();
+	long long until_ms = now_ms() + ALL_MS;
 	struct timespec before, after;
 	char path[PATH_MAX];
 	bool failed = false;
@@ -342,6 +351,7 @@ const char *saved_restore(void)
 		before = after;
 		failed |= restore_all_named();
 		after = names_changed();
-	} while (before.tv_sec != after.tv_sec || before.tv_nsec != after.tv_nsec);
+	} while ((before.tv_sec != after.tv_sec || before.tv_nsec != after.tv_nsec) &&
+		 now_ms() < until_ms);
 	return failed ? trouble("clamp: not all saved rules are in force") : NULL;
 }
