@@ -590,7 +590,10 @@ TEST_F_TIMEOUT(recipes, load_test, SLOW_TIMEOUT)
 	EXPECT_TRUE(is_done());
 }
 
-/* Long enough before 3:14 for Prometheus to start. */
+/*
+ * Long enough before 3:14 for Prometheus to start. Never back: journalctl looks for a
+ * time as if later entries were later.
+ */
 static void before_the_outage(void)
 {
 	time_t now = time(NULL);
@@ -599,6 +602,8 @@ static void before_the_outage(void)
 	tm.tm_hour = 3;
 	tm.tm_min = 12;
 	tm.tm_sec = 0;
+	if (mktime(&tm) < now)
+		tm.tm_mday++;
 	set_clock(mktime(&tm) - now);
 }
 
