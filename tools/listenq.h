@@ -156,6 +156,7 @@ long long rows_count(const struct rows *rows, size_t row, int column);
  * @owner: a number for the user, container or unit that made it; 0 if making it took
  *	privileges
  * @turn: how many namespaces of @owner come before it
+ * @read_ms: when its files were read, by now_ms()
  * @label: its name in metrics, which stays the same where possible; NULL where @name
  *	serves
  * @membership: the unit, pod or container of its first process, where metrics need
@@ -171,6 +172,7 @@ struct netns {
 	bool named;
 	unsigned long long owner;
 	size_t turn;
+	long long read_ms;
 	char *label;
 	struct membership *membership;
 };

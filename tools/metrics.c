@@ -305,9 +305,9 @@ static void put_histograms(struct samples *samples, const struct group *group,
 }
 
 static void put_groups(struct samples *samples, const struct group *group,
-		       size_t groups, long long taken_ms)
+		       size_t groups)
 {
-	long long taken, ago;
+	long long offset, taken, ago;
 	struct timespec now;
 	size_t i, j;
 
@@ -338,9 +338,9 @@ static void put_groups(struct samples *samples, const struct group *group,
 	 * seconds, so that the next run gives the same number.
 	 */
 	clock_gettime(CLOCK_REALTIME, &now);
-	taken = now.tv_sec * 1000LL + now.tv_nsec / 1000000 -
-		(now_ms() - taken_ms);
+	offset = now.tv_sec * 1000LL + now.tv_nsec / 1000000 - now_ms();
 	for (j = 0; j < groups; j++) {
+		taken = group[j].listener[0]->in->read_ms + offset;
 		ago = group_least(&group[j], SINCE_OVERFLOW_MS);
 		put_count(samples, &last_overflow, &group[j],
 			  ago == UNKNOWN || ago > taken ? UNKNOWN :
@@ -397,7 +397,7 @@ static void put_all(struct samples *samples, const struct metrics *metrics,
 		     process_unsearched(snapshot));
 	metrics_of_module(samples, snapshot, &groups, metrics->max);
 	tcp = part_groups(&groups);
-	put_groups(samples, groups.group, tcp, snapshot->taken_ms);
+	put_groups(samples, groups.group, tcp);
 	if (!metrics->no_histograms)
 		put_histograms(samples, groups.group, tcp);
 	metrics_of_unix(samples, groups.group + tcp, groups.count - tcp);

@@ -137,6 +137,7 @@ const char *read_netns(struct snapshot *snapshot, size_t index,
 	why = netns_enter(&snapshot->list.netns[index]);
 	if (why)
 		return why;
+	snapshot->list.netns[index].read_ms = now_ms();
 	for (int file = 0; !why && file < FILES; file++)
 		if (asked[file])
 			why = read_file(snapshot, index, file, first,
