@@ -253,8 +253,9 @@ static void *call_in_vain(void *arg)
 	struct in_vain *call = arg;
 
 	pthread_barrier_wait(call->barrier);
+	/* Before 5.18 the kernel says ENOMEM. */
 	call->failed = connect(call->fd, &addr.sa, addr.len) != -1 ||
-		       errno != ENFILE;
+		       (errno != ENFILE && errno != ENOMEM);
 	pthread_barrier_wait(call->barrier);
 	return NULL;
 }
@@ -267,6 +268,7 @@ static long long lost_by(struct __test_metadata *_metadata, int count, int fd)
 	static pthread_t threads[VAIN];
 	pthread_barrier_t barrier;
 	pthread_attr_t small;
+	int failed = 0;
 
 	pthread_attr_init(&small);
 	pthread_attr_setstacksize(&small, 65536);
@@ -280,8 +282,9 @@ static long long lost_by(struct __test_metadata *_metadata, int count, int fd)
 		pthread_barrier_wait(&barrier);
 	for (int i = 0; i < count; i++) {
 		pthread_join(threads[i], NULL);
-		EXPECT_FALSE(calls[i].failed);
+		failed += calls[i].failed;
 	}
+	EXPECT_EQ(0, failed);
 	return lq_hook("unix_stream_connect", "nmissed") - missed;
 }
 
