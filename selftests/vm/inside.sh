@@ -306,15 +306,13 @@ add_tests()
 		"PROGRAMS=$tests" COLLECTION=listenq emit_tests >"$root/kselftest/kselftest-list.txt"
 }
 
-# What a user's `make install` would have put into the folder, below /over, and the unit
-# that runs init there; its depmod has to see the other modules too.
+# What a user's `make install` would have put into the folder, below /over; its
+# depmod has to see the other modules too.
 add_installed()
 {
 	local to=$root/over/lib/modules
 
-	mkdir -p "$root/over/usr/lib" "$root/kselftest"
-	install -D -m 644 -t "$root/over/etc/systemd/system" \
-		"$src/selftests/vm/selftests.service"
+	mkdir -p "$root/over/usr/lib"
 	ln -s usr/lib "$root/over/lib"
 	make -C "$src" W=1 cmd_checkdoc= "${variables[@]}" \
 		KDIR="/usr/src/linux-headers-$release" "DESTDIR=$root/over" install
@@ -365,6 +363,9 @@ add_programs
 add_modules
 cp -r /build/demo "$src/selftests/vm/demo/demo.sh" "$root/"
 install "$src/selftests/vm/init" "$root/init"
+# Where systemd boots a disk, this unit runs init once more.
+mkdir -p "$root/kselftest"
+install -D -m 644 -t "$root/over/etc/systemd/system" "$src/selftests/vm/selftests.service"
 [ -z "$tests" ] || add_tests
 [ "$mode" != shell ] || add_shell
 [ "$mode" != bench ] || add_bench
