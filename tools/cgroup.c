@@ -29,12 +29,11 @@
  * unit, perhaps in another network. NULL: whatever they are called.
  */
 static const struct {
-	const char *name, *comm;
+	const char *name, *comm[2];
 } supervisors[] = {
-	{ "runtime", "conmon" },
-	{ "runtime", "podman" },
-	{ "supervisor", "systemd-nspawn" },
-	{ ".control", NULL },
+	{ "runtime", { "conmon", "podman" } },
+	{ "supervisor", { "systemd-nspawn" } },
+	{ ".control", { NULL } },
 };
 
 /* What engines put before the id: "docker-ID.scope". */
@@ -195,8 +194,10 @@ static void take_unit(struct walk *walk, struct membership *membership,
 static void take_nested(struct membership *membership, const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(supervisors); i++)
-		if (!membership->nested && !strcmp(name, supervisors[i].name))
+		if (!membership->nested && !strcmp(name, supervisors[i].name)) {
 			membership->supervises = true;
+			membership->supervisor = supervisors[i].comm;
+		}
 	if (!strncmp(name, "lxc.monitor", strlen("lxc.monitor")))
 		membership->supervises = true;
 	membership->nested = true;
@@ -303,21 +304,16 @@ bool membership_parse(struct membership *membership, const char *text)
  * Whether process @pid is what its cgroup is called after. A service can call its cgroups
  * so, too, and its main process still stands for it.
  */
-static bool looks_after(const struct membership *membership, const char *text, int pid)
+static bool looks_after(const struct membership *membership, int pid)
 {
-	char comm[64], name[64];
+	const char *const *of = membership->supervisor;
+	char comm[64];
 
-	/* A pod's monitors, and LXC's. */
-	if (!*membership->unit || strstr(text, "/lxc.monitor"))
+	/* Whatever it is called: .control, a pod's monitors, and LXC's. */
+	if (!of || !of[0])
 		return true;
 	proc_comm(pid, comm, sizeof(comm));
-	for (size_t i = 0; i < ARRAY_SIZE(supervisors); i++) {
-		snprintf(name, sizeof(name), "/%s", supervisors[i].name);
-		if (strstr(text, name) && (!supervisors[i].comm ||
-					   !strcmp(comm, supervisors[i].comm)))
-			return true;
-	}
-	return false;
+	return !strcmp(comm, of[0]) || (of[1] && !strcmp(comm, of[1]));
 }
 
 /* What a process belongs to, for membership_release(); NULL if to nothing. */
@@ -327,7 +323,7 @@ struct membership *membership_of(int pid)
 	struct membership read, *membership = NULL;
 
 	if (text && membership_parse(&read, text)) {
-		read.supervises = read.supervises && looks_after(&read, text, pid);
+		read.supervises = read.supervises && looks_after(&read, pid);
 		membership = allocate(NULL, 1, sizeof(*membership));
 		*membership = read;
 		membership->references = 1;

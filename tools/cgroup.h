@@ -21,6 +21,8 @@
  * @nested: the process is in a cgroup below its unit's, made by a process of the
  *	unit
  * @supervises: the process only looks after others in the unit, or in a container
+ * @supervisor: the names, two at most, by one of which its cgroup knows such a
+ *	process; NULL, or none: by any name
  * @payload: the unit has made the container, for itself (podman's Quadlet)
  */
 struct membership {
@@ -32,6 +34,7 @@ struct membership {
 	char engine[16];
 	bool nested;
 	bool supervises;
+	const char *const *supervisor;
 	bool payload;
 };
 
