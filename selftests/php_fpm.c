@@ -75,7 +75,7 @@ FIXTURE_SETUP(php_fpm)
 	char text[512];
 
 	LQ_SKIP_FOR(set_up());
-	write_conf(PAGE, "<?php usleep(2000); echo \"seen\\n\";\n");
+	write_text(PAGE, "<?php usleep(2000); echo \"seen\\n\";\n");
 	snprintf(text, sizeof(text),
 		 "[listenq]\n"
 		 "user = www-data\n"
@@ -85,8 +85,8 @@ FIXTURE_SETUP(php_fpm)
 		 "listen.backlog = %d\n"
 		 "pm = static\n"
 		 "pm.max_children = 2\n", BACKLOG);
-	write_conf(pool, text);
-	write_conf(NGINX_CONF,
+	write_text(pool, text);
+	write_text(NGINX_CONF,
 		   "server {\n"
 		   "	listen 127.0.0.1:8083;\n"
 		   "	error_log " LOG ";\n"

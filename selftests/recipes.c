@@ -282,7 +282,7 @@ static void start_nginx(int backlog)
 		 "	listen %d backlog=%d;\n"
 		 "	location / { return 200 \"ok\\n\"; }\n"
 		 "}\n", PORT, backlog);
-	write_conf(NGINX_CONF, text);
+	write_text(NGINX_CONF, text);
 	must("systemctl start nginx || { journalctl -n 20 -u nginx; false; }");
 }
 
@@ -313,13 +313,13 @@ TEST_F_TIMEOUT(recipes, php_fpm, SLOW_TIMEOUT)
 	long long eagains;
 	pid_t wrk;
 
-	write_conf(FOLDER "/slow.php", "<?php usleep(200000); echo \"seen\\n\";\n");
-	write_conf(pool,
+	write_text(FOLDER "/slow.php", "<?php usleep(200000); echo \"seen\\n\";\n");
+	write_text(pool,
 		   "[www]\n"
 		   "listen.backlog = 16\n"
 		   "pm = static\n"
 		   "pm.max_children = 2\n");
-	write_conf(FOLDER "/conf",
+	write_text(FOLDER "/conf",
 		   "server {\n"
 		   "	listen 127.0.0.1:8080;\n"
 		   "	location / {\n"
@@ -500,7 +500,7 @@ static pid_t kubernetes_pod(void)
 	pid_t pid;
 
 	must("mkdir -p " SCOPE " " FOLDER "/bin");
-	write_conf(FOLDER "/bin/kubectl",
+	write_text(FOLDER "/bin/kubectl",
 		   "#!/bin/sh\n"
 		   "[ \"$*\" = 'get pod web -o jsonpath={.metadata.uid}' ] || exit\n"
 		   "printf %s " UID "\n");
@@ -518,7 +518,7 @@ static pid_t kubernetes_pod(void)
 static void podman_pod(void)
 {
 	/* The VM's disk is an overlay already. */
-	write_conf(STORAGE,
+	write_text(STORAGE,
 		   "[storage]\n"
 		   "driver = \"vfs\"\n"
 		   "runroot = \"/run/containers/storage\"\n"
@@ -616,7 +616,7 @@ static pid_t start_prometheus(void)
 {
 	pid_t pid;
 
-	write_conf(FOLDER "/prometheus.yml",
+	write_text(FOLDER "/prometheus.yml",
 		   "global: {scrape_interval: 8s, scrape_timeout: 8s}\n"
 		   "scrape_configs:\n"
 		   "- job_name: listenq\n"

@@ -21,17 +21,6 @@
 #define CHARTS_MAX	24
 #define REFUSALS_MAX	200
 
-static void write_text(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "w");
-
-	if (!file)
-		err(1, "%s", path);
-	fputs(text, file);
-	if (fclose(file))
-		err(1, "%s", path);
-}
-
 FIXTURE(page) { };
 
 /* A listener with findings, one with none, and one of which little is known. */

@@ -259,7 +259,7 @@ TEST_F_TIMEOUT(scraped, by_prometheus, SLOW_TIMEOUT)
 	pid_t prometheus;
 
 	full_listener(2);
-	write_conf(FOLDER "/prometheus.yml",
+	write_text(FOLDER "/prometheus.yml",
 		   "global: {scrape_interval: 5s, scrape_timeout: 5s}\n"
 		   "scrape_configs:\n- job_name: listenq\n"
 		   "  static_configs: [{targets: ['127.0.0.1:9936']}]\n");

@@ -232,7 +232,7 @@ static void haproxy_conf(int backlog)
 		 "	bind 127.0.0.1:8092\n"
 		 "	backlog %d\n"
 		 "	http-request return status 200\n", backlog);
-	write_conf(HAPROXY_CONF, text);
+	write_text(HAPROXY_CONF, text);
 }
 
 /* Debian's configuration has defaults, and no frontend. */
@@ -240,7 +240,7 @@ static void start_haproxy(void)
 {
 	if (mkdir(HAPROXY_DROPIN, 0755) && errno != EEXIST)
 		err(1, HAPROXY_DROPIN);
-	write_conf(HAPROXY_DROPIN "/listenq.conf",
+	write_text(HAPROXY_DROPIN "/listenq.conf",
 		   "[Service]\n"
 		   "Environment=\"CONFIG=" HAPROXY_CONFS "\"\n");
 	haproxy_conf(300);
@@ -492,7 +492,7 @@ static void nginx_conf(const char *parameters, const char *more)
 		 "	%s\n"
 		 "	return 200;\n"
 		 "}\n", parameters, more);
-	write_conf(NGINX_CONF, text);
+	write_text(NGINX_CONF, text);
 }
 
 /* Reloads it and waits until only new workers are left. */
@@ -788,10 +788,10 @@ TEST_F_TIMEOUT(activation, systemd, SLOW_TIMEOUT)
 	snprintf(text, sizeof(text),
 		 "[Socket]\nListenStream=127.0.0.1:7100\n%s\n",
 		 variant->backlog);
-	write_conf("/run/systemd/system/lqinherits.socket", text);
+	write_text("/run/systemd/system/lqinherits.socket", text);
 	snprintf(text, sizeof(text), "[Service]\nExecStart=%s\n",
 		 variant->command);
-	write_conf("/run/systemd/system/lqinherits.service", text);
+	write_text("/run/systemd/system/lqinherits.service", text);
 	must("systemctl daemon-reload");
 	must("systemctl start lqinherits.socket");
 

@@ -24,14 +24,6 @@ static inline long long main_pid(const char *unit)
 	return number("systemctl show --property MainPID --value %s", unit);
 }
 
-static inline void write_conf(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "w");
-
-	if (!file || fputs(text, file) < 0 || fclose(file))
-		err(1, "%s", path);
-}
-
 /* Connections to @port, a request on each, until it is killed. */
 static inline pid_t load(int port, int connections)
 {

@@ -125,6 +125,14 @@ static inline bool line_has(const char *line, const char *format, ...)
 	return false;
 }
 
+static inline void write_text(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	if (!file || fputs(text, file) < 0 || fclose(file))
+		err(1, "%s", path);
+}
+
 static inline int lines(const char *text)
 {
 	int count = 0;

@@ -27,16 +27,13 @@
 static void save_process(int pid, int inode, const char *cgroup)
 {
 	char path[32];
-	FILE *file;
 
 	if (run("set -e; mkdir -p %1$d/fd; cd %1$d; echo server >comm\n"
 		"echo '%1$d (server) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 500 0' >stat\n"
 		"ln -sf 'socket:[%2$d]' fd/3", pid, inode))
 		errx(1, "%s", output);
 	snprintf(path, sizeof(path), "%d/cgroup", pid);
-	file = fopen(path, "w");
-	if (!file || fputs(cgroup, file) < 0 || fclose(file))
-		err(1, "%s", path);
+	write_text(path, cgroup);
 }
 
 /* It has called listen() for the first listener, too. */

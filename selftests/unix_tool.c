@@ -11,17 +11,6 @@
 #include "terminal.h"
 #include "unix.h"
 
-static void write_text(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "w");
-
-	if (!file)
-		err(1, "%s", path);
-	fputs(text, file);
-	if (fclose(file))
-		err(1, "%s", path);
-}
-
 /* ---- saved files ---- */
 
 FIXTURE(saved) { };

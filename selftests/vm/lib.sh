@@ -40,6 +40,17 @@ cache=${LISTENQ_CACHE:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/listenq}
 [[ $cache == /* && $cache != *[[:space:]]* ]] ||
 	die "the cache folder '$cache' must be an absolute path without blanks: set LISTENQ_CACHE"
 
+# stop_jobs: ends those in the background, each a process group of its own (set -m).
+stop_jobs()
+{
+	local job
+
+	for job in $(jobs -p); do
+		disown "$job"	# or bash tells of its end
+		kill -TERM -- "-$job" 2>/dev/null || :
+	done
+}
+
 # need COMMAND...: fail if one is missing.
 need()
 {

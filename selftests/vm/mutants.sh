@@ -32,12 +32,7 @@ set -m	# a process group for each job, to be stopped as one
 
 stop()
 {
-	local job
-
-	for job in $(jobs -p); do
-		disown "$job"	# or bash tells of its end
-		kill -TERM -- "-$job" 2>/dev/null || :
-	done
+	stop_jobs
 	rm -rf "$work"
 }
 
