@@ -15,6 +15,7 @@
 
 #include "kselftest_harness.h"
 #include "listenq.h"
+#include "prometheus.h"
 #include "tool.h"
 
 /* Go's programs start slowly where the processor is emulated. */
@@ -27,7 +28,6 @@
 #define AWAY		TEXTFILES ".away"
 #define OTHER		FOLDER "/textfiles"
 #define DROP_INS	"/run/systemd/system/listenq-metrics.service.d"
-#define PROMETHEUS	"http://127.0.0.1:9090"
 
 /* Where make install puts them; another folder by LISTENQ_DATA. */
 static const char *data(void)
@@ -266,49 +266,18 @@ static pid_t start_load(void)
 	}
 }
 
-static pid_t start_prometheus(void)
+/* Of node_exporter's collectors, one is asked: the others take long. */
+static pid_t start_with_rules(void)
 {
-	FILE *file = fopen(FOLDER "/prometheus.yml", "w");
-	pid_t pid;
+	char text[512];
 
-	if (!file)
-		err(1, FOLDER "/prometheus.yml");
-	/* Of node_exporter's collectors, one is asked: the others take long. */
-	fprintf(file, "global: {scrape_interval: 4s, evaluation_interval: 4s}\n");
-	fprintf(file, "rule_files: [%s/listenq.rules.yml]\n", data());
-	fprintf(file, "scrape_configs:\n- job_name: node\n");
-	fprintf(file, "  params: {'collect[]': [textfile]}\n");
-	fprintf(file, "  static_configs: [{targets: ['127.0.0.1:9100']}]\n");
-	if (fclose(file))
-		err(1, FOLDER "/prometheus.yml");
-	pid = lq_fork();
-	if (pid)
-		return pid;
-	if (!freopen(FOLDER "/prometheus.log", "w", stdout) ||
-	    dup2(STDOUT_FILENO, STDERR_FILENO) < 0)
-		err(1, FOLDER "/prometheus.log");
-	execlp("prometheus", "prometheus",
-	       "--config.file=" FOLDER "/prometheus.yml",
-	       "--storage.tsdb.path=" FOLDER "/tsdb",
-	       "--web.listen-address=127.0.0.1:9090", NULL);
-	err(1, "prometheus");
-}
-
-/* Prometheus' answer is in output: JSON. It refuses what it can't read. */
-static bool ask(const char *expression)
-{
-	char query[6000], *to = query;
-
-	for (; *expression && to < query + sizeof(query) - 4; expression++)
-		to += sprintf(to, "%%%02x", (unsigned char)*expression);
-	return !run("busybox wget -q -O - --post-data 'query=%s' " PROMETHEUS "/api/v1/query 2>&1",
-		    query);
-}
-
-static bool has_data(const char *expression)
-{
-	return ask(expression) && strstr(output, "\"value\":[") &&
-	       !strstr(output, "\"NaN\"");
+	snprintf(text, sizeof(text),
+		 "global: {scrape_interval: 4s, evaluation_interval: 4s}\n"
+		 "rule_files: [%s/listenq.rules.yml]\n"
+		 "scrape_configs:\n- job_name: node\n"
+		 "  params: {'collect[]': [textfile]}\n"
+		 "  static_configs: [{targets: ['127.0.0.1:9100']}]\n", data());
+	return start_prometheus(FOLDER, text);
 }
 
 static bool has_alert(const char *name, const char *state, int fd)
@@ -388,7 +357,7 @@ TEST_F_TIMEOUT(monitoring, prometheus, SLOW_TIMEOUT)
 	load = start_load();
 	ASSERT_EQ(0, run("systemctl start prometheus-node-exporter 2>&1"));
 	ASSERT_EQ(0, run("systemctl start listenq-metrics.timer 2>&1"));
-	prometheus = start_prometheus();
+	prometheus = start_with_rules();
 
 	/* The timer, by itself, more than once. */
 	ASSERT_TRUE(lq_wait_until(written("listenq_up 1\n")));
@@ -405,7 +374,7 @@ TEST_F_TIMEOUT(monitoring, prometheus, SLOW_TIMEOUT)
 
 	/* Nothing has happened yet; then it does. */
 	ASSERT_TRUE(lq_wait_until(has_data("listenq_up == 1"))) {
-		run("tail -n 5 prometheus.log; promtool query instant " PROMETHEUS " up 2>&1");
+		run("tail -n 5 " FOLDER "/prometheus.log; promtool query instant http://" PROMETHEUS " up 2>&1");
 		TH_LOG("%s", output);
 	}
 	EXPECT_FALSE(has_data("ALERTS{alertname=\"ListenqOverflows\"}"));
@@ -457,7 +426,7 @@ TEST_F_TIMEOUT(monitoring, prometheus, SLOW_TIMEOUT)
 	count = read_queries("listenq.rules.yml", "s/^ *expr: //p", expressions, 64);
 	EXPECT_LE(9, count);
 	for (int i = 0; i < count; i++) {
-		EXPECT_TRUE(ask(expressions[i])) {
+		EXPECT_TRUE(ask_prometheus(expressions[i])) {
 			TH_LOG("%s: %s", expressions[i], output);
 		}
 	}

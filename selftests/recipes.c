@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "kselftest_harness.h"
+#include "prometheus.h"
 #include "servers.h"
 
 /* Go's programs, and podman, start slowly where the processor is emulated. */
@@ -612,37 +613,6 @@ static bool is_three_fourteen(void)
 	return !run("[ $(date +%%H%%M) -ge 0314 ]");
 }
 
-static pid_t start_prometheus(void)
-{
-	pid_t pid;
-
-	write_text(FOLDER "/prometheus.yml",
-		   "global: {scrape_interval: 8s, scrape_timeout: 8s}\n"
-		   "scrape_configs:\n"
-		   "- job_name: listenq\n"
-		   "  static_configs: [{targets: ['127.0.0.1:9936']}]\n");
-	pid = lq_fork();
-	if (pid)
-		return pid;
-	if (!freopen(FOLDER "/prometheus.log", "w", stdout) ||
-	    dup2(STDOUT_FILENO, STDERR_FILENO) < 0)
-		err(1, FOLDER "/prometheus.log");
-	execlp("prometheus", "prometheus",
-	       "--config.file=" FOLDER "/prometheus.yml",
-	       "--storage.tsdb.path=" FOLDER "/tsdb",
-	       "--web.listen-address=127.0.0.1:9090", NULL);
-	err(1, "prometheus");
-}
-
-#define PROMETHEUS	"http://127.0.0.1:9090/api/v1/query"
-
-/* It has something to answer. */
-static bool has_data(const char *expression)
-{
-	return !run("curl -s --data-urlencode 'query=%s' " PROMETHEUS, expression) &&
-	       strstr(output, "\"value\":[");
-}
-
 #define SAMPLES	"count_over_time(listenq_overflows_total{port=\"8080\"}[5m]) >= 2"
 #define GREW	"increase(listenq_overflows_total{port=\"8080\"}[1m]) > 0"
 
@@ -653,7 +623,7 @@ TEST_F_TIMEOUT(recipes, outage, SLOW_TIMEOUT)
 	before_the_outage();
 	start_nginx(BACKLOG);
 	must("systemctl start listenq-http.socket");
-	prometheus = start_prometheus();
+	prometheus = start_prometheus(FOLDER, SCRAPE_EVERY(8));
 	ASSERT_TRUE(lq_wait_until(has_data(SAMPLES)) ||
 		    lq_wait_until(has_data(SAMPLES))) {
 		run("tail -n 5 " FOLDER "/prometheus.log");

@@ -10,11 +10,11 @@
 #include "kselftest_harness.h"
 #include "listenq.h"
 #include "samples.h"
+#include "prometheus.h"
 #include "servers.h"
 
 #define PORT		9936
 #define FOLDER		"/tmp/listenq-scrape"
-#define PROMETHEUS	"127.0.0.1:9091"
 
 /* ---- a request on standard input ---- */
 
@@ -266,35 +266,15 @@ TEST_F_TIMEOUT(scraped, slow_clients, SLOW_TIMEOUT)
 		close(fds[i]);
 }
 
-static bool has_data(const char *expression)
-{
-	return !run("curl -s -m 5 -G --data-urlencode 'query=%s' http://" PROMETHEUS "/api/v1/query",
-		    expression) && strstr(output, "\"value\":[");
-}
-
 /* Prometheus scrapes it, and has what happens. */
 TEST_F_TIMEOUT(scraped, by_prometheus, SLOW_TIMEOUT)
 {
 	pid_t prometheus;
 
 	full_listener(2);
-	write_text(FOLDER "/prometheus.yml",
-		   "global: {scrape_interval: 5s, scrape_timeout: 5s}\n"
-		   "scrape_configs:\n- job_name: listenq\n"
-		   "  static_configs: [{targets: ['127.0.0.1:9936']}]\n");
-	prometheus = lq_fork();
-	if (!prometheus) {
-		if (!freopen(FOLDER "/log", "w", stdout) ||
-		    dup2(STDOUT_FILENO, STDERR_FILENO) < 0)
-			err(1, FOLDER "/log");
-		execlp("prometheus", "prometheus",
-		       "--config.file=" FOLDER "/prometheus.yml",
-		       "--storage.tsdb.path=" FOLDER "/tsdb",
-		       "--web.listen-address=" PROMETHEUS, NULL);
-		err(1, "prometheus");
-	}
+	prometheus = start_prometheus(FOLDER, SCRAPE_EVERY(5));
 	EXPECT_TRUE(lq_wait_until(has_data("up{job=\"listenq\"} == 1"))) {
-		run("tail -n 5 " FOLDER "/log");
+		run("tail -n 5 " FOLDER "/prometheus.log");
 		TH_LOG("%s", output);
 	}
 	EXPECT_TRUE(lq_wait_until(has_data("listenq_overflows_total > 0"))) {
