@@ -144,20 +144,30 @@ long long proc_uptime_ms(void)
 }
 
 /*
- * When a process began, on the clock of proc_uptime_ms(); UNKNOWN. In its stat, the
- * name may hold any byte, so look for its end from the right.
+ * Split the line of a process' or thread's stat, or NULL, into @value, whose texts are
+ * in @text; "" is what is missing. The name before them may hold any byte, so look for
+ * its end from the right.
  */
+void split_stat(char *text, const char *value[STAT_VALUES])
+{
+	char *rest, *at = text ? strrchr(text, ')') : NULL;
+
+	at = at ? strtok_r(at + 1, "\n ", &rest) : NULL;
+	for (int i = 0; i < STAT_VALUES; i++) {
+		value[i] = at ?: "";
+		at = at ? strtok_r(NULL, "\n ", &rest) : NULL;
+	}
+}
+
+/* When a process began, on the clock of proc_uptime_ms(); UNKNOWN. */
 long long proc_started_ms(int pid)
 {
-	enum { STATE, STARTTIME = 19 };
-	char *text = proc_text(1024, "%d/stat", pid), *value, *rest;
+	char *text = proc_text(1024, "%d/stat", pid);
+	const char *value[STAT_VALUES];
 	long long ticks, ms = UNKNOWN;
 
-	value = text ? strrchr(text, ')') : NULL;
-	value = value ? strtok_r(value + 1, "\n ", &rest) : NULL;
-	for (int i = STATE; value && i < STARTTIME; i++)
-		value = strtok_r(NULL, "\n ", &rest);
-	if (value && parse_number(value, 0, LLONG_MAX / 1000, &ticks))
+	split_stat(text, value);
+	if (parse_number(value[STAT_STARTTIME], 0, LLONG_MAX / 1000, &ticks))
 		ms = ticks * 1000 / sysconf(_SC_CLK_TCK);
 	free(text);
 	return ms;

@@ -75,22 +75,15 @@ static bool is_late(const struct search *search)
 
 /* ---- one process ---- */
 
-/*
- * "12 (a (name)) S 11 ...": the name may hold any byte, so look for its end from the
- * right.
- */
 static int read_parent(int pid)
 {
-	char *text = proc_text(512, "%d/stat", pid);
-	char *at = text ? strrchr(text, ')') : NULL;
+	char *text = proc_text(1024, "%d/stat", pid);
+	const char *value[STAT_VALUES];
 	long long parent = 0;
 
-	if (at && strlen(at) > 4) {
-		at += strlen(") S ");
-		at[strcspn(at, " ")] = '\0';
-		if (!parse_number(at, 1, INT_MAX, &parent))
-			parent = 0;
-	}
+	split_stat(text, value);
+	if (!parse_number(value[STAT_PARENT], 1, INT_MAX, &parent))
+		parent = 0;
 	free(text);
 	return parent;
 }

@@ -57,27 +57,18 @@ static void copy_name(char *to, size_t size, const char *from, const char *also)
 
 /* ---- a process ---- */
 
-/* Parse the line of stat; its second value is a name that may hold any byte. */
+/* Parse the line of stat. */
 static bool parse_stat(struct thread *thread, char *text)
 {
-	enum { STATE, UTIME = 11, STIME, VALUES };
-	char *rest, *value = strrchr(text, ')');
-	long long ticks[VALUES] = { };
+	const char *value[STAT_VALUES];
+	long long user, system;
 
-	if (!value)
+	split_stat(text, value);
+	if (!parse_number(value[STAT_UTIME], 0, LLONG_MAX / 4, &user) ||
+	    !parse_number(value[STAT_STIME], 0, LLONG_MAX / 4, &system))
 		return false;
-	value = strtok_r(value + 1, "\n ", &rest);
-	for (int i = STATE; i < VALUES; i++) {
-		if (!value)
-			return false;
-		if (i == STATE)
-			thread->state = *value;
-		else if (i >= UTIME &&
-			 !parse_number(value, 0, LLONG_MAX / 4, &ticks[i]))
-			return false;
-		value = strtok_r(NULL, "\n ", &rest);
-	}
-	thread->ticks = ticks[UTIME] + ticks[STIME];
+	thread->state = *value[STAT_STATE];
+	thread->ticks = user + system;
 	thread->use = -1;
 	return isalpha((unsigned char)thread->state);
 }
@@ -86,7 +77,7 @@ static void add_thread(struct acceptor *process, int tid, const char *below)
 {
 	struct thread thread = { .tid = tid };
 	char *text = proc_text(4096, "%s/stat", below);
-	bool parsed = text && parse_stat(&thread, text);
+	bool parsed = parse_stat(&thread, text);
 
 	free(text);
 	if (!parsed)
