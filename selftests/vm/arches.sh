@@ -7,7 +7,7 @@
 #   karch	what the kernel calls it
 #   triplet	what the compiler calls it
 #   cross	the prefix of the compiler's name; empty where it is the build machine's
-#   emulator	the Debian package of its QEMU
+#   emulator	Debian 13's package of its QEMU
 #   qemu	QEMU's command, and the machine
 #   console	the kernel's name of the first serial port
 #   verdict	the kernel's name of the port that the verdict comes from
@@ -28,12 +28,12 @@ architecture()
 		console=ttyAMA0 verdict=ttyS0
 		;;
 	riscv64)
-		karch=riscv triplet=riscv64-linux-gnu emulator=qemu-system-misc
+		karch=riscv triplet=riscv64-linux-gnu emulator=qemu-system-riscv
 		qemu=(qemu-system-riscv64 -machine virt)
 		console=ttyS0 verdict=ttyS1
 		;;
 	s390x)
-		karch=s390 triplet=s390x-linux-gnu emulator=qemu-system-misc
+		karch=s390 triplet=s390x-linux-gnu emulator=qemu-system-s390x
 		qemu=(qemu-system-s390x -machine s390-ccw-virtio)
 		console=ttysclp0 verdict=hvc0
 		channel=(-device virtio-serial-ccw -device 'virtconsole,chardev=verdict')

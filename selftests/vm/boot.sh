@@ -3,31 +3,29 @@
 #
 # Boots OUT/vmlinuz and OUT/initramfs in QEMU and judges the kernel's log.
 
-# KVM needs a processor that can: a /dev/kvm without vmx or svm behind it was
-# seen to hang every guest.
+# accelerator: of this machine's processors for one of $arch.
 accelerator()
 {
-	if [ "$arch" = amd64 ] && grep -qwE 'vmx|svm' /proc/cpuinfo &&
-		{ : <>/dev/kvm; } 2>/dev/null; then
+	if [ -n "$icount" ]; then
+		echo icount
+	elif [ "$arch" = amd64 ] && has_kvm; then
 		echo kvm
 	else
 		echo tcg
 	fi
 }
 
-# emulation QEMU: before 8.1, QEMU could translate an instruction while another
-# processor was patching it, and keep what it had read: int3 where ftrace had
-# put a call, a jump to 0 in the guest. There the processors take turns.
-emulation()
+# emulated: has $qemu run what make_emulator has unpacked: by its own loader, with its
+# own libraries and firmware.
+emulated()
 {
-	local version
+	local usr=$cache/$emulator/usr lib
 
-	version=$("$1" --version | sed -n 's/.*version \([0-9.]*\).*/\1/p')
-	if printf '8.1\n%s\n' "$version" | sort --check=quiet --version-sort; then
-		echo tcg,thread=multi
-	else
-		echo tcg,thread=single
-	fi
+	make_emulator
+	lib=$usr/lib/x86_64-linux-gnu
+	export QEMU_MODULE_DIR=$lib/qemu
+	qemu=("$lib/ld-linux-x86-64.so.2" --library-path "$lib" "$usr/bin/${qemu[0]}"
+		-L "$usr/share/qemu" -L "$usr/share/seabios" "${qemu[@]:1}")
 }
 
 # settings: those of the test programs, for their environment.
@@ -47,14 +45,13 @@ boot()
 	local limit=${VM_TIMEOUT:-900} log=${console_log:-$3/console.log}
 	local qemu console verdict channel
 
-	# The clock counts instructions, a nanosecond each; waiting takes none.
-	if [ -n "$icount" ]; then
-		accel=icount
-	else
-		accel=$(accelerator)
-	fi
+	accel=$(accelerator)
 	architecture "$arch"
-	need "${qemu[0]}"
+	if [ "$accel" = kvm ]; then
+		need "${qemu[0]}"
+	else
+		emulated
+	fi
 	# Where QEMU walks page tables, a fifth level costs a quarter of a VM's time,
 	# and copying by one instruction that it carries out byte by byte a tenth.
 	case $arch-$accel in
@@ -63,8 +60,11 @@ boot()
 	amd64-icount) qemu+=(-cpu max) ;;
 	esac
 	case $accel in
+	# The clock counts instructions, a nanosecond each; waiting takes none.
 	icount) qemu+=(-accel tcg -icount 'shift=0,sleep=off' -smp 1) ;;
-	tcg) qemu+=(-accel "$(emulation "${qemu[0]}")" -smp "$processors") ;;
+	# Its processors take turns: VMs run side by side, and with a thread for each
+	# processor they take a quarter more of this machine's.
+	tcg) qemu+=(-accel "tcg,thread=single" -smp "$processors") ;;
 	kvm) qemu+=(-smp "$processors") ;;
 	esac
 	append="console=$console ignore_loglevel printk.devkmsg=on"

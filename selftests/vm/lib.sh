@@ -62,6 +62,13 @@ need()
 	done
 }
 
+# has_kvm: it needs a processor that can, too: a /dev/kvm without vmx or svm behind it
+# was seen to hang every guest.
+has_kvm()
+{
+	grep -qwE 'vmx|svm' /proc/cpuinfo && { : <>/dev/kvm; } 2>/dev/null
+}
+
 # need_space MEGABYTES WHAT: fail before a download, not in the middle of it.
 need_space()
 {

@@ -44,6 +44,7 @@ make_image()
 	lock "$folder"
 	make_folder "$folder" || return
 	make_ksft
+	[ "$(accelerator)" = kvm ] || make_emulator
 	[ "$1" != bench ] || make_peers "$folder"
 	build "$@"
 	unlock "$folder"
