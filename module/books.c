@@ -43,6 +43,26 @@ unsigned long books_sum(const struct histogram *histogram)
 	return sum;
 }
 
+/**
+ * books_synq() - how many requests are in the SYN queue
+ * @listener: the record
+ * @sk: the listener
+ *
+ * That is what synq_length() says and, of a listener that was passed requests, those
+ * that the kernel has taken off in vain: see reset_count().
+ *
+ * Context: any.
+ */
+unsigned int books_synq(const struct listener *listener, const struct sock *sk)
+{
+	int length = inet_csk_reqsk_queue_len(sk);
+
+	/* Saves the cache line of @misplaced. */
+	if (unlikely(counted(listener, TRAFFIC_CARRIED_REQUESTS)))
+		length += atomic_read(&listener->misplaced);
+	return max(length, 0);
+}
+
 /* Raise a derived figure to @value, if that is higher. */
 static void derived(struct books books, enum traffic_count what,
 		    unsigned long value)
@@ -140,7 +160,7 @@ void books_carry(struct books books, const struct sock *sk)
 
 	/* The count before the queue: a request in between must not be missing. */
 	smp_rmb();
-	requests = synq_length(sk);
+	requests = books_synq(listener, sk);
 	/* A request that leaves the queue from here on may be counted twice. */
 	smp_rmb();
 	derived(books, TRAFFIC_CARRIED_REQUESTS,
@@ -166,13 +186,13 @@ void books_derive(struct books books, const struct sock *sk)
 	const struct listener *listener = books.listener;
 	enum traffic_count what = TRAFFIC_CARRIED_CONNECTIONS;
 	long begun = requests_begun(listener);
-	long now = synq_length(sk);
+	long now = books_synq(listener, sk);
 	long expired, other;
 
 	expired = begun - now - requests_ended(listener);
 	/* Again: a request that had left the queue uncounted is counted by now. */
 	begun = requests_begun(listener);
-	now = synq_length(sk);
+	now = books_synq(listener, sk);
 	expired = min(expired, begun - now - requests_ended(listener));
 
 	if (accepts_are_seen(sk)) {

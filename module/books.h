@@ -33,6 +33,7 @@ struct books {
 };
 
 unsigned long books_sum(const struct histogram *histogram);
+unsigned int books_synq(const struct listener *listener, const struct sock *sk);
 void books_turn(struct listener *listener, const struct sock *sk,
 		unsigned int acceptq);
 void books_carry(struct books books, const struct sock *sk);

@@ -153,7 +153,7 @@ static void closing_begin(const struct net *net, struct listener *listener,
 	closing->sk = sk;
 	closing->cookie = listener->cookie;
 	closing->waiting = READ_ONCE(sk->sk_ack_backlog);
-	closing->synq = synq_length(sk);
+	closing->synq = books_synq(listener, sk);
 	closing->closed.unaccepted = 0;
 	closing->closed.limit = READ_ONCE(sk->sk_max_ack_backlog);
 	closing->closed.local = listener->place;

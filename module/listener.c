@@ -175,6 +175,7 @@ static void traffic_read(struct listener *listener, const struct sock *sk,
 	if (unlikely(!accepts_are_seen(sk)))
 		books_derive(books_with(listener, sk), sk);
 	counts_read(listener, view->counts);
+	view->synq = books_synq(listener, sk);
 
 	/* A handler may set it to a later time at this moment. */
 	age = max_t(long, jiffies - overflowed, 0);
@@ -284,7 +285,7 @@ void listener_reset_peaks(struct sock *sk)
 	if (!listener)
 		return;
 	peak_reset(&listener->traffic.acceptq, READ_ONCE(sk->sk_ack_backlog));
-	peak_reset(&listener->traffic.synq, synq_length(sk));
+	peak_reset(&listener->traffic.synq, books_synq(listener, sk));
 }
 
 /**

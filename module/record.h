@@ -233,6 +233,9 @@ struct listener_end {
  * @place: where the socket listens; of AF_UNIX, the family alone
  * @drops: segments for this listener that the kernel has dropped; changes as
  *	@traffic
+ * @misplaced: requests that the kernel has taken off the listener's SYN queue, which
+ *	never held them: its length is that much too low. Changes as @traffic, and
+ *	counts only if TRAFFIC_CARRIED_REQUESTS, which has them too, is not 0.
  * @end: what a TCP listener has left behind, once it has ended
  *
  * A record annotates a socket in the kernel's listening hash and pins nothing. A
@@ -265,6 +268,7 @@ struct listener {
 	u32 overflows_reported;
 	struct endpoint place;
 	struct drop drops[DROPS];
+	atomic_t misplaced;
 	struct listener_end end;
 };
 

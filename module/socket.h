@@ -90,11 +90,12 @@ static inline bool listener_is_there(const struct sock *sk)
 }
 
 /**
- * synq_length() - how many requests are in the SYN queue
+ * synq_length() - how long the kernel takes the SYN queue to be
  * @sk: the listener
  *
- * The kernel's figure may be below 0 for a moment, if a request is dropped before
- * the CPU that made it has counted it.
+ * The kernel's figure may be below 0: for a moment, if a request is dropped before
+ * the CPU that made it has counted it; for good, if requests were taken off that it
+ * never held (see books_synq()).
  *
  * Context: any.
  */

@@ -12,9 +12,9 @@
 #include <linux/tracepoint.h>
 #include <net/sock.h>
 
+#include "books.h"
 #include "endpoint.h"
 #include "record.h"
-#include "socket.h"
 
 /* A listen() has succeeded; @again: the socket was listening already. */
 TRACE_EVENT(listenq_listen,
@@ -150,7 +150,7 @@ TRACE_EVENT(listenq_close,
 		endpoint_address(&listener->place,
 				 (struct sockaddr_in6 *)__entry->saddr);
 		__entry->acceptq = READ_ONCE(sk->sk_ack_backlog);
-		__entry->synq = synq_length(sk);
+		__entry->synq = books_synq(listener, sk);
 	),
 
 	TP_printk("net:[%u] local=%pISpc acceptq=%u synq=%u",

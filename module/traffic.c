@@ -162,9 +162,16 @@ struct reset_data {
 	bool is_moved;
 };
 
-/* A moved request comes and goes at once: first what lowers the expired ones. */
+/*
+ * A request of a listener that has ended may be on its way to another one when it is
+ * reset. It comes and goes at once: first what lowers the expired ones. The kernel
+ * (tcp_check_req()) takes it off the SYN queue of that listener, which never held it,
+ * and so finds the queue too short from then on.
+ */
 static void reset_count(struct books books, const struct reset_data *reset)
 {
+	if (unlikely(reset->is_moved))
+		atomic_inc(&books.listener->misplaced);
 	books_count(books, TRAFFIC_RESET);
 	if (unlikely(reset->is_moved))
 		books_count(books, TRAFFIC_CARRIED_REQUESTS);
@@ -181,6 +188,8 @@ static void reset_take_back(struct books books, const struct reset_data *reset)
 	if (unlikely(reset->is_moved))
 		take_back(books, TRAFFIC_CARRIED_REQUESTS);
 	take_back(books, TRAFFIC_RESET);
+	if (unlikely(reset->is_moved))
+		atomic_dec(&books.listener->misplaced);
 }
 
 /*
@@ -188,9 +197,7 @@ static void reset_take_back(struct books books, const struct reset_data *reset)
  *
  * Some callers have removed the request from the SYN queue already: ignore those.
  * The reset is counted before the request leaves the queue, as books_derive() needs
- * it, and taken back if another CPU has removed it. A request of a listener that has
- * ended may be on its way to @sk: the kernel drops it from @sk, in whose queue it
- * never was.
+ * it, and taken back if another CPU has removed it.
  */
 static int reset_begin(struct pt_regs *regs, void *data)
 {

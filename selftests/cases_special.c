@@ -259,6 +259,44 @@ static const char *reset_before_it_moved(struct world *w)
 	return NULL;
 }
 
+/*
+ * The same where that queue holds requests of its own. The kernel then takes it for
+ * one shorter than it is, and nobody has expired for all that.
+ */
+static const char *reset_beside_others(struct world *w)
+{
+	long long before = lq_netstat("EmbryonicRsts");
+	int first, second, source, other;
+	unsigned int isns[2];
+
+	if (!can_migrate())
+		return "the kernel doesn't migrate connections";
+	lq_set_sysctl("ipv4/tcp_migrate_req", 1);
+	first = shared_listener(w, 0);
+	source = world_syns(w, first, 1);
+	must_come(lq_num(first, "synq") == 1);
+	second = world_keeps(w, shared_listener(w, lq_port(first)));
+	close(first);
+	other = world_strangers(w, second, 2, isns);
+	must_come(lq_num(second, "synq") == 2);
+	stranger_resets(w->client, lq_port(second), source);
+	must_come(lq_netstat("EmbryonicRsts") == before + 1);
+	world_expects(w, second, SYNQ, 2);
+	world_expects(w, second, EXPIRED, 0);
+	stranger_acks(w->client, lq_port(second), other, isns[0]);
+	must_come(lq_num(second, "acceptq") == 1);
+	world_expects(w, second, SYNQ, 1);
+	world_expects(w, second, EXPIRED, 0);
+	stranger_acks(w->client, lq_port(second), other + 1, isns[1]);
+	must_come(lq_num(second, "acceptq") == 2);
+	did_requests(w, 3);
+	did(w, ABANDONED, 1);
+	did(w, CARRIED_REQUESTS, 1);
+	did(w, RESET, 1);
+	did(w, FINISHED, 2);
+	return NULL;
+}
+
 /* Moved to where there is no room, it tries again. */
 static const char *moved_to_a_full_queue(struct world *w)
 {
@@ -520,6 +558,7 @@ const struct books_case special_cases[] = {
 	{ "migrated", migrated },
 	{ "not_migrated", not_migrated },
 	{ "reset_before_it_moved", reset_before_it_moved },
+	{ "reset_beside_others", reset_beside_others },
 	{ "moved_to_a_full_queue", moved_to_a_full_queue },
 	{ "mptcp", mptcp },
 	{ "mptcp_join", mptcp_join },
