@@ -158,7 +158,7 @@ static __always_inline void timer(struct entry_regs *regs)
 ENTRY_CALLBACK(timer);
 
 struct reset_data {
-	const struct sock *sk;
+	struct books books;
 	bool is_moved;
 };
 
@@ -168,8 +168,10 @@ struct reset_data {
  * (tcp_check_req()) takes it off the SYN queue of that listener, which never held it,
  * and so finds the queue too short from then on.
  */
-static void reset_count(struct books books, const struct reset_data *reset)
+static void reset_count(const struct reset_data *reset)
 {
+	struct books books = reset->books;
+
 	if (unlikely(reset->is_moved))
 		atomic_inc(&books.listener->misplaced);
 	books_count(books, TRAFFIC_RESET);
@@ -183,8 +185,10 @@ static void take_back(struct books books, enum traffic_count what)
 	books_add(books, what, -1);
 }
 
-static void reset_take_back(struct books books, const struct reset_data *reset)
+static void reset_take_back(const struct reset_data *reset)
 {
+	struct books books = reset->books;
+
 	if (unlikely(reset->is_moved))
 		take_back(books, TRAFFIC_CARRIED_REQUESTS);
 	take_back(books, TRAFFIC_RESET);
@@ -197,7 +201,9 @@ static void reset_take_back(struct books books, const struct reset_data *reset)
  *
  * Some callers have removed the request from the SYN queue already: ignore those.
  * The reset is counted before the request leaves the queue, as books_derive() needs
- * it, and taken back if another CPU has removed it.
+ * it, and taken back if another CPU has removed it: from the same record, even if the
+ * listener has ended meanwhile and listens again. All callers have bottom halves off,
+ * so that they are RCU readers and the record stays until the return.
  */
 static int reset_begin(struct pt_regs *regs, void *data)
 {
@@ -212,25 +218,16 @@ static int reset_begin(struct pt_regs *regs, void *data)
 	if (!books.listener)
 		return 0;
 	books_look(books.listener, sk, READ_ONCE(sk->sk_ack_backlog));
-	reset->sk = sk;
+	reset->books = books;
 	reset->is_moved = sk != listener_of(req);
-	reset_count(books, reset);
+	reset_count(reset);
 	return 1;
 }
 
 static bool reset_end(unsigned long result, void *data)
 {
-	const struct reset_data *reset = data;
-	struct books books;
-
-	if ((bool)(u8)result)
-		return true;
-	/* The listener may have ended meanwhile. */
-	books = books_with(record_find_ended(reset->sk,
-					     socket_cookie(reset->sk)),
-			   reset->sk);
-	if (books.listener)
-		reset_take_back(books, reset);
+	if (!(bool)(u8)result)
+		reset_take_back(data);
 	return true;
 }
 
