@@ -214,6 +214,28 @@ void books_derive(struct books books, const struct sock *sk)
 	derived(books, what, other);
 }
 
+/**
+ * books_start() - count what the queues of a listener held when it started
+ * @books: the listener's, with a record that handlers see already
+ * @sk: the listener
+ *
+ * What has left a queue since handlers see the record, they have counted.
+ *
+ * Context: preemption off.
+ */
+void books_start(struct books books, const struct sock *sk)
+{
+	unsigned long any;
+
+	/* A handler that changes a queue sees the record, or this sees the change. */
+	smp_mb();
+	any = synq_length(sk) | acceptq_length(sk);
+	/* A reset or finished request is counted before it leaves the queue. */
+	smp_rmb();
+	if (unlikely(any | requests_ended(books.listener)))
+		books_carry(books, sk);
+}
+
 /* Whether no request and no connection has ever been in the queues. */
 static bool are_empty(const struct listener *listener, const struct sock *sk)
 {

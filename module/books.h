@@ -37,6 +37,7 @@ unsigned int books_synq(const struct listener *listener, const struct sock *sk);
 void books_turn(struct listener *listener, const struct sock *sk,
 		unsigned int acceptq);
 void books_carry(struct books books, const struct sock *sk);
+void books_start(struct books books, const struct sock *sk);
 void books_derive(struct books books, const struct sock *sk);
 void books_close(struct books books, const struct sock *sk, bool moved);
 void books_tell(struct books books, const struct sock *sk);

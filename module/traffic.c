@@ -457,13 +457,10 @@ ENTRY_CALLBACK(dropped);
  */
 void traffic_start(const struct sock *sk)
 {
-	struct books books;
+	struct books books = books_of(sk);
 
-	if (likely(!synq_length(sk) && !READ_ONCE(sk->sk_ack_backlog)))
-		return;
-	books = books_of(sk);
 	if (books.listener)
-		books_carry(books, sk);
+		books_start(books, sk);
 }
 
 /* ---- the hooks ---- */
