@@ -231,14 +231,19 @@ static bool reset_end(unsigned long result, void *data)
 	return true;
 }
 
-/* inet_csk_reqsk_queue_drop_and_put(struct sock *sk, struct request_sock *req) */
+/*
+ * inet_csk_reqsk_queue_drop_and_put(struct sock *sk, struct request_sock *req)
+ *
+ * tcp_check_req() calls it for a request that has joined, when the subflow has taken
+ * its place in the hash; others, for one that they give up, on two CPUs perhaps.
+ */
 static __always_inline void joined(struct entry_regs *regs)
 {
 	struct request_sock *req = (void *)entry_argument(regs, 1);
 	struct sock *sk = listener_of(req);
 	struct books books;
 
-	if (!sk || !rsk_drop_req(req))
+	if (!sk || !rsk_drop_req(req) || !sk_unhashed(req_to_sk(req)))
 		return;
 	books = books_of(sk);
 	if (books.listener)
