@@ -385,17 +385,11 @@ static long long without_row(const struct ledger *ledger)
 	return 1 + ledger->totals[UNACCEPTED] / 50;
 }
 
-/*
- * Sockets stop and listen again while requests of theirs are dropped on two processors:
- * once in some hundred thousand, one of these is counted twice (traffic.rst).
- */
-#define DROPPED_TWICE	1
-
 /* What it consisted of, and whether that is right. */
 static int report(void)
 {
 	struct ledger *ledger = ledger_read();
-	int faults = ledger_faults(ledger, lq_missed() + DROPPED_TWICE);
+	int faults = ledger_faults(ledger, lq_missed());
 
 	for (int t = 0; t < TERMS; t++)
 		printf("# %s %lld%s", term_names[t], ledger->totals[t],
