@@ -58,11 +58,11 @@ describe()
 	riscv64) suite=sid arch=$1 image=linux-image-$1 ;;
 	s390x) suite=bookworm arch=$1 image=linux-image-$1 ;;
 	debug | debug-rt)
-		suite=trixie image='' fragments=(debug.config) slowness=4
+		suite=trixie image='' fragments=(base.config debug.config) slowness=4
 		[ "$1" = debug ] || fragments+=(debug-rt.config)
 		;;
 	kcsan)
-		suite=trixie image='' fragments=(debug.config kcsan.config) slowness=8
+		suite=trixie image='' fragments=({base,debug,kcsan}.config) slowness=8
 		# It warns of the kernel's own races; log-allow tells them apart.
 		cmdline="panic_on_warn=0 kcsan.early_enable=1"
 		;;
