@@ -57,7 +57,8 @@ check_variables()
 		die "KERNEL= and MODULES= are for make check, which takes KERNEL=bzImage KDIR=build"
 	fi
 	if [ "$target" = mutants ]; then
-		[[ " ${KERNELS:-} " != *" "@(arm64|servers)" "* ]] ||
+		describe "${KERNELS:-$default_kernel}"
+		[ "$arch$systemd" = amd64 ] ||
 			die "KERNELS='$KERNELS': make mutants takes a kernel for amd64 that boots the tests alone"
 		[ -z "${FILE:-}" ] || [[ $FILE == module/*.[ch] && -f $top/$FILE ]] ||
 			die "FILE='$FILE' is not a C file of module/"
