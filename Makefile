@@ -20,8 +20,15 @@ headers:
 	@test -e "$(KDIR)/Makefile" || { echo "listenq: no kernel headers in $(KDIR):" \
 		"install linux-headers-$$(uname -r) (Fedora: kernel-devel, Arch: linux-headers) or set KDIR=" >&2; exit 1; }
 
+# A kernel that clang has built takes modules that clang has built, and that lld has
+# linked. LLVM=-21 selects a version.
+ifeq ($(origin LLVM),undefined)
+llvm = $(shell sed -n 's/^CONFIG_CC_IS_CLANG=y$$/LLVM=1/p' \
+	"$(KDIR)/include/config/auto.conf" 2>/dev/null)
+endif
+
 module: headers ## build module/listenq.ko for this kernel, or for KDIR=build
-	$(MAKE) -C "$(KDIR)" M="$(CURDIR)/module" modules
+	$(MAKE) -C "$(KDIR)" M="$(CURDIR)/module" $(llvm) modules
 
 # Where the module goes, of the kernel in KDIR; and its source, for DKMS.
 release = $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)"$$/\1/p' \
@@ -39,7 +46,7 @@ may_write = mkdir -p "$(1)" 2>/dev/null && test -w "$(1)" || { \
 install: module ## install it for this kernel, or for KDIR=build, and listenq(8) if built: PREFIX=, DESTDIR=
 	@$(call may_write,$(modules))
 	@echo "listenq: installing into $(modules)/updates"
-	@$(MAKE) --no-print-directory -C "$(KDIR)" M="$(CURDIR)/module" \
+	@$(MAKE) --no-print-directory -C "$(KDIR)" M="$(CURDIR)/module" $(llvm) \
 		INSTALL_MOD_PATH="$(DESTDIR)" INSTALL_MOD_DIR=updates DEPMOD=true \
 		$(if $(wildcard $(KDIR)/certs/signing_key.x509),,CONFIG_MODULE_SIG_ALL=) modules_install
 	@test -n "$(DESTDIR)" || depmod "$(release)"

@@ -52,6 +52,12 @@ runs()
 	return 1
 }
 
+# by_clang: so was this kernel built, and so must its modules be.
+by_clang()
+{
+	grep -qsx 'CONFIG_CC_IS_CLANG=y' "/usr/src/linux-headers-$release/.config"
+}
+
 # listenq(8), where someone uses it; its libraries are in some folders only.
 tool=''
 tool_users='tool units holders verdict effect views log explain explain_saved report_page
@@ -76,6 +82,8 @@ build()
 	local make=(make "-j$(nproc)" "ARCH=$karch" "CROSS_COMPILE=$cross")
 	local program kernel
 
+	# No kernel-doc: it needs this or that interpreter, lint runs it.
+	kbuild=("${make[@]}" W=1 cmd_checkdoc=)
 	if [ -d /build/own ]; then
 		ko=/build/own/listenq.ko
 		release=$(modinfo -F vermagic "$ko" | cut -d' ' -f1)
@@ -87,31 +95,31 @@ build()
 		cp "$kernel" /build/vmlinuz
 		# What is installed here already is taken as it is.
 		ko=$(find "$sys/lib/modules/$release" -name 'listenq.ko*')
+		! by_clang || kbuild+=(LLVM=1)
 	fi
 	if [ -z "$ko" ]; then
 		ko=$src/module/listenq.ko
-		# No kernel-doc: it needs this or that interpreter, lint runs it.
 		# Where there is a clang too, nothing that it builds is kept for
 		# the VM.
-		if [ "$mode" = check ] && command -v clang >/dev/null; then
+		if [ "$mode" = check ] && command -v clang >/dev/null && ! by_clang; then
 			mkdir -p /build/clang/module
 			cp -p "$src"/{Kbuild,Makefile} /build/clang/
 			cp -p "$src"/module/{Kbuild,*.[ch]} /build/clang/module/
-			"${make[@]}" -C /build/clang LLVM=1 W=1 cmd_checkdoc= \
+			"${kbuild[@]}" -C /build/clang LLVM=1 \
 				KDIR="/usr/src/linux-headers-$release" "${clang[@]}"
 			grep -q ':= clang ' /build/clang/module/.main.o.cmd
 		fi
-		"${make[@]}" -C "$src" W=1 cmd_checkdoc= "${variables[@]}" \
+		"${kbuild[@]}" -C "$src" "${variables[@]}" \
 			KDIR="/usr/src/linux-headers-$release"
 	fi
 	# Where the kernel lets functions fail on demand.
 	if runs faults && grep -qs '^CONFIG_FAIL_FUNCTION=y' "/usr/src/linux-headers-$release/.config"; then
-		"${make[@]}" -C "/usr/src/linux-headers-$release" W=1 cmd_checkdoc= \
+		"${kbuild[@]}" -C "/usr/src/linux-headers-$release" \
 			M="$src/selftests/inject" modules
 	fi
 	# A kernel that the tests bring along has no headers here.
 	if runs beside && [ -d "/usr/src/linux-headers-$release" ]; then
-		"${make[@]}" -C "/usr/src/linux-headers-$release" W=1 cmd_checkdoc= \
+		"${kbuild[@]}" -C "/usr/src/linux-headers-$release" \
 			M="$src/selftests/peers" modules
 	fi
 	rm -rf /build/kselftest
@@ -334,8 +342,7 @@ add_bench()
 	local bench=$src/selftests/bench to=$root/bench file dir
 
 	for dir in "$bench" "$src/selftests/peers"; do
-		make -C "/usr/src/linux-headers-$release" "M=$dir" "ARCH=$karch" \
-			"CROSS_COMPILE=$cross" W=1 cmd_checkdoc= modules
+		"${kbuild[@]}" -C "/usr/src/linux-headers-$release" "M=$dir" modules
 	done
 	mkdir "$to"
 	cp "$bench/bench.sh" "$bench"/*.ko "$src"/selftests/peers/*.ko "$to"
