@@ -60,7 +60,7 @@ prepare()
 	*) failed=1; return ;;
 	esac
 	seconds=$(awk '{ sum += $2 } END { print sum }' "$results/programs.$1")
-	[ -z "$image" ] || most=$longest
+	[ "$slowness" -gt 1 ] || most=$longest
 	machines=$((1 + seconds / most))
 	if [ "$(wc -w <<<"$names")" -eq 1 ] && [ "$machines" -lt "$(nproc)" ]; then
 		machines=$(nproc)

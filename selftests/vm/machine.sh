@@ -25,7 +25,7 @@ machine()
 		memory=2048 disk=$cache/$folder/disk
 	fi
 	[ "$2" != bench ] || memory=3072	# bpftrace's compiler is 200 MB
-	if [ -z "$image" ]; then
+	if [ "$slowness" -gt 1 ]; then
 		# Checkers cost memory and time.
 		memory=2048
 		VM_TIMEOUT=${VM_TIMEOUT:-2400}
@@ -107,7 +107,7 @@ run_tests()
 	processors=2
 	# Where QEMU emulates, one of its threads is all of them, and checkers take four
 	# times as long already.
-	[[ -z $image || " $* " != *' '@(burst|stress)' '* ]] || processors=4
+	[[ $slowness -gt 1 || " $* " != *' '@(burst|stress)' '* ]] || processors=4
 	TESTS="$*" boot "$name" check "$out" </dev/null | tee "$verdict" |
 		show_programs "$out/seconds" || :
 	read -r passed failed skipped < <(awk -f "$vm/verdict.awk" "$verdict")
