@@ -9,6 +9,7 @@
 #define LISTENQ_COMPAT_H
 
 #include <linux/build_bug.h>
+#include <linux/compat.h>
 #include <linux/ftrace.h>
 #include <linux/kconfig.h>
 #include <linux/kprobes.h>
@@ -22,6 +23,7 @@
 #include <linux/stringify.h>
 #include <linux/user_namespace.h>
 #include <linux/version.h>
+#include <asm/unistd.h>
 #include <net/af_unix.h>
 #include <net/inet_connection_sock.h>
 #include <net/inet_hashtables.h>
@@ -59,6 +61,28 @@
  * or in a module.
  */
 #define KERNEL_HAS(function)	__is_defined(HAVE_##function)
+
+/*
+ * Whether the compiler may have made __sys_listen() a part of the system call, and
+ * __inet_listen_sk() a part of inet_listen(), whose hooks then see no call from there:
+ * clang does, gcc does not. Other callers are in other files.
+ */
+#define LISTEN_IS_INLINED	IS_ENABLED(CONFIG_CC_IS_CLANG)
+
+/*
+ * Whether a system call is listen(), by the number of the one that current is in. Of
+ * compat tasks, only x86's are known.
+ */
+static inline bool is_listen_call(long number)
+{
+	if (!in_compat_syscall())
+		return number == __NR_listen;
+#ifdef __NR_ia32_listen
+	return number == __NR_ia32_listen;
+#else
+	return false;
+#endif
+}
 
 /* Unroll the loop that follows; 6.15 has this under another name. */
 #define unroll_loop(count) _Pragma(__stringify(GCC unroll count))

@@ -20,6 +20,10 @@
  *	  unix_listen(sock, backlog)	tells what is granted, begins a record
  *	    sk_max_ack_backlog = backlog
  *
+ * Clang makes __sys_listen() a part of listen(2), and __inet_listen_sk() a part of
+ * inet_listen(): what was asked is an argument of the system call then, and a repeated
+ * listen() is seen at inet_listen().
+ *
  * io_uring calls __sys_listen_socket() (6.11), which has had the clamp since then;
  * MPTCP calls __inet_listen_sk() or inet_listen() for its subflow; servers in the
  * kernel call inet_listen(), which does not clamp.
@@ -172,6 +176,21 @@ static bool asking_read(int *backlog)
 	return !memcmp(&now, &call, sizeof(now));
 }
 
+/*
+ * Whether current is in listen(), whose second argument the backlog is. No hook notes
+ * it if the compiler has made the hooked function a part of that.
+ */
+static bool asking_in_call(int *backlog)
+{
+	struct asking_call now;
+
+	if (!LISTEN_IS_INLINED)
+		return false;
+	asking_call_now(&now);
+	*backlog = (int)now.arguments[1];
+	return is_listen_call(now.number);
+}
+
 /* Free current's note. */
 static void asking_forget(void)
 {
@@ -204,7 +223,8 @@ static void call_describe(struct listen_call *call, const struct sock *sk,
 	const struct task_struct *leader;
 
 	call->granted = granted;
-	if (asking_read(&call->asked) && (unsigned int)call->asked >= granted) {
+	if ((asking_read(&call->asked) || asking_in_call(&call->asked)) &&
+	    (unsigned int)call->asked >= granted) {
 		call->asked_known = true;
 	} else {
 		call->asked = granted;
@@ -260,13 +280,18 @@ static int inet_listen_begin(struct pt_regs *regs, void *data)
 /*
  * __inet_listen_sk(struct sock *sk, int backlog)
  *
- * The socket is locked. inet_csk_listen_start() covers the first listen().
+ * The socket is locked. inet_csk_listen_start() covers the first listen(). If
+ * inet_listen() is hooked as well, only calls from elsewhere matter: those of MPTCP,
+ * whose TCP sockets belong to the struct socket of another.
  */
 static int inet_listen_sk_begin(struct pt_regs *regs, void *data)
 {
 	struct sock *sk = (void *)regs_get_kernel_argument(regs, 0);
+	const struct socket *socket = READ_ONCE(sk->sk_socket);
 
 	if (!listener_is_tcp(sk) || inet_sk_state_load(sk) != TCP_LISTEN)
+		return 0;
+	if (LISTEN_IS_INLINED && socket && socket->sk == sk)
 		return 0;
 	return listen_begin(data, sk, regs_get_kernel_argument(regs, 1));
 }
@@ -393,7 +418,7 @@ const struct hook listen_hooks[] = {
 	}, {
 		.symbol		= "__inet_listen_sk",
 		.serves		= "granted, when listen() is repeated",
-		.proof		= BIT(PROOF_REPEATED),
+		.proof		= LISTEN_IS_INLINED ? 0 : BIT(PROOF_REPEATED),
 		.absent		= !KERNEL_HAS(__inet_listen_sk),
 		.begin		= inet_listen_sk_begin,
 		.end		= listen_end,
@@ -402,7 +427,7 @@ const struct hook listen_hooks[] = {
 		.symbol		= "inet_listen",
 		.serves		= "granted, when listen() is repeated",
 		.proof		= BIT(PROOF_REPEATED),
-		.unless		= "__inet_listen_sk",
+		.unless		= LISTEN_IS_INLINED ? NULL : "__inet_listen_sk",
 		.required	= true,
 		.begin		= inet_listen_begin,
 		.end		= listen_end,

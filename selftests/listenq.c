@@ -1472,6 +1472,21 @@ int lq_listed_at(int fd)
 	return count;
 }
 
+bool lq_is_inlined(const char *symbol)
+{
+	static const char * const symbols[] = { "__sys_listen", "__inet_listen_sk" };
+	char version[512] = "";
+	FILE *file = fopen("/proc/version", "r");
+
+	if (!file || !fgets(version, sizeof(version), file))
+		err(1, "/proc/version");
+	fclose(file);
+	for (size_t i = 0; i < ARRAY_SIZE(symbols); i++)
+		if (!strcmp(symbol, symbols[i]))
+			return strstr(version, "clang version");
+	return false;
+}
+
 bool lq_kernel_before(int major, int minor)
 {
 	struct utsname name;

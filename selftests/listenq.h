@@ -438,6 +438,12 @@ int lq_listed_at(int fd);
 /* The running kernel is older than that. */
 bool lq_kernel_before(int major, int minor);
 
+/*
+ * The compiler of the running kernel, clang, has made @symbol a part of those of its
+ * callers that matter here, and no hook sees their calls.
+ */
+bool lq_is_inlined(const char *symbol);
+
 /* A device behind which nobody answers, and SYNs that come from there. */
 void lq_dummy_up(void);
 /* The routes back to them, which are there at first. */
