@@ -1,12 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# Runs inside a folder, as `build-kernel.sh FRAGMENT...`: builds Debian's
+# Runs inside a folder, as `build-kernel.sh COMPILER FRAGMENT...`: builds Debian's
 # linux-source from tiny.config and the fragments beside this script, and puts
-# it where a packaged kernel would be.
+# it where a packaged kernel would be. COMPILER is empty, for gcc, or LLVM=1.
 
 set -euo pipefail
 cd "$(dirname "$0")"
+[ -z "$1" ] || export "${1?}"
+shift
 fragments=("${@/#/$PWD/}")
 
 mkdir linux

@@ -108,13 +108,13 @@ make_peers()
 		folder_failed "$dir/peers.log" 'the tools to measure beside'
 }
 
-# add_kernel ROOT LOG: a kernel built from Debian's source, configured by
-# $fragments.
+# add_kernel ROOT LOG: a kernel built from Debian's source, by $compiler, configured
+# by $fragments.
 add_kernel()
 {
 	tar -c -C "$vm" build-kernel.sh "${fragments[@]}" |
 		in_folder "$1" tar -x --no-same-owner -C /usr/src
-	in_folder "$1" bash /usr/src/build-kernel.sh "${fragments[@]}" \
+	in_folder "$1" bash /usr/src/build-kernel.sh "$compiler" "${fragments[@]}" \
 		>>"$2" 2>&1 </dev/null
 }
 
@@ -133,11 +133,12 @@ make_disk()
 # make_folder NAME: status 4 when its suite can't be had.
 make_folder()
 {
-	local dir=$cache/$1 packages recipe space options=()
+	local dir=$cache/$1 packages recipe space from lines options=()
 
 	describe "$1"
 	packages="$common_packages $extra"
 	recipe="$suite $release $packages $arch ${later:+$later }$(cd "$vm" && cat "${fragments[@]}" </dev/null | cksum)"
+	recipe+=${compiler:+ $compiler}${moving:+ $(date +%G-W%V)}
 	[ "$(cat "$dir/recipe" 2>/dev/null)" = "$recipe" ] && return
 
 	need mmdebstrap
@@ -151,9 +152,20 @@ make_folder()
 	remove "$dir/root" "$dir/root.tmp"
 
 	if [ "$release" != "$suite" ]; then
-		options+=(--setup-hook="sed -i 'p;s/ $suite main/ $release main/' \"\$1/etc/apt/sources.list\""
-			--aptopt="APT::Default-Release \"$release\"")
+		lines='h;p'
+		for from in $release; do
+			lines+=";g;s/ $suite main/ $from main/p"
+		done
+		options+=(--setup-hook="sed -ni '$lines' \"\$1/etc/apt/sources.list\"")
 	fi
+	case $release in
+	"$suite") ;;
+	*' '*)	# apt has a preference among suites, for all but these
+		options+=(--setup-hook="printf '%s\\n' 'Package: linux-source*' 'Pin: version *' \
+			'Pin-Priority: 990' >\"\$1/etc/apt/preferences.d/newest\"")
+		;;
+	*) options+=(--aptopt="APT::Default-Release \"$release\"") ;;
+	esac
 	if [ -n "$later" ]; then
 		# mmdebstrap's own apt, which knows the mirrors.
 		options+=(--customize-hook="mkdir -p \"\$1/var/later/partial\" &&

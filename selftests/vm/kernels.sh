@@ -8,7 +8,7 @@
 default_kernel=bookworm
 # The one that takes longest goes first.
 all_kernels='debug bullseye bookworm trixie trixie-backports arm64 trixie-rt servers'
-hand_kernels='debug-rt kcsan experimental s390x riscv64'	# not part of KERNELS=all
+hand_kernels='debug-rt kcsan newest newest-clang experimental s390x riscv64'	# not part of KERNELS=all
 
 # What listenq(8) is built with, and what its test drives it with: valgrind
 # wants the loader's symbols.
@@ -17,18 +17,22 @@ tool_packages="libc6-dbg $tool_libraries tmux valgrind"
 
 # describe NAME: sets what architecture() does, and
 #   suite	the Debian release that compiler and userland come from
-#   release	the suite that the kernel comes from
+#   release	the suite that the kernel comes from; of several, the one that has the
+#		newest
 #   arch	the kernel's architecture, as Debian says it
 #   image	the kernel's package; empty where it is built from source
 #   extra	more packages that the folder needs
 #   fragments	of configuration, for a kernel built from source
+#   compiler	what tells kbuild to take another than gcc
+#   moving	not empty: the suite gets new kernels all the time, so that the folder
+#		is made anew in each week in which it is used
 #   systemd	not empty: systemd boots the whole folder, the project installed
 #		in it; else an initramfs has what the tests need
 #   slowness	how many times as long as on bookworm its test programs take
 describe()
 {
 	suite=$1 release='' arch=amd64 image=linux-image-amd64 extra='' later='' peers=''
-	systemd='' fragments=() cmdline='' slowness=1
+	systemd='' fragments=() compiler='' moving='' cmdline='' slowness=1
 
 	case $1 in
 	bullseye) peers=bpftrace ;;
@@ -45,7 +49,15 @@ describe()
 		;;
 	trixie-backports) suite=trixie release=$1 ;;
 	trixie-rt) suite=trixie image=linux-image-rt-amd64 ;;
-	experimental) suite=sid release=$1 ;;
+	experimental) suite=sid release=$1 moving=y ;;
+	newest | newest-clang)
+		suite=sid release='experimental trixie-backports' moving=y
+		image='' fragments=(base.config newest.config)
+		[ "$1" = newest ] || {
+			compiler=LLVM=1 extra='clang lld llvm'
+			fragments+=(newest-clang.config)
+		}
+		;;
 	servers)
 		suite=trixie systemd=y
 		# Tests start the servers, and udev need not look at what has been there.
@@ -55,7 +67,7 @@ describe()
 		extra+=' prometheus prometheus-node-exporter bpftrace php-fpm curl podman crun udev'
 		;;
 	arm64) suite=trixie arch=$1 image=linux-image-$1 ;;
-	riscv64) suite=sid arch=$1 image=linux-image-$1 ;;
+	riscv64) suite=sid arch=$1 image=linux-image-$1 moving=y ;;
 	s390x) suite=bookworm arch=$1 image=linux-image-$1 ;;
 	debug | debug-rt)
 		suite=trixie image='' fragments=(base.config debug.config) slowness=4
@@ -71,7 +83,7 @@ describe()
 	release=${release:-$suite}
 	architecture "$arch"
 	if [ -z "$image" ]; then
-		extra='linux-source bc bison flex libelf-dev libssl-dev xz-utils'
+		extra="linux-source bc bison flex libelf-dev libssl-dev xz-utils${extra:+ $extra}"
 	elif [ -n "$cross" ]; then
 		# kbuild's tools come with the headers, those of this machine
 		# are needed.
