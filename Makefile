@@ -121,7 +121,7 @@ shell: ## a prompt in the same VM, the module loaded: KERNELS=name, FILES="progr
 	@$(VM)/deps.sh shell
 	@$(VM)/vm.sh shell $(KERNELS)
 
-check: ## run the selftests in VMs: TESTS="name ..."|ci|all, KERNELS="name ..."|all, KERNEL=bzImage KDIR=build
+check: ## run the selftests in VMs: TESTS="name ..."|ci|all, KERNELS="name ..."|all|hand, KERNEL=bzImage KDIR=build
 	@$(VM)/deps.sh check
 	@$(VM)/check.sh
 

@@ -8,7 +8,8 @@
 default_kernel=bookworm
 # The one that takes longest goes first.
 all_kernels='debug bullseye bookworm trixie trixie-backports arm64 trixie-rt servers'
-hand_kernels='debug-rt kcsan newest newest-clang experimental s390x riscv64'	# not part of KERNELS=all
+# Not part of KERNELS=all; together they are KERNELS=hand.
+hand_kernels='debug-rt kcsan newest newest-clang experimental s390x riscv64'
 
 # What listenq(8) is built with, and what its test drives it with: valgrind
 # wants the loader's symbols.
@@ -78,7 +79,7 @@ describe()
 		# It warns of the kernel's own races; log-allow tells them apart.
 		cmdline="panic_on_warn=0 kcsan.early_enable=1"
 		;;
-	*) die "no kernel '$1': known are $all_kernels $hand_kernels, and all" ;;
+	*) die "no kernel '$1': known are $all_kernels $hand_kernels, all and hand" ;;
 	esac
 	release=${release:-$suite}
 	architecture "$arch"
@@ -94,18 +95,20 @@ describe()
 	fi
 }
 
-# kernels_named "NAME...": the list with 'all' put in full, each name checked.
+# kernels_named "NAME...": the list with 'all' and 'hand' put in full, each name checked.
 kernels_named()
 {
 	local name
 
 	for name in $1; do
-		if [ "$name" = all ]; then
-			kernels_named "$all_kernels"
-		else
+		case $name in
+		all) kernels_named "$all_kernels" ;;
+		hand) kernels_named "$hand_kernels" ;;
+		*)
 			describe "$name"
 			printf '%s\n' "$name"
-		fi
+			;;
+		esac
 	done
 }
 

@@ -31,7 +31,7 @@ check_variables()
 
 	programs=$(sed -n 's/^\([a-z_]*\)[[:blank:]].*/\1/p' "$vm/programs" | xargs)
 	# shellcheck disable=SC2086 # lists
-	are_words KERNELS $all_kernels $hand_kernels all
+	are_words KERNELS $all_kernels $hand_kernels all hand
 	# shellcheck disable=SC2086
 	case $target in
 	check | coverage) are_words TESTS core ci all $programs ;;
@@ -40,7 +40,7 @@ check_variables()
 	esac
 	case $target in
 	shell | soak | mutants)
-		[[ ${KERNELS:-one} != *[[:space:]]* && ${KERNELS:-} != all ]] ||
+		[[ ${KERNELS:-one} != @(*[[:space:]]*|all|hand) ]] ||
 			die "KERNELS='$KERNELS': make $target takes one kernel"
 		;;
 	esac
