@@ -58,8 +58,11 @@ unsigned int books_synq(const struct listener *listener, const struct sock *sk)
 	int length = inet_csk_reqsk_queue_len(sk);
 
 	/* Saves the cache line of @misplaced. */
-	if (unlikely(counted(listener, TRAFFIC_CARRIED_REQUESTS)))
+	if (unlikely(counted(listener, TRAFFIC_CARRIED_REQUESTS))) {
+		/* reset_count() raises @misplaced first. */
+		smp_rmb();
 		length += atomic_read(&listener->misplaced);
+	}
 	return max(length, 0);
 }
 
@@ -135,7 +138,7 @@ void books_turn(struct listener *listener, const struct sock *sk,
 	peak_turn(&traffic->acceptq);
 	peak_turn(&traffic->synq);
 	peak_raise(&traffic->acceptq, acceptq);
-	peak_raise(&traffic->synq, synq_length(sk));
+	peak_raise(&traffic->synq, books_synq(listener, sk));
 	/* A handler that sees the new end raises the peaks of the new window. */
 	smp_wmb();
 	WRITE_ONCE(listener->peaks_until, peak_window_end());
@@ -171,6 +174,22 @@ void books_carry(struct books books, const struct sock *sk)
 			acceptq_length(sk) - connections_made(listener));
 }
 
+/*
+ * Of the requests that have begun, those that neither are in the queue nor have ended
+ * where a hook sees it. Never too many: in this order, what happens meanwhile lowers it.
+ */
+static long requests_missing(const struct listener *listener, const struct sock *sk)
+{
+	long begun = requests_begun(listener), now;
+
+	/* Those that begin from here on are in the queue or have ended. */
+	smp_rmb();
+	now = books_synq(listener, sk);
+	/* Those that leave the queue from here on have ended. */
+	smp_rmb();
+	return begun - now - requests_ended(listener);
+}
+
 /**
  * books_derive() - bring a listener's derived figures up to date
  * @books: the listener's, with a record
@@ -185,15 +204,11 @@ void books_derive(struct books books, const struct sock *sk)
 {
 	const struct listener *listener = books.listener;
 	enum traffic_count what = TRAFFIC_CARRIED_CONNECTIONS;
-	long begun = requests_begun(listener);
-	long now = books_synq(listener, sk);
-	long expired, other;
+	long expired = requests_missing(listener, sk);
+	long begun, now, other;
 
-	expired = begun - now - requests_ended(listener);
 	/* Again: a request that had left the queue uncounted is counted by now. */
-	begun = requests_begun(listener);
-	now = books_synq(listener, sk);
-	expired = min(expired, begun - now - requests_ended(listener));
+	expired = min(expired, requests_missing(listener, sk));
 
 	if (accepts_are_seen(sk)) {
 		begun = connections_accepted(listener);
@@ -219,7 +234,8 @@ void books_derive(struct books books, const struct sock *sk)
  * @books: the listener's, with a record that handlers see already
  * @sk: the listener
  *
- * What has left a queue since handlers see the record, they have counted.
+ * What has left a queue since handlers see the record, they have counted, but for a
+ * subflow that is between the queue and joined(), and for what has expired.
  *
  * Context: preemption off.
  */
@@ -227,7 +243,10 @@ void books_start(struct books books, const struct sock *sk)
 {
 	unsigned long any;
 
-	/* A handler that changes a queue sees the record, or this sees the change. */
+	/*
+	 * A SYN whose handler has seen no record is in the queue by now: pairs with
+	 * let_in().
+	 */
 	smp_mb();
 	any = synq_length(sk) | acceptq_length(sk);
 	/* A reset or finished request is counted before it leaves the queue. */

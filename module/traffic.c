@@ -89,8 +89,11 @@ static __always_inline void enters_acceptq(const struct sock *sk)
 /* A SYN has entered the SYN queue, or has become a connection. */
 static noinline void let_in(const struct sock *sk, bool has_child)
 {
-	struct books books = books_of(sk);
+	struct books books;
 
+	/* In the queue, then the record: pairs with books_start(). */
+	smp_mb__after_atomic();
+	books = books_of(sk);
 	if (unlikely(__this_cpu_read(outcomes.of) & OUTCOME_FASTOPEN) &&
 	    books.listener)
 		outcome_settle_fastopen(books);
