@@ -65,13 +65,13 @@
 /*
  * Whether the compiler may have made __sys_listen() a part of the system call, and
  * __inet_listen_sk() a part of inet_listen(), whose hooks then see no call from there:
- * clang does, gcc does not. Other callers are in other files.
+ * clang does, gcc does not. Other callers (socketcall(2), MPTCP) call them.
  */
 #define LISTEN_IS_INLINED	IS_ENABLED(CONFIG_CC_IS_CLANG)
 
 /*
  * Whether a system call is listen(), by the number of the one that current is in. Of
- * compat tasks, only x86's are known.
+ * compat tasks, only i386's are known.
  */
 static inline bool is_listen_call(long number)
 {

@@ -184,10 +184,11 @@ static void limit_notice(struct listener *listener, const struct sock *sk)
  * meets the listener after that. If the module is unloaded before, the limit is
  * right as it is.
  *
- * A rule that lowers the limit does not wait: before 6.6 a program that keeps calls
- * waiting for the socket's lock could keep a limit above what a rule allows. The
- * calls that store either number are told, for change_adopt(): if one stores the
- * number to which the rule lowered the limit, that counts as the rule's.
+ * A rule that lowers the limit does not wait: where inet_listen() is hooked (before
+ * 6.6, or built by clang), a program that keeps calls waiting for the socket's lock
+ * could keep a limit above what a rule allows. The calls that store either number are
+ * told, for change_adopt(): if one stores the number to which the rule lowered the
+ * limit, that counts as the rule's.
  *
  * The second look, after the swap, is for calls that came after the first one: they
  * claim a slot before they store.
@@ -254,8 +255,8 @@ void limit_decide(struct listener *listener, struct sock *sk)
  *
  * Begins a new record, also for a socket that has listened before, and decides on
  * the limit. A walk may have met the socket already and applied a rule, if the
- * earlier stop was missed; before 6.6, so may the return of another listen(). If
- * there is no memory for a record, the next walk makes one.
+ * earlier stop was missed; where inet_listen() is hooked, so may the return of another
+ * listen(). If there is no memory for a record, the next walk makes one.
  *
  * Context: preemption off, not in an NMI.
  * Return: whether there is a record.

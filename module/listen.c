@@ -178,13 +178,14 @@ static bool asking_read(int *backlog)
 
 /*
  * Whether current is in listen(), whose second argument the backlog is. No hook notes
- * it if the compiler has made the hooked function a part of that.
+ * it if the compiler has made the hooked function a part of that. A worker of io_uring
+ * may have a copy of another task's registers (x86's copy_thread()).
  */
 static bool asking_in_call(int *backlog)
 {
 	struct asking_call now;
 
-	if (!LISTEN_IS_INLINED)
+	if (!LISTEN_IS_INLINED || current->flags & (PF_KTHREAD | PF_IO_WORKER))
 		return false;
 	asking_call_now(&now);
 	*backlog = (int)now.arguments[1];
@@ -284,16 +285,20 @@ static int inet_listen_begin(struct pt_regs *regs, void *data)
  * inet_listen() is hooked as well, only calls from elsewhere matter: those of MPTCP,
  * whose TCP sockets belong to the struct socket of another.
  */
-static int inet_listen_sk_begin(struct pt_regs *regs, void *data)
+static bool inet_listen_sk_wanted(struct pt_regs *regs)
 {
 	struct sock *sk = (void *)regs_get_kernel_argument(regs, 0);
 	const struct socket *socket = READ_ONCE(sk->sk_socket);
 
 	if (!listener_is_tcp(sk) || inet_sk_state_load(sk) != TCP_LISTEN)
-		return 0;
-	if (LISTEN_IS_INLINED && socket && socket->sk == sk)
-		return 0;
-	return listen_begin(data, sk, regs_get_kernel_argument(regs, 1));
+		return false;
+	return !LISTEN_IS_INLINED || !socket || socket->sk != sk;
+}
+
+static int inet_listen_sk_begin(struct pt_regs *regs, void *data)
+{
+	return listen_begin(data, (void *)regs_get_kernel_argument(regs, 0),
+			    regs_get_kernel_argument(regs, 1));
 }
 
 static bool listen_end(unsigned long result, void *data)
@@ -420,6 +425,7 @@ const struct hook listen_hooks[] = {
 		.serves		= "granted, when listen() is repeated",
 		.proof		= LISTEN_IS_INLINED ? 0 : BIT(PROOF_REPEATED),
 		.absent		= !KERNEL_HAS(__inet_listen_sk),
+		.wanted		= inet_listen_sk_wanted,
 		.begin		= inet_listen_sk_begin,
 		.end		= listen_end,
 		.data_size	= sizeof(struct listen_data),
