@@ -11,11 +11,11 @@
 . "$(dirname "$0")/lib.sh"
 . "$vm/machine.sh"
 . "$vm/packaging.sh"
+. "$vm/claim.sh"
 
 version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"$/\1/p' "$top/dkms.conf")
 id=listenq/$version
 memory=1024 processors=2 icount='' disk=''
-passed=0 failed=0
 VM_TIMEOUT=${VM_TIMEOUT:-300}
 if [ "$*" = packages ]; then
 	"$vm/deps.sh" packages
@@ -23,22 +23,6 @@ else
 	"$vm/deps.sh" all
 fi
 export TESTS=rows
-
-# claim TEXT COMMAND...: a test case; what COMMAND says is shown if it fails.
-claim()
-{
-	local text="$name: $1" result=ok
-
-	shift
-	if "$@" >"$out/claim.log" 2>&1 </dev/null; then
-		passed=$((passed + 1))
-	else
-		result='not ok'
-		failed=$((failed + 1))
-		sed 's/^/#   /' "$out/claim.log"
-	fi
-	echo "$result $((passed + failed)) $text"
-}
 
 # copy NAME: a copy of its folder in $root, with the sources in /build/src.
 copy()
@@ -133,22 +117,11 @@ boot_vm()
 	[ "$status" -eq 0 ] && judge_log "$out/vm/console.log"
 }
 
-# says TEXT: the VM had this in one of its lines.
-says()
-{
-	cat "$out/verdict"
-	grep -qF -- "$1" "$out/verdict"
-}
-
 # loads: the VM's modprobe found the module, and then its test passed.
 loads()
 {
-	local p f _
-
 	boot_vm load "$@" || return
-	cat "$out/verdict"
-	read -r p f _ < <(awk -f "$vm/verdict.awk" "$out/verdict")
-	grep -qx 'modprobe: 0' "$out/verdict" && [ "$p" -gt 0 ] && [ "$f" -eq 0 ]
+	tests_passed && grep -qx 'modprobe: 0' "$out/verdict"
 }
 
 # refuses: the VM's modprobe failed, with the words of Documentation/install.rst.
