@@ -104,7 +104,7 @@ image()
 {
 	local out=$out/vm
 
-	build load rows
+	build load rows locked
 }
 
 # boot_vm MODE [OPTION]...: leaves what the VM says in $out/verdict.
@@ -152,7 +152,7 @@ secure_boot()
 		virt-fw-vars "$@" --secure-boot' sh "$uefi/OVMF_VARS_4M.fd" || return
 	in_folder "$root" cat /build/vars.fd >"$out/vars.fd"
 	in_folder "$root" cat "$uefi/OVMF_CODE_4M.secboot.fd" >"$out/code.fd"
-	loads -machine q35,smm=on -global driver=cfi.pflash01,property=secure,value=on \
+	TESTS='rows locked' loads -machine q35,smm=on -global driver=cfi.pflash01,property=secure,value=on \
 		-drive "if=pflash,unit=0,format=raw,readonly=on,file=$out/code.fd" \
 		-drive "if=pflash,unit=1,format=raw,file=$out/vars.fd"
 }
@@ -392,6 +392,7 @@ on_trixie()
 		says 'Loading of module with unavailable key is rejected'
 	claim 'with Secure Boot and its key enrolled, it is loaded' secure_boot
 	claim 'Secure Boot was on' says 'Secure boot enabled'
+	claim 'and the kernel locked down' says '[integrity]'
 	systemd_disk
 	claim 'systemd boots' boots_systemd
 	claim 'no unit has failed' says_not 'failed unit'
