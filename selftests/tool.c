@@ -990,8 +990,10 @@ TEST_F(tool, live)
 
 	/* A wider window has more columns, a small one still a row. */
 	EXPECT_EQ(NULL, strstr(output, "SET BY"));
-	ASSERT_EQ(0, terminal("resize-window -t lq -x 170 -y 8"));
-	EXPECT_TRUE(lq_wait_until(shows("SET BY")));
+	ASSERT_EQ(0, terminal("resize-window -t lq -x 230 -y 8"));
+	EXPECT_TRUE(lq_wait_until(shows("SET BY"))) {
+		TH_LOG("%s", output);
+	}
 	ASSERT_EQ(0, terminal("resize-window -t lq -x 20 -y 5"));
 	EXPECT_TRUE(lq_wait_until(!shows("SET BY")));
 	EXPECT_TRUE(lq_wait_until(shows(lq_local(full))));
