@@ -534,8 +534,8 @@ static void storm(int fd, int type, struct storm *sums)
 	_exit(0);
 }
 
-/* Exact, whoever has come between whom. */
-TEST_F(local, two_processors)
+/* Exact, whoever has come between whom. Both take their time where they are emulated. */
+TEST_F_TIMEOUT(local, two_processors, 300)
 {
 	struct storm *sums = lq_shared(sizeof(*sums));
 	int fd = unix_listener(variant->type, 2);
