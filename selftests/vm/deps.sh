@@ -15,7 +15,7 @@ check_variables "$1"
 
 # A command and the package that has it.
 wanted=git:git
-packaging='rpmbuild:rpm rpmlint:rpmlint makepkg:makepkg bsdtar:libarchive-tools'
+packaging='rpmbuild:rpm rpmlint:rpmlint makepkg:makepkg pacman:pacman-package-manager bsdtar:libarchive-tools'
 packaging+=' cpio:cpio fakeroot:fakeroot gcc:gcc make:make pkg-config:pkgconf'
 case $1 in
 dist) ;;
