@@ -223,7 +223,7 @@ make_emulator()
 			--include="$emulator" - \
 			2>"$cache/$emulator.log" </dev/null |
 			tar -x -C "$dir.tmp" --no-same-owner ./usr ||
-			folder_failed "$cache/$emulator.log" "$emulator"
+			folder_failed "$cache/$emulator.log" "$emulator" || exit 1
 		mv "$dir.tmp" "$dir"
 	fi
 	unlock "$emulator"
@@ -266,6 +266,6 @@ unpack_ksft()
 			"$selftests/run_kselftest.sh" '*/scripts/checkpatch.pl' \
 			'*/scripts/spelling.txt' '*/scripts/const_structs.checkpatch' \
 			2>>"$cache/ksft.log" ||
-		folder_failed "$cache/ksft.log" 'the kernel source'
+		folder_failed "$cache/ksft.log" 'the kernel source' || exit 1
 	mv "$ksft.tmp" "$ksft"
 }
