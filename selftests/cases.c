@@ -8,8 +8,6 @@
 #include "cases.h"
 #include "strangers.h"
 
-#define NO_WIRE		"the kernel has no packet sockets"
-
 static const char *healthy(struct world *w)
 {
 	int fd = world_listener(w, 20);

@@ -219,6 +219,22 @@ static const char *migrated(struct world *w)
 }
 
 /*
+ * A group's listener that closes with @count requests, of strangers from @source on;
+ * returns the one that they will move to.
+ */
+static int closed_with_requests(struct world *w, int count, int *source)
+{
+	int first = shared_listener(w, 0), second;
+
+	lq_set_sysctl("ipv4/tcp_migrate_req", 1);
+	*source = world_syns(w, first, count);
+	must_come(lq_num(first, "synq") == count);
+	second = world_keeps(w, shared_listener(w, lq_port(first)));
+	close(first);
+	return second;
+}
+
+/*
  * Reset before it has moved, a request is booked with the listener that would have
  * got it. The kernel takes it off the SYN queue of that, which never had it: its
  * length is below zero then, and counts as full (tcp_check_req()).
@@ -226,16 +242,11 @@ static const char *migrated(struct world *w)
 static const char *reset_before_it_moved(struct world *w)
 {
 	long long before = lq_netstat("EmbryonicRsts"), cookies;
-	int first, second, source;
+	int second, source;
 
 	if (!can_migrate())
 		return "the kernel doesn't migrate connections";
-	lq_set_sysctl("ipv4/tcp_migrate_req", 1);
-	first = shared_listener(w, 0);
-	source = world_syns(w, first, 2);
-	must_come(lq_num(first, "synq") == 2);
-	second = world_keeps(w, shared_listener(w, lq_port(first)));
-	close(first);
+	second = closed_with_requests(w, 2, &source);
 	for (int i = 0; i < 2; i++)
 		stranger_resets(w->client, lq_port(second), source + i);
 	must_come(lq_netstat("EmbryonicRsts") == before + 2);
@@ -266,17 +277,14 @@ static const char *reset_before_it_moved(struct world *w)
 static const char *reset_beside_others(struct world *w)
 {
 	long long before = lq_netstat("EmbryonicRsts");
-	int first, second, source, other;
+	int second, source, other;
 	unsigned int isns[2];
 
 	if (!can_migrate())
 		return "the kernel doesn't migrate connections";
-	lq_set_sysctl("ipv4/tcp_migrate_req", 1);
-	first = shared_listener(w, 0);
-	source = world_syns(w, first, 1);
-	must_come(lq_num(first, "synq") == 1);
-	second = world_keeps(w, shared_listener(w, lq_port(first)));
-	close(first);
+	if (w->wire < 0)
+		return NO_WIRE;
+	second = closed_with_requests(w, 1, &source);
 	other = world_strangers(w, second, 2, isns);
 	must_come(lq_num(second, "synq") == 2);
 	stranger_resets(w->client, lq_port(second), source);

@@ -43,6 +43,9 @@ do {									\
 
 #define must_come(cond)	must(lq_wait_until(cond))
 
+/* Why a case whose strangers have to see what they are answered is left out. */
+#define NO_WIRE		"the kernel has no packet sockets"
+
 /* In this network namespace, with a dummy device. */
 void world_begin(struct world *w, int server, int client);
 /* What cases change, as they find it. */
