@@ -7,7 +7,10 @@
 #
 # COVERAGE=y builds the module so that it tells which of its lines ran. LAST_BOOT=3300:
 # no VM is booted when so many seconds are over; each program that was still to come is
-# named, and counts as skipped.
+# named, and counts as skipped. RETRY=y: programs that failed run once more in a VM
+# that has nothing else to do, and what passes then counts as passed, but is named
+# before the last table: it is a test to be mended, or a rare bug. What the kernel's
+# log has, and a VM that did not come to its end, is never tried again.
 
 . "$(dirname "$0")/lib.sh"
 . "$vm/machine.sh"
@@ -83,6 +86,27 @@ run()
 	shift
 	run_tests "$@"
 	read -r passed failed skipped <"$out/result.$1"
+	[ -z "${RETRY:-}" ] || [ "$failed" -eq 0 ] || retry "$@"
+}
+
+# retry NUMBER PROGRAM...: once more those of run() that failed, unless they are not all
+# that did. Nothing of the first time is lost: it was printed.
+retry()
+{
+	local again program f
+
+	judge_log "$out/console.log.$1" >/dev/null || return 0
+	again=$(failed_programs "$out/verdict.$1" "${@:2}")
+	[ -n "$again" ] || return 0
+	say "$name: once more: $again"
+	# shellcheck disable=SC2086 # a list
+	run_tests "$1.again" $again
+	read -r _ f _ <"$out/result.$1.again"
+	[ "$f" -eq 0 ] || return 0
+	for program in $again; do
+		echo "$program on $name" >>"$results/flaky"
+	done
+	passed=$((passed + failed)) failed=0
 }
 
 # work ID FUNCTION NAME ARGUMENT...
@@ -166,6 +190,9 @@ done | awk -v names="$names" '
 			print sum[program], row | "sort -rn | cut -d\" \" -f2-"
 		}
 	}'
+if [ -e "$results/flaky" ]; then
+	sed 's/^/# failed, and passed when it ran once more: /' "$results/flaky"
+fi
 if [ -z "${TESTS:-}" ]; then
 	echo "# This was what shows README.md's promises. All tests of this kernel: make check TESTS=all;"
 	echo "# all there are: make check KERNELS=all TESTS=all (more than an hour). Output of one: V=1 TESTS=name"

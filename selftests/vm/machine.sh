@@ -114,3 +114,13 @@ run_tests()
 	judge_log "$console_log" || failed=$((failed + 1))
 	echo "$passed $failed $skipped" >"$result"
 }
+
+# failed_programs VERDICT PROGRAM...: those of these for which it has no "ok".
+failed_programs()
+{
+	local program
+
+	for program in "${@:2}"; do
+		grep -q "^ok [0-9]* selftests: listenq: $program\\b" "$1" || printf '%s ' "$program"
+	done | sed 's/ $//'
+}
