@@ -101,16 +101,6 @@ FIXTURE_TEARDOWN(hotplug)
 	EXPECT_EQ(0, lq_restore(self->loaded));
 }
 
-static void pin(int cpu)
-{
-	cpu_set_t there;
-
-	CPU_ZERO(&there);
-	CPU_SET(cpu, &there);
-	if (sched_setaffinity(0, sizeof(there), &there))
-		err(1, "sched_setaffinity");
-}
-
 /* In random order, while tasks are at it on all that there are. */
 TEST_F(hotplug, under_load)
 {
@@ -147,7 +137,7 @@ TEST_F(hotplug, what_a_processor_was_about_to_count)
 		struct ledger *ledger;
 
 		lq_dummy_routes(false);
-		pin(cpus[i]);
+		lq_pin_to(cpus[i]);
 		lq_turn_away(full);
 		/* The last: nothing but a reader will ask what became of it. */
 		lq_send_syns(AF_INET, lq_port(unanswered), i, 1);
@@ -173,7 +163,7 @@ TEST_F(hotplug, what_a_processor_was_about_to_count)
 
 static void listen_on(int cpu, int *fds)
 {
-	pin(cpu);
+	lq_pin_to(cpu);
 	for (int i = 0; i < LISTENERS; i++)
 		fds[i] = lq_listener(AF_INET, i + 1);
 	lq_unpin();

@@ -1514,14 +1514,19 @@ void lq_set_somaxconn(int value)
 	lq_set_sysctl("core/somaxconn", value);
 }
 
+void lq_pin_to(int cpu)
+{
+	cpu_set_t there;
+
+	CPU_ZERO(&there);
+	CPU_SET(cpu, &there);
+	if (sched_setaffinity(0, sizeof(there), &there))
+		err(1, "sched_setaffinity");
+}
+
 void lq_pin(void)
 {
-	cpu_set_t here;
-
-	CPU_ZERO(&here);
-	CPU_SET(sched_getcpu(), &here);
-	if (sched_setaffinity(0, sizeof(here), &here))
-		err(1, "sched_setaffinity");
+	lq_pin_to(sched_getcpu());
 }
 
 void lq_unpin(void)

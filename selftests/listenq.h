@@ -488,6 +488,7 @@ void lq_set_somaxconn(int value);
 /* @name as below /proc/sys/net/, with slashes. */
 void lq_set_sysctl(const char *name, int value);
 /* This process, and what it forks, stays on one processor from here on. */
+void lq_pin_to(int cpu);
 void lq_pin(void);
 void lq_unpin(void);
 /* Where tracefs has @file, which may be written; NULL: nowhere. */

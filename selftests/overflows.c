@@ -45,13 +45,7 @@ static int workers(void)
 /* Each worker on a processor of its own, as far as there are that many. */
 static void pin_to(int worker)
 {
-	int cpu = worker % sysconf(_SC_NPROCESSORS_ONLN);
-	cpu_set_t here;
-
-	CPU_ZERO(&here);
-	CPU_SET(cpu, &here);
-	if (sched_setaffinity(0, sizeof(here), &here))
-		err(1, "processor %d", cpu);
+	lq_pin_to(worker % sysconf(_SC_NPROCESSORS_ONLN));
 }
 
 static int part_of(int worker, int count)

@@ -60,12 +60,7 @@ static void fill_listeners(void)
 
 static void pin_to(int cpu)
 {
-	cpu_set_t here;
-
-	CPU_ZERO(&here);
-	CPU_SET(cpu % sysconf(_SC_NPROCESSORS_ONLN), &here);
-	if (sched_setaffinity(0, sizeof(here), &here))
-		err(1, "processor %d", cpu);
+	lq_pin_to(cpu % sysconf(_SC_NPROCESSORS_ONLN));
 }
 
 /* Each listener's on a processor of its own; -1: until it is stopped. */

@@ -376,11 +376,8 @@ TEST_F_TIMEOUT(many, reuseport_group_with_gaps, 120)
 	struct lq_table *table;
 	int n = 0, port = 0;
 	clock_t times[2];
-	cpu_set_t here;
 
-	CPU_ZERO(&here);
-	CPU_SET(sched_getcpu(), &here);
-	ASSERT_EQ(0, sched_setaffinity(0, sizeof(here), &here));
+	lq_pin();
 	while (n < GROUP) {
 		for (int i = 0; i < 419 && n < GROUP; i++, n++) {
 			self->fds[n] = joined(AF_INET, port);
@@ -457,12 +454,9 @@ TEST_F_TIMEOUT(many, back_to_back, 120)
 {
 	long long unrecorded = lq_hook("unrecorded", "hits");
 	struct lq_table *table;
-	cpu_set_t here;
 	int wrong = 0;
 
-	CPU_ZERO(&here);
-	CPU_SET(sched_getcpu(), &here);
-	ASSERT_EQ(0, sched_setaffinity(0, sizeof(here), &here));
+	lq_pin();
 
 	bind_many(self->fds, BACK_TO_BACK);
 	for (int i = 0; i < BACK_TO_BACK; i++)
