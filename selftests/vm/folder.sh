@@ -51,7 +51,9 @@ sources_of()
 
 # debian SUITE OPTION... TARGET: mmdebstrap as all folders want it.
 # Old suites are older than they promised; nobody reads documentation here. dpkg
-# need not wait for the disk with each package: make_folder does once.
+# need not wait for the disk with each package: make_folder does once. For each package
+# mmdebstrap starts a python3, which takes five times as long where somebody has put
+# another one, or a script that looks for one, before Debian's.
 debian()
 {
 	local suite=$1 target=${*: -1} mirrors
@@ -59,7 +61,8 @@ debian()
 	shift
 	mapfile -t mirrors < <(sources_of "$suite")
 	# INITRD=No: the VM has an initramfs of its own.
-	INITRD=No TMPDIR=$cache mmdebstrap --mode=unshare \
+	PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH INITRD=No TMPDIR=$cache \
+		mmdebstrap --mode=unshare \
 		--aptopt='Acquire::Check-Valid-Until "false"' \
 		--dpkgopt=force-unsafe-io \
 		--dpkgopt='path-exclude=/usr/share/doc/*' \
