@@ -150,6 +150,10 @@ soak: ## the same and fuzz with one seed after the other, for MINUTES=30, on one
 	@$(VM)/deps.sh soak
 	@$(VM)/vm.sh soak "$(or $(KERNELS),debug)"
 
+kexec: ## boot a kernel from itself while the module is in use, and run TESTS there: KERNELS=bookworm
+	@$(VM)/deps.sh kexec
+	@$(VM)/vm.sh kexec "$(or $(KERNELS),bookworm)"
+
 fuzz: ## listenq(8) on files that libFuzzer makes up, for MINUTES=1; FILES="build/crash-... ..." again
 	@$(VM)/deps.sh fuzz
 	@$(VM)/fuzz.sh
@@ -178,4 +182,4 @@ help: ## this list
 	@sed -nE 's/^([a-z-]+):.* ## (.*)/  \1\t\2/p' Makefile | expand -t 18
 
 .PHONY: headers module tools install uninstall dkms-install dkms-remove deb packages-check
-.PHONY: demo shell check bench bench-check coverage mutants stress soak fuzz html lint dist deps clean help
+.PHONY: demo shell check bench bench-check coverage mutants stress soak kexec fuzz html lint dist deps clean help

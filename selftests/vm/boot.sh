@@ -117,14 +117,17 @@ patterns()
 }
 
 # own_frames LOG: without what an interrupt has interrupted, further down on a
-# stack that KCSAN prints: that has nothing to do with the race.
+# stack that KCSAN prints: that has nothing to do with the race. And without the stack
+# of whoever met the limit of a memory cgroup: tests do that on purpose.
 own_frames()
 {
 	awk '
 		/BUG: KCSAN:/ { report = 1 }
 		/Reported by Kernel Concurrency Sanitizer/ || /^\[[^]]*\][[:space:]]*$/ { below = 0 }
 		/Reported by Kernel Concurrency Sanitizer/ { report = 0 }
-		!below
+		/ invoked oom-killer: / { limit = 1 }
+		/oom-kill:constraint=/ { limit = 0 }
+		!below && !limit
 		report && / asm_(sysvec|exc|common)_/ { below = 1 }' "$1"
 }
 

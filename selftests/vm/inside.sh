@@ -335,6 +335,13 @@ add_peer()
 	[ ! -e "/peers/$1" ] || add_elf "/peers/$1" "$2"
 }
 
+# What boots a kernel without the firmware, and without stopping anything before.
+add_kexec()
+{
+	"${cross}gcc" -O2 -Wall -Wextra -static -o "$root/usr/bin/kexec-now" \
+		"$src/selftests/vm/kexec.c"
+}
+
 # The benchmark, and those that it measures beside us: /peers holds what this
 # Debian has of them, unpacked.
 add_bench()
@@ -376,6 +383,7 @@ install -D -m 644 -t "$root/over/etc/systemd/system" "$src/selftests/vm/selftest
 [ -z "$tests" ] || add_tests
 [ "$mode" != shell ] || add_shell
 [ "$mode" != bench ] || add_bench
+[ "$mode" != kexec ] || add_kexec
 [ -z "$systemd" ] || add_installed
 cd "$root"
 find . | busybox cpio -o -H newc >&3

@@ -101,16 +101,22 @@ show_program()
 run_tests()
 {
 	local console_log=$out/console.log.$1 verdict=$out/verdict.$1 result=$out/result.$1
-	local passed failed skipped
+	local passed failed skipped swap=$out/swap.$1 disks=()
 
 	shift
 	processors=2
 	# Where QEMU emulates, one of its threads is all of them, and checkers take four
 	# times as long already.
 	[[ $slowness -gt 1 || " $* " != *' '@(burst|stress)' '* ]] || processors=4
-	TESTS="$*" boot "$name" check "$out" </dev/null | tee "$verdict" |
+	if [[ " $* " == *' asleep '* ]]; then
+		truncate -s 1G "$swap"
+		/sbin/mkswap "$swap" >/dev/null 2>&1
+		disks=(-drive "file=$swap,format=raw,if=virtio")
+	fi
+	TESTS="$*" boot "$name" check "$out" "${disks[@]}" </dev/null | tee "$verdict" |
 		show_programs "$out/seconds" || :
 	read -r passed failed skipped < <(awk -f "$vm/verdict.awk" "$verdict")
+	rm -f "$swap"
 	judge_log "$console_log" || failed=$((failed + 1))
 	echo "$passed $failed $skipped" >"$result"
 }

@@ -35,11 +35,11 @@ check_variables()
 	# shellcheck disable=SC2086
 	case $target in
 	check | coverage) are_words TESTS core ci all $programs ;;
-	soak | mutants) are_words TESTS $programs ;;
+	soak | kexec | mutants) are_words TESTS $programs ;;
 	bench) are_words PARTS path read change beside groups large rate ;;
 	esac
 	case $target in
-	shell | soak | mutants)
+	shell | soak | kexec | mutants)
 		[[ ${KERNELS:-one} != @(*[[:space:]]*|all|hand) ]] ||
 			die "KERNELS='$KERNELS': make $target takes one kernel"
 		;;

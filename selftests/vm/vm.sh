@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# vm.sh soak|demo|shell|bench [NAME]: makes what kernel NAME needs, builds the
+# vm.sh soak|kexec|demo|shell|bench [NAME]: makes what kernel NAME needs, builds the
 # working tree for it, boots it and does the named thing in it. (check.sh does the
 # tests, on several kernels.)
 #
 # soak is the test programs that a seed decides on, with one seed after the other,
-# for MINUTES. bench prints what bench.sh measures, or the PARTS of it, and fails
+# for MINUTES. kexec boots the kernel from itself while the module is in use, and runs
+# TESTS after that. bench prints what bench.sh measures, or the PARTS of it, and fails
 # when a budget is broken.
 
 . "$(dirname "$0")/lib.sh"
@@ -95,6 +96,29 @@ soak()
 				printf " %d %s%s", sum[names[i]], names[i], i < n ? "," : ""
 			print ""
 		}'
+	echo "$passed passed, $failed failed, $skipped skipped"
+	[ "$failed" -eq 0 ]
+}
+
+# kexec: the second boot is the first one's, as it tells the first to.
+kexec()
+{
+	local tests=${TESTS:-rows hooks asked counts load} boots passed failed skipped
+
+	memory=2048
+	# shellcheck disable=SC2086 # a list
+	make_image kexec $tests
+	TESTS=$tests boot "$name" kexec "$out" \
+		-drive "file=$out/vmlinuz,format=raw,if=virtio,readonly=on" \
+		-drive "file=$out/initramfs,format=raw,if=virtio,readonly=on" \
+		</dev/null | tee "$out/verdict" | show_programs "$out/seconds" || :
+	read -r passed failed skipped < <(awk -f "$vm/verdict.awk" "$out/verdict")
+	judge_log "$out/console.log" || failed=$((failed + 1))
+	boots=$(grep -ac 'Linux version' "$out/console.log") || :
+	if [ "$boots" -ne 2 ]; then
+		say "$name: booted $boots times, not twice: see $out/console.log"
+		failed=$((failed + 1))
+	fi
 	echo "$passed passed, $failed failed, $skipped skipped"
 	[ "$failed" -eq 0 ]
 }
