@@ -173,15 +173,24 @@ static void burst(int fd, int count)
 	}
 }
 
-/* Clients who come and go until they are killed, one after the other. */
+/*
+ * Clients who come and go until they are killed, one after the other: at a distance of
+ * @pause milliseconds; 0: each when the server has closed the connection before, so that
+ * no more than one waits, however late the server gets its processor.
+ */
 static pid_t come_and_go(int fd, int pause)
 {
 	pid_t pid = lq_fork();
+	int client;
+	char byte;
 
 	if (pid)
 		return pid;
 	for (int i = 0; ; i++) {
-		close(lq_connect(fd));
+		client = lq_connect(fd);
+		if (!pause && read(client, &byte, 1))
+			errx(1, "the server has something to say");
+		close(client);
 		if (pause)
 			pause_ms(pause);
 		else
