@@ -9,7 +9,7 @@ default_kernel=bookworm
 # The one that takes longest goes first.
 all_kernels='debug bullseye bookworm trixie trixie-backports arm64 trixie-rt servers'
 # Not part of KERNELS=all; together they are KERNELS=hand.
-hand_kernels='debug-rt kcsan newest newest-clang experimental s390x riscv64'
+hand_kernels='debug-rt kcsan newest newest-clang experimental arm64-rt s390x riscv64'
 
 # What listenq(8) is built with, and what its test drives it with: valgrind
 # wants the loader's symbols.
@@ -68,6 +68,7 @@ describe()
 		extra+=' prometheus prometheus-node-exporter bpftrace php-fpm curl podman crun udev'
 		;;
 	arm64) suite=trixie arch=$1 image=linux-image-$1 ;;
+	arm64-rt) suite=trixie arch=arm64 image=linux-image-rt-arm64 ;;
 	riscv64) suite=sid arch=$1 image=linux-image-$1 moving=y ;;
 	s390x) suite=bookworm arch=$1 image=linux-image-$1 ;;
 	debug | debug-rt)
