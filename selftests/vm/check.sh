@@ -5,7 +5,7 @@
 # with the seconds that each program took, the slowest first, and a table of the
 # kernels; the last line is "N passed, N failed, N skipped".
 #
-# COVERAGE=y builds the module so that it tells which of its lines ran. LAST_BOOT=3300:
+# COVERAGE=y builds the module so that it tells which of its lines ran. LAST_BOOT=3600:
 # no VM is booted when so many seconds are over; each program that was still to come is
 # named, and counts as skipped. RETRY=y: programs that failed run once more in a VM
 # that has nothing else to do, and what passes then counts as passed, but is named
