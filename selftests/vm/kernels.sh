@@ -55,7 +55,7 @@ describe()
 		suite=sid release='experimental trixie-backports' moving=y
 		image='' fragments=(base.config newest.config)
 		[ "$1" = newest ] || {
-			compiler=LLVM=1 extra='clang lld llvm'
+			compiler=LLVM=1 extra='clang lld llvm python3'
 			fragments+=(newest-clang.config)
 		}
 		;;
