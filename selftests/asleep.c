@@ -65,7 +65,7 @@ static bool is_swap(void)
 /* Why this machine can't sleep that way; NULL: it can, and is ready for it. */
 static const char *prepare(const struct kind *kind)
 {
-	/* A VM on its way back from a real one would wait for somebody. */
+	/* Nobody expects that of a test. */
 	if (!getenv("LISTENQ_VM"))
 		return "puts the machine to sleep: only in a VM (LISTENQ_VM)";
 	if (!strcmp(kind->state, "disk")) {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A memory cgroup that is full, as a container's is before the OOM killer comes: what
- * its tasks do is counted like anybody's, their reads are whole or fail, and what the
- * module has for them is not charged to them.
+ * its tasks do is counted like anybody's, and their reads are whole or fail.
  */
 
 #define _GNU_SOURCE
@@ -19,7 +18,7 @@
 /* A container, where its tasks are, and where those who take more than there is. */
 #define CGROUP		CGROUPS "listenq-tight/"
 #define TASKS		CGROUP "tasks/"
-#define DOOMED	CGROUP "doomed/"
+#define DOOMED		CGROUP "doomed/"
 #define VICTIM		(8 << 20)
 #define VICTIMS		lq_scaled(20)
 #define LISTENERS	lq_scaled(2000)

@@ -126,7 +126,7 @@ own_frames()
 		/Reported by Kernel Concurrency Sanitizer/ || /^\[[^]]*\][[:space:]]*$/ { below = 0 }
 		/Reported by Kernel Concurrency Sanitizer/ { report = 0 }
 		/ invoked oom-killer: / { limit = 1 }
-		/oom-kill:constraint=/ { limit = 0 }
+		/oom-kill:constraint=|no killable processes/ { limit = 0 }
 		!below && !limit
 		report && / asm_(sysvec|exc|common)_/ { below = 1 }' "$1"
 }
