@@ -59,21 +59,27 @@ static inline void press(const char *keys)
 		errx(1, "tmux: %s", output);
 }
 
-/* The first of @texts that is not on the screen; NULL: all are. */
+/* The first of @texts for which the screen is not as shows_all() has it, or NULL. */
 static inline const char *lacking(const char * const texts[])
 {
 	if (terminal("capture-pane -p -t lq"))
 		return "a screen";
-	while (*texts && strstr(output, *texts))
+	while (*texts && (**texts == '!' ? !strstr(output, *texts + 1) :
+					   !!strstr(output, *texts)))
 		texts++;
 	return *texts;
 }
 
+/*
+ * All of @texts are on one screen, and none of those that begin with "!". What a key or
+ * another size changes comes later: to look at once would be to look at what was there
+ * before, or at half of it.
+ */
 static inline bool shows_all(const char * const texts[])
 {
 	if (lq_wait_until(!lacking(texts)))
 		return true;
-	printf("# no '%s' in\n%s\n", lacking(texts), output);
+	printf("# not as '%s' has it:\n%s\n", lacking(texts), output);
 	return false;
 }
 
