@@ -132,13 +132,14 @@ static inline void *pde_data(const struct inode *inode)
 
 static inline unsigned int drop_noise(unsigned int i)
 {
-	static const unsigned int reasons[DROPS_OF_NOISE] = {
+	static const unsigned int reasons[] = {
 		SKB_DROP_REASON_NOT_SPECIFIED,
 		SKB_DROP_REASON_TCP_CSUM,
 		SKB_DROP_REASON_TCP_FLAGS,
 		SKB_DROP_REASON_TCP_RESET,
 	};
 
+	static_assert(ARRAY_SIZE(reasons) == DROPS_OF_NOISE);
 	return reasons[i];
 }
 

@@ -289,6 +289,64 @@ TEST_F(events, listening_again_is_a_first_one)
 	}
 }
 
+/*
+ * Of the events in this CPU's buffer, how many IPv4 addresses have something in the rest
+ * of their 28 bytes; -1: there is no such address.
+ */
+static int addresses_with_a_rest(int cpu)
+{
+	unsigned char page[65536];
+	uint64_t length;
+	ssize_t count;
+	int found = 0, dirty = 0, fd;
+	char name[64];
+
+	snprintf(name, sizeof(name), "per_cpu/cpu%d/trace_pipe_raw", cpu);
+	fd = open(path_below(name), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		err(1, "%s", name);
+	while ((count = read(fd, page, getpagesize())) > 16) {
+		const struct sockaddr_in *address;
+
+		/* A time, and how much follows. */
+		memcpy(&length, page + 8, sizeof(length));
+		count = 16 + (length & 0xfffff);
+		for (ssize_t at = 16; at + 28 <= count; at += 4) {
+			address = (void *)(page + at);
+			if (address->sin_family != AF_INET ||
+			    address->sin_addr.s_addr != htonl(INADDR_LOOPBACK))
+				continue;
+			found++;
+			for (int i = 8; i < 28; i++)
+				if (page[at + i]) {
+					dirty++;
+					break;
+				}
+		}
+	}
+	close(fd);
+	return found ? dirty : -1;
+}
+
+/* An event shows nothing of one that was in its place. */
+TEST_F(events, nothing_is_left_of_earlier_ones)
+{
+	static const char * const hosts[] = { "::1", "127.0.0.1" };
+
+	if (!lq_has_family(AF_INET6))
+		SKIP(return, "no IPv6");
+	lq_pin_to(0);
+	for (int i = 0; i < 2; i++) {
+		int fd = lq_bound(i ? AF_INET : AF_INET6, hosts[i], 0);
+
+		clear_events();
+		for (int n = 0; n < 20; n++)
+			lq_listen(fd, 5);
+		close(fd);
+	}
+	EXPECT_EQ(0, addresses_with_a_rest(0));
+}
+
 TEST_F(events, failed_listen)
 {
 	int fd = lq_listener(AF_INET, 5);

@@ -311,12 +311,16 @@ TEST_F(silenced, while_loaded)
 	int known = lq_listener(AF_INET, 7);
 	int gone = lq_listener(AF_INET, 7);
 	int fds[SOME], clients[SOME];
+	long long hits;
 	int fresh;
 
 	check_hooks(_metadata, false);
 	check_known(_metadata, known, 7);
+	hits = lq_hook(HOOK, "hits");
+	EXPECT_LE(2, hits);
 	lq_write_file(KPROBES, "0");
 	check_hooks(_metadata, true);
+	EXPECT_EQ(hits, lq_hook(HOOK, "hits"));
 	if (self->log >= 0)
 		EXPECT_EQ(silent_ways(), log_lines(self->log, "silen"));
 

@@ -430,9 +430,28 @@ TEST_F(local, callers)
 
 /* ---- all there are, and no others ---- */
 
+/* AF_UNIX sockets of this namespace that are not freed. */
+static int sockets_of_kernel(void)
+{
+	FILE *file = fopen("/proc/net/protocols", "r");
+	char line[256], name[16];
+	int sum = 0, count;
+
+	if (!file)
+		err(1, "/proc/net/protocols");
+	/* "UNIX", and "UNIX-STREAM" since 5.15 */
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "%15s %*d %d", name, &count) == 2 &&
+		    !strncmp(name, "UNIX", 4))
+			sum += count;
+	fclose(file);
+	return sum;
+}
+
 TEST_F(local, all_of_a_namespace)
 {
 	int here = lq_netns(), fd = -1, *fds = calloc(MANY, sizeof(*fds));
+	int sockets = sockets_of_kernel();
 	const struct rlimit files = { 2 * MANY, 2 * MANY };
 	struct lq_table *table;
 	bool has;
@@ -458,8 +477,11 @@ TEST_F(local, all_of_a_namespace)
 	lq_enter_netns(here);
 	EXPECT_EQ(MANY, lq_rows(LQ_UNIX));
 	EXPECT_FALSE(unix_listed(fd));
+	EXPECT_LE(sockets + MANY, sockets_of_kernel());
 	lq_close_all(fds, MANY);
 	EXPECT_EQ(0, lq_rows(LQ_UNIX));
+	/* Nor does the module keep one that it has shown. */
+	EXPECT_TRUE(lq_wait_until(sockets_of_kernel() == sockets));
 	free(fds);
 }
 

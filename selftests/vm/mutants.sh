@@ -213,16 +213,27 @@ try()
 	exec {fd}<&-
 }
 
-# is_listed FILE DIFF: the change is among those that Documentation/testing.rst lists as
-# none.
+# function_at FILE LINE: the name of the function that this line is in; none outside.
+function_at()
+{
+	awk -v line="$2" '
+		/^}/ { name = "" }
+		/^[a-z_].*\(/ && !name { name = $0; sub(/\(.*/, "", name); sub(/.*[ *]/, "", name) }
+		NR == line { print name; exit }' "$top/$1"
+}
+
+# is_listed FILE LINE DIFF: the change is among those that Documentation/testing.rst lists
+# as none.
 is_listed()
 {
-	local from to
+	local from to place
 
-	from=$(sed -n 's/^< //p' "$2" | tr -s '[:space:]' ' ' | sed 's/^ //; s/ $//')
-	to=$(sed -n 's/^> //p' "$2" | tr -s '[:space:]' ' ' | sed 's/^ //; s/ $//')
+	from=$(sed -n 's/^< //p' "$3" | tr -s '[:space:]' ' ' | sed 's/^ //; s/ $//')
+	to=$(sed -n 's/^> //p' "$3" | tr -s '[:space:]' ' ' | sed 's/^ //; s/ $//')
+	place=$(function_at "$1" "$2")
+	place="\`\`$1\`\`${place:+, \`\`$place()\`\`}"
 	tr -s '[:space:]' ' ' <"$top/Documentation/testing.rst" |
-		grep -qF "\`\`$1\`\`: \`\`$from\`\` becomes \`\`$to\`\`"
+		grep -qF "$place: \`\`$from\`\` becomes \`\`$to\`\`"
 }
 
 [ -z "${FILE:-}" ] || [ -n "$(programs_for "$FILE")" ] ||
@@ -257,7 +268,7 @@ for ((i = 0; i < count; i++)); do
 	if [ -n "$killer" ]; then
 		killed=$((killed + 1)) said="killed by $killer"
 		[[ " ${programs[*]} " != *" ${killer%% *} "* ]] || killers[${killer%% *}]=y
-	elif is_listed "$file" "$work/mutant/diff"; then
+	elif is_listed "$file" "$line" "$work/mutant/diff"; then
 		listed=$((listed + 1)) said='listed as the same'
 	else
 		survived=$((survived + 1)) said=survived
