@@ -296,7 +296,7 @@ TEST_F(events, listening_again_is_a_first_one)
 static int addresses_with_a_rest(int cpu)
 {
 	unsigned char page[65536];
-	uint64_t length;
+	unsigned long length;
 	ssize_t count;
 	int found = 0, dirty = 0, fd;
 	char name[64];

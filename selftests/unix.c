@@ -676,6 +676,29 @@ TEST_F(local, a_rule_lets_in_who_waits)
 	CHECK_UNIX(fd, 4, 4, 3, 1);
 }
 
+/*
+ * The kernel wakes who waits when listen() stores more than there was. Here it stores as
+ * much again, and a rule makes more of that. A sweep, each 30 s, would find out too.
+ */
+TEST_F(local, a_listen_lets_in_who_waits)
+{
+	int fd = unix_listener_at(variant->type, unix_path("s"), 0);
+	long long start;
+	pid_t pid;
+
+	lq_set_somaxconn(0);
+	ASSERT_EQ(0, lq_clamp("unix:s somaxconn 10"));
+	for (int i = 1; i <= 3; i++) {
+		ASSERT_LE(1, unix_fill(fd, variant->type, self->clients, 5));
+		pid = unix_waiter(fd, variant->type, 0);
+		EXPECT_TRUE(lq_wait_until(unix_num(fd, "waits") == i));
+		start = lq_now_ms();
+		lq_listen(fd, 2 * i);
+		EXPECT_EQ(0, unix_waited(pid));
+		EXPECT_GT(12000, lq_now_ms() - start);
+	}
+}
+
 /* Two call listen() first, at the same time: neither takes the rule's limit for its own. */
 TEST_F(local, two_first_calls)
 {
