@@ -145,14 +145,6 @@ const char *lq_first_line(const char *path)
 	return line;
 }
 
-int lq_records(void)
-{
-	static const char path[] = "/sys/kernel/slab/listenq_record/objects";
-
-	/* Not there without CONFIG_SLUB_SYSFS or _DEBUG. */
-	return access(path, F_OK) ? -1 : atoi(lq_first_line(path));
-}
-
 /* The test under way, its process, and how to skip it. */
 static struct __test_metadata *test;
 static pid_t test_pid;

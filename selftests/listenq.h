@@ -209,8 +209,6 @@ void lq_write_number(const char *path, int value);
 int lq_read_number(const char *path);
 /* A file's first line, until the next call. */
 const char *lq_first_line(const char *path);
-/* Records that the kernel's allocator has handed out; -1 where it does not say. */
-int lq_records(void);
 
 /* One write(); 0 or an errno. The next one: to the rules of this namespace. */
 int lq_write(int fd, const void *bytes, size_t len);

@@ -975,14 +975,19 @@ TEST_F(blocked, equal_figure_and_the_rule_gets_stricter)
 	EXPECT_EQ(20, lq_num(self->fd, "asked"));
 }
 
+/* Where the hook is behind the lock, a call that waits is not seen. */
+static bool waiting_is_seen(void)
+{
+	return !strcmp("on", lq_hook_str("inet_listen", "state"));
+}
+
 /*
  * A limit is not raised to what the call may just be storing. Until it returns no rule
  * is shown as acting, the one before neither.
  */
 TEST_F(blocked, equal_figure_is_put_off)
 {
-	/* Where the hook is behind the lock, a call that waits is not seen. */
-	bool seen = !strcmp("on", lq_hook_str("inet_listen", "state"));
+	bool seen = waiting_is_seen();
 
 	block_under(_metadata, &self->hold, self->fd, "* force 50\n");
 	ASSERT_EQ(0, lq_clamp("* force 100\n"));
@@ -1006,7 +1011,7 @@ TEST_F(blocked, equal_figure_and_the_rule_goes_later)
 
 TEST_F(blocked, equal_figure_and_the_module_goes)
 {
-	bool seen = !strcmp("on", lq_hook_str("inet_listen", "state"));
+	bool seen = waiting_is_seen();
 
 	block_under(_metadata, &self->hold, self->fd, "* force 100\n");
 	ASSERT_EQ(0, lq_unload());

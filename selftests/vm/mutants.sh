@@ -217,9 +217,10 @@ try()
 function_at()
 {
 	awk -v line="$2" '
-		/^}/ { name = "" }
-		/^[a-z_].*\(/ && !name { name = $0; sub(/\(.*/, "", name); sub(/.*[ *]/, "", name) }
-		NR == line { print name; exit }' "$top/$1"
+		/^[a-z_].*\(/ { name = $0; sub(/\(.*/, "", name); sub(/.*[ *]/, "", name) }
+		/^{/ { inside = 1 }
+		/^}/ { inside = 0 }
+		NR == line { if (inside) print name; exit }' "$top/$1"
 }
 
 # is_listed FILE LINE DIFF: the change is among those that Documentation/testing.rst lists
